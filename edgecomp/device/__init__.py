@@ -1,0 +1,29 @@
+"""Running the check image: on this host and in QEMU, with the same request and the same reply.
+
+```
+layout = ModelLayout(build_id, arena_bytes, input_bytes, output_bytes, stage_output_bytes)
+engine = QemuEngine(board, images.check)          or HostEngine(executable)
+result = run_samples(engine, layout, inputs, stage_crcs=True, dump=False, parallel=2, timeout_s=300)
+```
+
+`inputs` is an int8 array [samples, sum(input_bytes)]: the inputs of a sample one behind the
+other. `result` is a `CheckResult`:
+
+```
+outputs                    list, one int8 array [samples, output_bytes[i]] per output
+stage_crcs                 uint32 array [samples, stages], or None
+dumps                      list, one int8 array [samples, stage_output_bytes[s]] per stage, or None
+stack_high_water_bytes     int, 0 where it is not measured (host)
+arena_high_water_bytes     int
+guard_ok                   True if no byte around the arena was written
+```
+
+Everything that goes wrong on the device (fault, lockup, hang, early exit, foreign image) is a
+`DeviceError` that says which, with program counter and fault registers where there are any.
+
+| module | what it holds |
+|---|---|
+| `records` | the byte format of request, reply and fault record |
+| `host`, `qemu` | the two engines |
+| `session` | `run_samples`, and `run_firmware`, which talks to the firmware image over its UART |
+"""
