@@ -1,0 +1,28 @@
+"""The intermediate representation: frozen values, rebuilt by passes, printable, verifiable."""
+
+from edgecomp.ir.graph import Graph, View
+from edgecomp.ir.types import (
+    NO_CLAMP,
+    Array,
+    Clamp,
+    DType,
+    Node,
+    OpParams,
+    QParams,
+    Shape,
+    Tensor,
+)
+
+__all__ = [
+    "NO_CLAMP",
+    "Array",
+    "Clamp",
+    "DType",
+    "Graph",
+    "Node",
+    "OpParams",
+    "QParams",
+    "Shape",
+    "Tensor",
+    "View",
+]

@@ -1,0 +1,77 @@
+"""How ONNX's element-wise operators of two operands arrive.
+
+A scalar constant makes a function of one variable; other constants stay tensors; operands of
+different rank get leading axes of 1.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgecomp.ir import OpParams, Shape, Tensor
+from edgecomp.ops.base import Builder, ImportedNode, Importer
+from edgecomp.ops.expression import X, call
+from edgecomp.ops.unary import UnaryParams
+
+
+def broadcast_shape(inputs: Sequence[Tensor]) -> Shape:
+    """Shape of the element-wise combination of equally ranked operands."""
+    return tuple(int(n) for n in np.broadcast_shapes(*(tensor.shape for tensor in inputs)))
+
+
+def ranks_are_equal(params: OpParams, inputs: Sequence[Tensor]) -> bool:
+    """The operands must have the same number of axes."""
+    return len(inputs[0].shape) == len(inputs[1].shape)
+
+
+def one_is_computed(params: OpParams, inputs: Sequence[Tensor]) -> bool:
+    """At least one operand must be computed (two constants are folded before)."""
+    return not all(tensor.is_const for tensor in inputs)
+
+
+def align(node: ImportedNode, build: Builder) -> list[str]:
+    """Give both operands the same rank."""
+    rank = max(len(build.shape(name)) for name in node.inputs[:2])
+    names = []
+    for name in node.inputs[:2]:
+        shape = build.shape(name)
+        names.append(
+            name
+            if len(shape) == rank
+            else build.reshape(name, (1,) * (rank - len(shape)) + shape, node)
+        )
+    return names
+
+
+def import_binary(op: str, function: str, params: OpParams) -> Importer:
+    """Importer of `op`, or of `function` of one variable where an operand is a scalar constant."""
+
+    def importer(node: ImportedNode, build: Builder) -> str:
+        values = [build.value(name) for name in node.inputs[:2]]
+        for index, value in enumerate(values):
+            other = build.shape(node.inputs[1 - index])
+            if value is not None and value.size == 1 and value.ndim <= len(other):
+                number = float(value.reshape(()))
+                expr = call(function, number, X) if index == 0 else call(function, X, number)
+                return build.emit("unary", [node.inputs[1 - index]], UnaryParams(expr), node)
+        if function == "div":
+            return _import_division(node, build, op, params)
+        return build.emit(op, align(node, build), params, node)
+
+    return importer
+
+
+def _import_division(node: ImportedNode, build: Builder, op: str, params: OpParams) -> str:
+    """Divide by a constant tensor: multiply by its reciprocal."""
+    divisor = build.value(node.inputs[1])
+    if divisor is None:
+        raise build.unsupported(
+            node, "the divisor must be a constant", "compute the reciprocal outside the network"
+        )
+    if not np.all(divisor):
+        raise build.unsupported(node, "the divisor has zeros")
+    reciprocal = build.constant((1.0 / divisor).astype(np.float32), f"{node.name}.reciprocal")
+    inverted = ImportedNode(
+        node.op_type, node.name, (node.inputs[0], reciprocal), node.outputs, node.attrs, node.opset
+    )
+    return build.emit(op, align(inverted, build), params, node)

@@ -1,0 +1,214 @@
+"""Convolution in one or two dimensions, with groups; depthwise where groups equals channels.
+
+Input NHWC (or NWC, or NC for a per-channel factor), weights OHWI with I = input channels / groups,
+output NHWC.  Source of the semantics: ONNX operator Conv.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from edgecomp.ir import NO_CLAMP, Array, Clamp, Shape, Tensor
+from edgecomp.ops.base import (
+    Builder,
+    Constraint,
+    ImportedNode,
+    Op,
+    as_nhwc,
+    exact_matmul,
+    like_rank,
+)
+from edgecomp.ops.linear import LinearConstants, prepare_linear
+from edgecomp.ops.spatial import Window, channels_first, channels_last, import_window
+
+
+@dataclass(frozen=True)
+class Conv2dParams(Window):
+    """Window, groups and fused activation of a convolution."""
+
+    groups: int = 1
+    clamp: Clamp = NO_CLAMP
+
+
+def batch_is_one(params: Conv2dParams, inputs: Sequence[Tensor]) -> bool:
+    """The batch must be 1."""
+    return as_nhwc(inputs[0].shape)[0] == 1
+
+
+def weights_are_constant(params: Conv2dParams, inputs: Sequence[Tensor]) -> bool:
+    """The weights and the bias must be constants."""
+    return all(tensor.is_const for tensor in inputs[1:])
+
+
+def weights_are_symmetric(params: Conv2dParams, inputs: Sequence[Tensor]) -> bool:
+    """Weights quantized in the model file must have zero point 0 (symmetric quantization)."""
+    return inputs[1].qparams is None or inputs[1].qparams.zero_point == 0
+
+
+class Conv2d(Op[Conv2dParams]):
+    """`y[o] = clamp(bias[o] + sum w[o, kh, kw, i] * x[...])`, per group."""
+
+    name: ClassVar[str] = "conv2d"
+
+    def constraints(self) -> Sequence[Constraint[Conv2dParams]]:
+        """Limits of a convolution."""
+        return (batch_is_one, weights_are_constant, weights_are_symmetric)
+
+    def infer(self, params: Conv2dParams, inputs: Sequence[Tensor]) -> Shape:
+        """Output shape, of the input's rank."""
+        n, h, w, _ = as_nhwc(inputs[0].shape)
+        out_h, out_w = params.output_hw(h, w)
+        return like_rank(len(inputs[0].shape), n, out_h, out_w, inputs[1].shape[0])
+
+    def macs(self, params: Conv2dParams, inputs: Sequence[Tensor], output: Tensor) -> int:
+        """Outputs times taps, padding counted as TFLite counts it."""
+        return output.size * math.prod(inputs[1].shape[1:])
+
+    def _nhwc(self, inputs: Sequence[Tensor], x: Array) -> Array:
+        _, h, w, c = as_nhwc(inputs[0].shape)
+        return x.reshape(-1, h, w, c)
+
+    def _shaped(self, inputs: Sequence[Tensor], y: Array) -> Array:
+        _, h, w, c = y.shape
+        return y.reshape(-1, *like_rank(len(inputs[0].shape), 1, h, w, c))
+
+    def float_ref(
+        self, params: Conv2dParams, inputs: Sequence[Tensor], arrays: Sequence[Array]
+    ) -> Array:
+        """Convolve real values."""
+        weights = arrays[1]
+        padded = params.pad(self._nhwc(inputs, arrays[0]), 0.0)
+        y = _convolve(params, padded, weights, lambda a, b: np.matmul(a, b))
+        if len(arrays) > 2:
+            y = y + arrays[2]
+        return self._shaped(inputs, params.clamp.apply(y))
+
+    def prepare(
+        self, params: Conv2dParams, inputs: Sequence[Tensor], output: Tensor
+    ) -> LinearConstants:
+        """Fold bias and zero point, make the multipliers."""
+        bias = inputs[2] if len(inputs) > 2 else None
+        return prepare_linear(inputs[0], inputs[1], bias, output, params.clamp)
+
+    def int_ref(
+        self,
+        params: Conv2dParams,
+        prepared: LinearConstants,
+        inputs: Sequence[Tensor],
+        arrays: Sequence[Array],
+    ) -> Array:
+        """Convolve codes exactly; padding has the input's zero point."""
+        assert inputs[0].qparams is not None
+        padded = params.pad(self._nhwc(inputs, arrays[0]), inputs[0].qparams.zero_point)
+        bound = 128 * int(
+            np.abs(arrays[1].astype(np.int64)).reshape(arrays[1].shape[0], -1).sum(1).max()
+        )
+        acc = _convolve(params, padded, arrays[1], lambda a, b: exact_matmul(a, b, bound), bound)
+        return self._shaped(inputs, prepared.finish(acc))
+
+
+def _convolve(params: Conv2dParams, padded: Array, weights: Array, matmul, bound: int = 0) -> Array:  # type: ignore[no-untyped-def]
+    """Convolve a padded NHWC array with OHWI weights, by one matrix product per group."""
+    out_channels, kernel_h, kernel_w, group_in = weights.shape
+    if group_in == 1 and params.groups > 1:
+        return _depthwise(params, padded, weights, bound)
+    group_out = out_channels // params.groups
+    parts = []
+    for group in range(params.groups):
+        x = padded[..., group * group_in : (group + 1) * group_in]
+        taps = params.taps(x)
+        n, out_h, out_w = taps.shape[:3]
+        columns = taps.reshape(n * out_h * out_w, kernel_h * kernel_w * group_in)
+        w = weights[group * group_out : (group + 1) * group_out].reshape(group_out, -1).T
+        parts.append(matmul(columns, w).reshape(n, out_h, out_w, group_out))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+
+
+def _depthwise(params: Conv2dParams, padded: Array, weights: Array, bound: int) -> Array:
+    """Convolve channel by channel: a sum over taps of element-wise products.
+
+    Integer codes are summed in float32 where `bound` proves that exact, in int64 otherwise.
+    """
+    is_integer = padded.dtype.kind == "i"
+    dtype = (
+        (np.dtype(np.float32) if bound < 2**24 else np.dtype(np.int64))
+        if is_integer
+        else padded.dtype
+    )
+    x = padded.astype(dtype)
+    multiplier = weights.shape[0] // params.groups
+    if multiplier > 1:
+        x = np.repeat(x, multiplier, axis=-1)
+    w = weights.astype(dtype)
+    out_h, out_w = params.output_hw(
+        padded.shape[1] - params.pad_top - params.pad_bottom,
+        padded.shape[2] - params.pad_left - params.pad_right,
+    )
+    acc = np.zeros((x.shape[0], out_h, out_w, weights.shape[0]), dtype)
+    for tap_h in range(params.kernel_h):
+        top = tap_h * params.dilation_h
+        rows = slice(top, top + (out_h - 1) * params.stride_h + 1, params.stride_h)
+        for tap_w in range(params.kernel_w):
+            left = tap_w * params.dilation_w
+            columns = slice(left, left + (out_w - 1) * params.stride_w + 1, params.stride_w)
+            acc += x[:, rows, columns] * w[:, tap_h, tap_w, 0]
+    return acc.astype(np.int64) if is_integer else acc
+
+
+def from_onnx(node: ImportedNode, build: Builder) -> str:
+    """Import ONNX Conv: NCHW or NCW input, OIHW or OIW weights."""
+    x, weights_name = node.inputs[:2]
+    weights = build.value(weights_name)
+    if weights is None:
+        raise build.unsupported(
+            node, "the weights must be a constant", "export with folded weights"
+        )
+    kernel = tuple(int(k) for k in weights.shape[2:])
+    window, _ = import_window(node, build, kernel, tuple(build.shape(x)[2:]))
+    ohwi = np.moveaxis(
+        weights.reshape(weights.shape[0], weights.shape[1], window.kernel_h, window.kernel_w), 1, 3
+    )
+    inputs = [
+        channels_last(node, build, x),
+        build.constant(ohwi, f"{node.name}.weights", "OHWI", weights_name),
+    ]
+    if node.has_input(2):
+        bias = build.value(node.inputs[2])
+        if bias is None:
+            raise build.unsupported(node, "the bias must be a constant")
+        inputs.append(build.constant(bias, f"{node.name}.bias", "O"))
+    params = Conv2dParams(**vars(window), groups=int(node.attrs.get("group", 1)))
+    return channels_first(node, build, build.emit("conv2d", inputs, params, node))
+
+
+def batch_norm_from_onnx(node: ImportedNode, build: Builder) -> str:
+    """Import ONNX BatchNormalization (inference form) as a depthwise 1x1 convolution."""
+    x = node.inputs[0]
+    constants = [build.value(name) for name in node.inputs[1:5]]
+    if any(value is None for value in constants) or node.attrs.get("training_mode", 0):
+        raise build.unsupported(node, "statistics must be constants", "export in evaluation mode")
+    gamma, beta, mean, variance = (np.asarray(v, np.float64) for v in constants)
+    factor = gamma / np.sqrt(variance + node.attrs.get("epsilon", 1e-5))
+    return emit_per_channel(node, build, x, factor, beta - mean * factor)
+
+
+def emit_per_channel(
+    node: ImportedNode, build: Builder, x: str, factor: Array, addend: Array
+) -> str:
+    """Emit `factor[c] * x + addend[c]` over axis 1 as a depthwise 1x1 convolution."""
+    channels = build.shape(x)[1]
+    weights = np.broadcast_to(factor, (channels,)).astype(np.float32).reshape(channels, 1, 1, 1)
+    bias = np.broadcast_to(addend, (channels,)).astype(np.float32)
+    inputs = [
+        channels_last(node, build, x),
+        build.constant(weights, f"{node.name}.weights", "OHWI"),
+        build.constant(bias, f"{node.name}.bias", "O"),
+    ]
+    params = Conv2dParams(kernel_h=1, kernel_w=1, groups=channels)
+    return channels_first(node, build, build.emit("conv2d", inputs, params, node))
+
+
+ONNX = {"Conv": from_onnx, "BatchNormalization": batch_norm_from_onnx}
