@@ -1,0 +1,42 @@
+"""Front ends: a trained model, as its tool saved it, becomes a float graph."""
+
+from pathlib import Path
+
+from edgecomp.errors import UserError
+from edgecomp.frontend.onnx_file import InputShapes
+from edgecomp.ir import Graph
+
+__all__ = ["InputShapes", "read_model"]
+
+
+def read_model(path: str | Path, *, input_shapes: InputShapes | None = None) -> Graph:
+    """Read a model file of any kind that is supported.
+
+    Args:
+        path: `model.onnx`; `model.pt2`, saved by `torch.export.save`; or `file.py:factory`, a
+            function that returns an `nn.Module`, or a pair of it and an example input.
+        input_shapes: shapes by input name, where the file leaves them open; the name `""` stands
+            for the only input.  The batch of 1 may be left out.
+
+    Returns:
+        The float graph, as the model has it: `edgecomp.passes.run_passes` comes next.
+
+    Raises:
+        UserError: the file cannot be read or used.
+        UnsupportedError: it has layers that cannot be compiled.
+    """
+    text = str(path)
+    file, colon, factory = text.rpartition(":")
+    suffix = Path(file if colon and file.endswith(".py") else text).suffix.lower()
+    if suffix in {".py", ".pt2", ".pt", ".pth"}:
+        from edgecomp.frontend import torch_reader
+
+        return torch_reader.read_torch(text, factory, input_shapes=input_shapes)
+    if suffix == ".onnx":
+        from edgecomp.frontend import onnx_reader
+
+        return onnx_reader.read_onnx(Path(text), input_shapes=input_shapes)
+    raise UserError(
+        f"{text}: unknown kind of model\n"
+        "  give model.onnx, model.pt2 (torch.export) or file.py:factory"
+    )

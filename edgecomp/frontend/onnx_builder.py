@@ -1,0 +1,219 @@
+"""Collects the graph that the importers of the operators emit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgecomp.errors import UnsupportedError, UserError
+from edgecomp.frontend.names import UniqueNames
+from edgecomp.ir import Array, Graph, Node, OpParams, QParams, Shape, Tensor
+from edgecomp.ops import OPS
+from edgecomp.ops.base import ImportedNode
+from edgecomp.ops.movement import ReshapeParams, TransposeParams
+
+_MOVING = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"})
+"""Layers of the file that are a movement themselves, so that it bears their name."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A constant of the file: its elements, and its qparams where a DequantizeLinear made it.
+
+    Attributes:
+        data: elements as the file has them (any dtype), or dequantized float32.
+        qparams: symmetric where possible; `axis` is the file's own axis.
+    """
+
+    data: Array
+    qparams: QParams | None = None
+
+
+class GraphBuilder:
+    """The `Builder` of `edgecomp.ops.base`, over constants and nodes that it collects.
+
+    Every name it hands out stands for one tensor of the graph.  Names of the file are looked up
+    by the reader before an importer sees them.
+    """
+
+    def __init__(self, reserved: Sequence[str]) -> None:
+        """Begin an empty graph; `reserved` are the tensor names of the file."""
+        self._names = UniqueNames(reserved)
+        self._unused = set(reserved)
+        self._layers = UniqueNames()
+        self._constants: dict[str, Constant] = {}
+        self._tensors: dict[str, Tensor] = {}
+        self._nodes: list[Node] = []
+        self._producers: dict[str, int] = {}
+        self.layer = ""
+
+    # What the importers call.
+
+    def shape(self, name: str) -> Shape:
+        """Shape of a tensor, the batch of 1 included."""
+        if name in self._constants:
+            return tuple(int(n) for n in self._constants[name].data.shape)
+        return self._tensors[name].shape
+
+    def value(self, name: str) -> Array | None:
+        """The elements of a constant, or None for an activation."""
+        constant = self._constants.get(name)
+        return None if constant is None else constant.data
+
+    def constant(self, data: Array, hint: str, layout: str = "", like: str = "") -> str:
+        """Add a constant; one that is `like` a quantized one keeps its scales.
+
+        Raises:
+            UserError: an element is NaN or infinite.
+            UnsupportedError: scales of `like` do not run along the first axis of `data`.
+        """
+        name = self._names.take(hint)
+        qparams = self._constants[like].qparams if like in self._constants else None
+        if qparams is not None and qparams.axis is not None:
+            qparams = self._rearranged(qparams, data)
+        self.add_constant(name, Constant(np.asarray(data), qparams))
+        self._materialize(name, layout)
+        return name
+
+    def emit(
+        self, op: str, inputs: Sequence[str], params: OpParams, node: ImportedNode, suffix: str = ""
+    ) -> str:
+        """Add a node; the first that a layer emits gets the file's own names."""
+        for name in inputs:
+            if name in self._constants:
+                self._materialize(name)
+        wanted = node.outputs[0] if node.outputs else node.name
+        if not suffix and wanted in self._unused:
+            self._unused.remove(wanted)
+            output = wanted
+        else:
+            output = self._names.take(f"{wanted}{suffix or '.' + op}")
+        label = node.name + suffix
+        layer = self._layers.take(label if label not in self._layers else f"{node.name}.{op}")
+        made = Node(layer, op, tuple(inputs), output, params)
+        tensors = [self._tensors[name] for name in inputs]
+        operator = OPS[op]
+        same = operator.same_qparams and len({tensor.qparams for tensor in tensors}) == 1
+        qparams = tensors[0].qparams if same else None
+        self._tensors[output] = Tensor(output, operator.infer(params, tensors), qparams=qparams)
+        self._producers[output] = len(self._nodes)
+        self._nodes.append(made)
+        return output
+
+    def transpose(self, name: str, perm: Sequence[int], node: ImportedNode) -> str:
+        """Add a transpose of an activation (or fold it into a constant)."""
+        axes = tuple(int(axis) for axis in perm)
+        if axes == tuple(range(len(axes))):
+            return name
+        constant = self._constants.get(name)
+        if constant is None:
+            suffix = "" if node.op_type in _MOVING else ".transpose"
+            return self.emit("transpose", [name], TransposeParams(axes), node, suffix)
+        qparams = constant.qparams
+        if qparams is not None and qparams.axis is not None:
+            qparams = replace(qparams, axis=axes.index(qparams.axis))
+        moved = self._names.take(f"{name}.transposed")
+        return self.add_constant(moved, Constant(constant.data.transpose(axes), qparams))
+
+    def reshape(self, name: str, shape: Shape, node: ImportedNode) -> str:
+        """Add a reshape of an activation (or fold it into a constant)."""
+        if tuple(shape) == self.shape(name):
+            return name
+        constant = self._constants.get(name)
+        if constant is None:
+            suffix = "" if node.op_type in _MOVING else ".reshape"
+            return self.emit("reshape", [name], ReshapeParams(tuple(shape)), node, suffix)
+        qparams = constant.qparams
+        if qparams is not None and qparams.axis is not None:
+            length = len(qparams.scale)
+            axes = [axis for axis, n in enumerate(shape) if n == length]
+            if not axes:
+                raise self.unsupported(node, "a constant quantized per channel is reshaped")
+            qparams = replace(qparams, axis=axes[0])
+        moved = self._names.take(f"{name}.reshaped")
+        return self.add_constant(moved, Constant(constant.data.reshape(shape), qparams))
+
+    def unsupported(
+        self, node: ImportedNode, limit: str, suggestion: str = "", attribute: str = ""
+    ) -> UnsupportedError:
+        """Build the error for a node that cannot be imported."""
+        return UnsupportedError(node.op_type, node.name, limit, suggestion, attribute)
+
+    # What the reader calls.
+
+    def add_input(self, name: str, shape: Shape) -> str:
+        """Add a graph input."""
+        self._unused.discard(name)
+        self._tensors[name] = Tensor(name, shape)
+        return name
+
+    def add_constant(self, name: str, constant: Constant) -> str:
+        """Add a constant; it joins the graph only when a node reads it."""
+        self._constants[name] = constant
+        return name
+
+    def qparams(self, name: str) -> QParams | None:
+        """Quantization parameters of an activation, where the file gave it any."""
+        return self._tensors[name].qparams
+
+    def annotate(self, name: str, qparams: QParams) -> None:
+        """Give an activation its quantization parameters, and those it is merely moved from."""
+        self._tensors[name] = replace(self._tensors[name], qparams=qparams)
+        index = self._producers.get(name)
+        if index is None:
+            return
+        node = self._nodes[index]
+        if not OPS[node.op].same_qparams:
+            self._saturate(index, qparams)
+            return
+        for source in node.inputs:
+            if self._tensors[source].qparams is None:
+                self.annotate(source, qparams)
+
+    def build(
+        self, name: str, inputs: Sequence[str], outputs: Sequence[str], io_names: Mapping[str, str]
+    ) -> Graph:
+        """Return the graph of what was collected."""
+        graph = Graph(name, tuple(inputs), tuple(outputs), (), {}, io_names=dict(io_names))
+        return graph.with_nodes(self._nodes, self._tensors)
+
+    def _saturate(self, index: int, qparams: QParams) -> None:
+        """Say in the float graph that codes end: files leave ReLU out where saturation does it."""
+        node = self._nodes[index]
+        if not hasattr(node.params, "clamp"):
+            return
+        low, high = (float(v) for v in qparams.dequantize(np.array([-128, 127])))
+        clamp = node.params.clamp.intersect(type(node.params.clamp)(low, high))
+        self._nodes[index] = replace(node, params=replace(node.params, clamp=clamp))
+
+    def _materialize(self, name: str, layout: str = "") -> None:
+        """Make a constant a tensor of the graph."""
+        if name in self._tensors:
+            return
+        constant = self._constants[name]
+        data = np.ascontiguousarray(constant.data, dtype=np.float32)
+        if not np.isfinite(data).all():
+            kind = "NaN" if np.isnan(data).any() else "infinite"
+            raise UserError(
+                f"layer {self.layer!r}: the constant {name!r} has {kind} elements\n"
+                "  the training probably diverged; export a healthy checkpoint"
+            )
+        shape = tuple(int(n) for n in data.shape)
+        self._tensors[name] = Tensor(
+            name, shape, qparams=constant.qparams, data=data, layout=layout
+        )
+
+    def _rearranged(self, qparams: QParams, data: Array) -> QParams:
+        """Find the channel axis of rearranged weights: the first, if the scales fit it."""
+        moved = replace(qparams, axis=0)
+        if data.shape[0] == len(qparams.scale):
+            codes = np.asarray(data, np.float64) / moved.scales(data.ndim)
+            if np.abs(codes - np.rint(codes)).max(initial=0.0) < 1e-2:  # noqa: PLR2004 - codes
+                return moved
+        raise UnsupportedError(
+            "DequantizeLinear",
+            self.layer,
+            "weights must be quantized per tensor or per output channel",
+            "quantize along the axis of the output channels",
+            "axis",
+        )

@@ -1,0 +1,189 @@
+"""An ONNX file as protobuf: opened, checked, its inputs' shapes settled."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import external_data_helper, inliner
+
+from edgecomp.errors import UnsupportedError, UserError
+from edgecomp.ir import Shape
+
+OLDEST_OPSET = 11
+STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
+
+InputShapes = Mapping[str, Sequence[int]]
+"""Shape by input name; the name `""` stands for the only input."""
+
+_INSTEAD = {
+    "If": "export with the condition fixed, or simplify the model (onnxsim) so that it disappears",
+    "Loop": "unroll the loop before export",
+    "Scan": "unroll the loop before export",
+    "LSTM": "recurrent layers are not supported; use convolutions over time",
+    "GRU": "recurrent layers are not supported; use convolutions over time",
+    "RNN": "recurrent layers are not supported; use convolutions over time",
+    "ConvTranspose": "use nearest-neighbour upsampling outside the network, or a plain convolution",
+    "InstanceNormalization": "use BatchNormalization, which is folded into the convolution",
+    "LayerNormalization": "use BatchNormalization, which is folded into the layer before",
+    "ArgMax": "end the network at the scores; the generated `<model>_argmax` picks the class",
+}
+
+
+def load_model(path: Path) -> onnx.ModelProto:
+    """Open an ONNX file, with its external data, model-local functions inlined.
+
+    Raises:
+        UserError: missing, truncated or corrupt file, missing external data, an opset outside of
+            what is supported, or a model that breaks the rules of ONNX.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(content)
+    except DecodeError as error:
+        raise UserError(
+            f"{path} is not an ONNX model, or it is truncated\n"
+            "  compare its size with the original, and download or export it again"
+        ) from error
+    if not model.HasField("graph") or not model.graph.output or not model.opset_import:
+        raise UserError(f"{path} holds no network: it is empty, truncated or not an ONNX model")
+    _load_external_data(model, path)
+    return checked(model, str(path))
+
+
+def checked(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
+    """Check version and rules of a model that came from `source`; inline its functions."""
+    opset = opset_version(model)
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET <= opset <= newest:
+        raise UserError(
+            f"{source} uses ONNX opset {opset}; {OLDEST_OPSET} to {newest} are supported\n"
+            "  export with another opset_version, or use onnx.version_converter"
+        )
+    if model.functions:
+        model = inliner.inline_local_functions(model)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(f"{source} is not a valid ONNX model: {first}") from error
+    return model
+
+
+def _load_external_data(model: onnx.ModelProto, path: Path) -> None:
+    """Load weights that lie in files beside the model."""
+    outside = [t for t in model.graph.initializer if external_data_helper.uses_external_data(t)]
+    if not outside:
+        return
+    try:
+        external_data_helper.load_external_data_for_model(model, str(path.parent))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        names = {entry.value for t in outside for entry in t.external_data if entry.key == "location"}
+        raise UserError(
+            f"{path} keeps its weights in {', '.join(sorted(names))}, which cannot be read: {error}\n"
+            "  put that file beside the model, or save the model with its weights inside"
+        ) from error
+
+
+def opset_version(model: onnx.ModelProto) -> int:
+    """Version of the standard operator set that the model uses."""
+    versions = [o.version for o in model.opset_import if o.domain in STANDARD_DOMAINS]
+    return max(versions, default=onnx.defs.onnx_opset_version())
+
+
+def input_shape(
+    value: onnx.ValueInfoProto, given: InputShapes, *, only: bool
+) -> tuple[Shape, int]:
+    """Settle the shape of a graph input; a symbolic batch becomes 1.
+
+    Args:
+        value: the input.
+        given: shapes that the user gave.
+        only: whether it is the model's only input.
+
+    Returns:
+        The shape, and the element type as ONNX numbers it.
+
+    Raises:
+        UserError: another axis is symbolic and not given, or the given shape contradicts.
+    """
+    tensor = value.type.tensor_type
+    if not value.type.HasField("tensor_type"):
+        raise UserError(f"input {value.name!r} is not a tensor; only tensors are supported")
+    known = tensor.HasField("shape")
+    dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
+    symbols = [d.dim_param for d in tensor.shape.dim]
+    wanted = given.get(value.name, given.get("") if only else None)
+    if wanted is not None:
+        return _given_shape(value.name, tuple(wanted), dims if known else None), tensor.elem_type
+    if dims and (dims[0] is None or dims[0] == 0):
+        dims[0] = 1
+    unknown = [
+        f"axis {axis} ({symbols[axis] or 'unnamed'})"
+        for axis, n in enumerate(dims)
+        if n is None or n <= 0
+    ]
+    if unknown or not known:
+        what = ", ".join(unknown) or "every axis"
+        raise UserError(
+            f"the shape of input {value.name!r} is not fixed: {what}\n"
+            f"  give it, for example --input-shape 1,{','.join(str(n or 32) for n in dims[1:])}"
+        )
+    return tuple(int(n or 1) for n in dims), tensor.elem_type
+
+
+def _given_shape(name: str, wanted: tuple[int, ...], dims: list[int | None] | None) -> Shape:
+    """Match the user's shape with the file's; the batch of 1 may be left out."""
+    shape = tuple(int(n) for n in wanted)
+    if dims is not None and len(shape) == len(dims) - 1:
+        shape = (1, *shape)
+    fits = dims is None or (
+        len(shape) == len(dims) and all(n in {None, 0, m} for n, m in zip(dims, shape, strict=True))
+    )
+    if not fits or any(n <= 0 for n in shape):
+        has = "unknown" if dims is None else ",".join(str(n or "?") for n in dims)
+        raise UserError(
+            f"input shape {','.join(map(str, wanted))} does not fit input {name!r}, which is {has}"
+        )
+    return shape
+
+
+def refuse_unknown(
+    nodes: Iterable[onnx.NodeProto], names: Mapping[int, str], known: frozenset[str]
+) -> None:
+    """Refuse every unsupported layer at once.
+
+    Args:
+        nodes: the graph's nodes.
+        names: layer name by index, for the nodes that are not constants.
+        known: operators that can be imported.
+
+    Raises:
+        UnsupportedError: for the first one, the others listed in its message.
+    """
+    bad = [
+        (_qualified(node), names[index])
+        for index, node in enumerate(nodes)
+        if index in names and _qualified(node) not in known
+    ]
+    if not bad:
+        return
+    op, layer = bad[0]
+    limit = "this operator is not supported"
+    if len(bad) > 1:
+        limit += f", nor are those of {len(bad) - 1} more layers:" + "".join(
+            f"\n    {other} in layer {name!r}" for other, name in bad[1:]
+        )
+    hints = [f"{op}: {_INSTEAD[op]}" for op in dict.fromkeys(o for o, _ in bad) if op in _INSTEAD]
+    raise UnsupportedError(
+        op, layer, limit, "; ".join(hints) or "docs/ops.md lists what is supported"
+    )
+
+
+def _qualified(node: onnx.NodeProto) -> str:
+    """Operator name, with its domain where that is not the standard one."""
+    return node.op_type if node.domain in STANDARD_DOMAINS else f"{node.domain}.{node.op_type}"

@@ -1,0 +1,100 @@
+"""Constant folding while reading: nodes that depend on constants and shapes only.
+
+Legacy PyTorch exports compute paddings and shapes by chains of Shape, Gather, Concat, Slice,
+ConstantOfShape and the like; every shape is known here, so such a chain is a constant.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from edgecomp.errors import UserError
+from edgecomp.ir import Array, Shape
+
+SHAPE_OPS = frozenset({"Shape", "Size"})
+"""Constant whatever their input is, since all shapes are known."""
+
+_RANDOM = frozenset(
+    {"Bernoulli", "Multinomial"}
+    | {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+)
+_ANNOTATIONS = frozenset({"DequantizeLinear"})
+
+
+def foldable_nodes(nodes: Iterable[onnx.NodeProto], constants: Iterable[str]) -> set[int]:
+    """Find the nodes that are constants, before any value is computed.
+
+    Args:
+        nodes: the graph's nodes in execution order.
+        constants: names of the initializers.
+
+    Returns:
+        Indices of nodes that read nothing but constants, or shapes only.
+    """
+    known = {"", *constants}
+    found = set()
+    for index, node in enumerate(nodes):
+        subgraphs = any(a.type in {a.GRAPH, a.GRAPHS} for a in node.attribute)
+        if subgraphs or node.op_type in _RANDOM:
+            continue
+        if node.op_type in SHAPE_OPS or all(name in known for name in node.input):
+            known.update(node.output)
+            if node.op_type not in _ANNOTATIONS:
+                found.add(index)
+    return found
+
+
+def shape_constant(node: onnx.NodeProto, attrs: Mapping[str, Any], shape: Shape) -> Array:
+    """Value of Shape (with its `start` and `end`) or Size of a tensor of `shape`."""
+    if node.op_type == "Size":
+        return np.asarray(np.prod(shape, dtype=np.int64))
+    return np.asarray(shape[attrs.get("start", 0) : attrs.get("end")], dtype=np.int64)
+
+
+def fold(node: onnx.NodeProto, inputs: Sequence[Array], opset: int) -> list[Array]:
+    """Compute a node of constants with the reference implementation of ONNX.
+
+    Raises:
+        UserError: the reference implementation cannot.
+    """
+    names = list(dict.fromkeys(name for name in node.input if name))
+    values = dict(zip([name for name in node.input if name], inputs, strict=True))
+    untyped = [onnx.ValueInfoProto(name=name) for name in (*names, *node.output)]
+    graph = onnx.helper.make_graph(
+        [node], "fold", untyped[: len(names)], [v for v in untyped[len(names) :] if v.name]
+    )
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid(node.domain, opset)]
+    )
+    try:
+        with np.errstate(all="ignore"):
+            results = ReferenceEvaluator(model).run(None, values)
+    except Exception as error:
+        raise UserError(
+            f"layer {node.name!r} ({node.op_type}) computes a constant that cannot be computed: "
+            f"{error}\n  export the model again with constant folding switched on"
+        ) from error
+    return [np.asarray(result) for result in results]
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """Attributes of a node as plain Python and numpy values; subgraphs are left out."""
+    result: dict[str, Any] = {}
+    for attribute in node.attribute:
+        value = onnx.helper.get_attribute_value(attribute)
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        elif isinstance(value, onnx.TensorProto):
+            value = numpy_helper.to_array(value)
+        elif attribute.type in {attribute.INTS, attribute.FLOATS}:
+            value = list(value)
+        elif attribute.type == attribute.STRINGS:
+            value = [text.decode("utf-8", "replace") for text in value]
+        elif attribute.type in {attribute.GRAPH, attribute.GRAPHS}:
+            continue
+        result[attribute.name] = value
+    return result

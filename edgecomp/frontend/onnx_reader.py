@@ -1,0 +1,267 @@
+"""Reads ONNX into a float graph.
+
+The only module, with its helpers beside it, that knows ONNX's graph structure; what each operator
+means is asked of `edgecomp.ops`.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from edgecomp.errors import EdgecompError, InternalError, UserError
+from edgecomp.frontend import onnx_fold, qdq
+from edgecomp.frontend.names import UniqueNames, c_identifier
+from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
+from edgecomp.frontend.onnx_file import (
+    InputShapes,
+    input_shape,
+    load_model,
+    opset_version,
+    refuse_unknown,
+)
+from edgecomp.ir import Array, Graph
+from edgecomp.ops import ONNX_IMPORTERS
+from edgecomp.ops.base import ImportedNode
+from edgecomp.ops.expression import X
+from edgecomp.ops.unary import UnaryParams
+
+_DROPPED = frozenset({"Identity", "Dropout", "Cast"})
+_MAY_BE_INFINITE = frozenset({"Clip", "Pad", "Min", "Max"})
+_MICROSOFT = "com.microsoft."
+_FLOAT_TYPES = frozenset(
+    {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
+    | {onnx.TensorProto.DOUBLE}
+)
+_CODE_TYPES = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
+_MOVES_CODES = frozenset(
+    {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "Concat"}
+)
+
+
+def read_onnx(path: Path, *, input_shapes: InputShapes | None = None) -> Graph:
+    """Read an ONNX file.
+
+    Args:
+        path: the file.
+        input_shapes: shapes of inputs that the file leaves open, by name.
+
+    Returns:
+        A float graph in the file's own layout, transposes around every spatial layer (the layout
+        pass removes them); its tensors have qparams where the file is quantized.
+
+    Raises:
+        UserError: the file cannot be read, or its numbers or shapes are unusable.
+        UnsupportedError: layers that cannot be compiled, all of them in one message.
+    """
+    model = load_model(path)
+    return convert(model, c_identifier(path.stem), input_shapes or {})
+
+
+def convert(model: onnx.ModelProto, name: str, input_shapes: InputShapes) -> Graph:
+    """Turn a checked model into a graph called `name`; see `read_onnx`."""
+    return _Conversion(model).run(name, input_shapes)
+
+
+class _Conversion:
+    """One file on its way into a graph."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        """Look at the names and find what is constant."""
+        self._graph = model.graph
+        self._opset = opset_version(model)
+        self._initializers = {t.name: t for t in self._graph.initializer}
+        values = [o for node in self._graph.node for o in node.output if o]
+        inputs = [value.name for value in self._graph.input]
+        self._build = GraphBuilder([*inputs, *self._initializers, *values])
+        self._foldable = onnx_fold.foldable_nodes(self._graph.node, self._initializers)
+        self._alias: dict[str, str] = {}
+        self._codes: set[str] = set()
+        self._io_names: dict[str, str] = {}
+        self._layers = _layer_names(self._graph.node)
+        self._read = {name for node in self._graph.node for name in node.input}
+        self._read |= {value.name for value in self._graph.output}
+
+    def run(self, name: str, input_shapes: InputShapes) -> Graph:
+        """Convert inputs, nodes and outputs, in this order."""
+        imported = {
+            index: layer
+            for index, layer in enumerate(self._layers)
+            if index not in self._foldable
+        }
+        own = _DROPPED | {qdq.QUANTIZE, qdq.DEQUANTIZE}
+        known = frozenset(ONNX_IMPORTERS) | own
+        known |= {_MICROSOFT + op for op in (qdq.QUANTIZE, qdq.DEQUANTIZE)}
+        refuse_unknown(self._graph.node, imported, known)
+        inputs = self._inputs(input_shapes)
+        for tensor in self._initializers.values():
+            self._build.add_constant(tensor.name, Constant(numpy_helper.to_array(tensor)))
+        for index, node in enumerate(self._graph.node):
+            self._build.layer = self._layers[index]
+            if index in self._foldable:
+                self._fold(node, self._layers[index])
+            else:
+                self._import(node, self._layers[index])
+        graph = self._build.build(name, inputs, self._outputs(), self._io_names)
+        return qdq.align_movements(graph)
+
+    def _inputs(self, input_shapes: InputShapes) -> list[str]:
+        values = [v for v in self._graph.input if v.name not in self._initializers]
+        unknown = set(input_shapes) - {v.name for v in values} - {""}
+        if unknown or ("" in input_shapes and len(values) != 1):
+            names = ", ".join(repr(v.name) for v in values)
+            raise UserError(f"input shapes must name the model's inputs, which are {names}")
+        for value in values:
+            shape, kind = input_shape(value, input_shapes, only=len(values) == 1)
+            if kind in _CODE_TYPES:
+                self._codes.add(value.name)
+            elif kind not in _FLOAT_TYPES:
+                text = onnx.TensorProto.DataType.Name(kind)
+                raise UserError(
+                    f"input {value.name!r} has elements of type {text}; "
+                    "only float, and int8 or uint8 codes that are dequantized, are supported"
+                )
+            self._io_names[self._build.add_input(value.name, shape)] = value.name
+        return [value.name for value in values]
+
+    def _outputs(self) -> list[str]:
+        outputs: list[str] = []
+        for value in self._graph.output:
+            name = self._alias.get(value.name, value.name)
+            if self._build.value(name) is not None:
+                raise UserError(
+                    f"output {value.name!r} is a constant; remove it from the model's outputs"
+                )
+            if name in self._io_names:
+                node = ImportedNode("Identity", f"{value.name}.copy", (name,), (value.name,))
+                qparams = self._build.qparams(name)
+                name = self._build.emit("unary", [name], UnaryParams(X), node)
+                if qparams is not None:
+                    self._build.annotate(name, qparams)
+            outputs.append(name)
+            self._io_names[name] = value.name
+        return outputs
+
+    def _resolve(self, names: list[str]) -> tuple[str, ...]:
+        return tuple(self._alias.get(name, name) for name in names)
+
+    def _fold(self, node: onnx.NodeProto, layer: str) -> None:
+        inputs = self._resolve([name for name in node.input if name])
+        if node.op_type in onnx_fold.SHAPE_OPS:
+            attrs = onnx_fold.attributes(node)
+            results = [onnx_fold.shape_constant(node, attrs, self._build.shape(inputs[0]))]
+        else:
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            copy.name = layer
+            results = onnx_fold.fold(copy, [self._constant(name) for name in inputs], self._opset)
+        for name, result in zip([name for name in node.output if name], results, strict=False):
+            self._build.add_constant(name, Constant(result))
+
+    def _constant(self, name: str) -> Array:
+        value = self._build.value(name)
+        assert value is not None, name
+        return value
+
+    def _import(self, proto: onnx.NodeProto, layer: str) -> None:
+        node = ImportedNode(
+            proto.op_type,
+            layer,
+            self._resolve(list(proto.input)),
+            tuple(proto.output),
+            onnx_fold.attributes(proto),
+            self._opset,
+        )
+        self._check_constants(node)
+        self._check_codes(node, proto)
+        importers: dict[str, Callable[[ImportedNode], str]] = {
+            qdq.QUANTIZE: self._quantize,
+            qdq.DEQUANTIZE: self._dequantize,
+            "Cast": self._cast,
+        }
+        try:
+            if node.op_type in importers:
+                result = importers[node.op_type](node)
+            elif node.op_type in _DROPPED:
+                result = node.inputs[0]
+            else:
+                result = ONNX_IMPORTERS[node.op_type](node, self._build)
+        except (EdgecompError, AssertionError):
+            raise
+        except Exception as error:
+            raise InternalError(
+                f"layer {layer!r} ({node.op_type}) cannot be imported: {error!r}"
+            ) from error
+        self._alias[node.outputs[0]] = result
+
+    def _check_constants(self, node: ImportedNode) -> None:
+        """Refuse NaN and infinite weights by the names the file gives them."""
+        for name in node.inputs:
+            value = self._build.value(name) if name else None
+            if value is None or value.dtype.kind != "f" or node.op_type in _MAY_BE_INFINITE:
+                continue
+            if not np.isfinite(value).all():
+                kind = "NaN" if np.isnan(value).any() else "infinite"
+                raise UserError(
+                    f"layer {node.name!r} ({node.op_type}): the constant {name!r} has {kind} "
+                    "elements\n  the training probably diverged; export a healthy checkpoint"
+                )
+
+    def _check_codes(self, node: ImportedNode, proto: onnx.NodeProto) -> None:
+        """Refuse arithmetic on integers, which only a DequantizeLinear may read.
+
+        Also refuse second outputs that somebody reads: no importer makes them.
+        """
+        for name in proto.output[1:]:
+            if name in self._read:
+                raise self._build.unsupported(node, f"its further output {name!r} is used")
+        if node.op_type == qdq.DEQUANTIZE or not self._codes.intersection(proto.input):
+            return
+        if node.op_type not in _MOVES_CODES:
+            (name, *_) = self._codes.intersection(proto.input)
+            raise self._build.unsupported(
+                node,
+                f"its input {name!r} is integer",
+                "use the QDQ form: DequantizeLinear before, QuantizeLinear after each layer",
+            )
+        self._codes.add(proto.output[0])
+
+    def _quantize(self, node: ImportedNode) -> str:
+        self._codes.add(node.outputs[0])
+        qparams = qdq.activation_qparams(node, self._build)
+        return qdq.rescaled(self._build, node.inputs[0], qparams, node)
+
+    def _dequantize(self, node: ImportedNode) -> str:
+        source = node.inputs[0]
+        codes = self._build.value(source)
+        if codes is not None:
+            constant = qdq.dequantized_constant(node, self._build, codes)
+            return self._build.add_constant(node.outputs[0], constant)
+        qparams = qdq.activation_qparams(node, self._build)
+        given = self._build.qparams(source)
+        if given is None:
+            self._build.annotate(source, qparams)
+        elif given != qparams:
+            raise self._build.unsupported(
+                node, f"its scale or zero point differs from that of {source!r}'s quantization"
+            )
+        return source
+
+    def _cast(self, node: ImportedNode) -> str:
+        target = int(node.attrs["to"])
+        if target not in _FLOAT_TYPES:
+            text = onnx.TensorProto.DataType.Name(target)
+            raise self._build.unsupported(node, f"activations cannot become {text}", attribute="to")
+        return node.inputs[0]
+
+
+def _layer_names(nodes: Sequence[onnx.NodeProto]) -> list[str]:
+    """Name every layer: as the file does where it can be, else by operator and index."""
+    unique = UniqueNames()
+    names = [unique.take(node.name) if node.name else "" for node in nodes]
+    return [
+        name or unique.take(f"{node.op_type}_{index}")
+        for index, (node, name) in enumerate(zip(nodes, names, strict=True))
+    ]

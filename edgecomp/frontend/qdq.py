@@ -1,0 +1,139 @@
+"""QuantizeLinear and DequantizeLinear: annotations of the float graph.
+
+A file quantized by pairs of these nodes keeps its scales: a pair around an activation becomes
+qparams of the float tensor, a DequantizeLinear of stored weights becomes a float constant with
+qparams from which quantization recovers the very same codes.
+Source: ONNX operators QuantizeLinear and DequantizeLinear, opset 10 to 25.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from edgecomp.errors import UnsupportedError
+from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
+from edgecomp.ir import Array, Graph, Node, QParams, Tensor
+from edgecomp.ops import OPS
+from edgecomp.ops.base import ImportedNode
+from edgecomp.ops.expression import X
+from edgecomp.ops.unary import UnaryParams
+
+QUANTIZE = "QuantizeLinear"
+DEQUANTIZE = "DequantizeLinear"
+
+INT8_LIMITS = (-128, 127)
+UINT8_SHIFT = 128
+
+
+def activation_qparams(node: ImportedNode, build: GraphBuilder) -> QParams:
+    """Read scale and zero point of an activation, as those of int8 codes.
+
+    uint8 codes become int8 codes by subtracting 128 from code and zero point alike.
+
+    Raises:
+        UnsupportedError: per channel, by blocks, of another dtype, or not constant.
+    """
+    scale, zero = _scale_and_zero(node, build)
+    if scale.size != 1:
+        raise build.unsupported(
+            node, "activations must be quantized per tensor", "quantize only weights per channel"
+        )
+    if zero.dtype not in {np.dtype(np.int8), np.dtype(np.uint8)}:
+        raise build.unsupported(
+            node, f"activations are {zero.dtype}; only int8 and uint8 are supported"
+        )
+    code = int(zero.reshape(())) - (UINT8_SHIFT if zero.dtype == np.uint8 else 0)
+    return QParams.per_tensor(float(scale.reshape(())), code)
+
+
+def dequantized_constant(node: ImportedNode, build: GraphBuilder, codes: Array) -> Constant:
+    """Turn stored codes into a float constant with qparams.
+
+    Returns:
+        float32 elements; qparams of int8 (or narrower) codes, symmetric where the codes allow;
+        none for int32 biases, whose scale is that of input times weights.
+
+    Raises:
+        UnsupportedError: asymmetric per channel, by blocks, or of a dtype without support.
+    """
+    scale, zero = _scale_and_zero(node, build)
+    integers = codes.astype(np.int64)
+    axis = int(node.attrs.get("axis", 1)) % max(codes.ndim, 1) if scale.size > 1 else None
+    shape = [1] * codes.ndim
+    if axis is not None:
+        shape[axis] = scale.size
+    centred = integers - zero.astype(np.int64).reshape(shape if zero.size > 1 else ())
+    factor = scale.astype(np.float64).reshape(shape if scale.size > 1 else ())
+    data = (centred * factor).astype(np.float32)
+    kind = str(codes.dtype)
+    if kind == "int32":
+        return Constant(data)
+    if kind not in {"int8", "uint8", "int4", "uint4", "int2", "uint2"}:
+        raise build.unsupported(node, f"constants of {kind} are not supported")
+    low, high = INT8_LIMITS
+    fits = not codes.size or (centred.min() >= low and centred.max() <= high)
+    if fits:
+        scales = tuple(float(s) for s in scale.reshape(-1).astype(np.float32))
+        return Constant(data, QParams(scales, 0, axis))
+    if axis is not None or zero.size > 1:
+        raise build.unsupported(
+            node,
+            "weights quantized per channel must be symmetric (zero point 0)",
+            "quantize the weights as int8, symmetric",
+            "zero_point",
+        )
+    shift = UINT8_SHIFT if kind == "uint8" else 0
+    return Constant(
+        data, QParams.per_tensor(float(scale.reshape(())), int(zero.reshape(())) - shift)
+    )
+
+
+def rescaled(build: GraphBuilder, name: str, qparams: QParams, node: ImportedNode) -> str:
+    """Return an activation that has `qparams`: `name` itself, or a rescaled copy."""
+    given = build.qparams(name)
+    if given is not None and given != qparams:
+        name = build.emit("unary", [name], UnaryParams(X), node)
+    build.annotate(name, qparams)
+    return name
+
+
+def align_movements(graph: Graph) -> Graph:
+    """Rescale inputs of operators that only move codes, where their scale is not the output's.
+
+    A concatenation of differently quantized tensors is the case that matters.
+    """
+    tensors = dict(graph.tensors)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        wanted = tensors[node.output].qparams
+        inputs = list(node.inputs)
+        for index, name in enumerate(inputs):
+            given = tensors[name].qparams
+            if not OPS[node.op].same_qparams or None in {wanted, given} or given == wanted:
+                continue
+            copy = f"{name}.as.{node.output}.{index}"
+            tensors[copy] = Tensor(copy, tensors[name].shape, qparams=wanted)
+            nodes.append(
+                Node(f"{node.name}.rescale_{index}", "unary", (name,), copy, UnaryParams(X))
+            )
+            inputs[index] = copy
+        nodes.append(replace(node, inputs=tuple(inputs)))
+    return graph.with_nodes(nodes, tensors)
+
+
+def _scale_and_zero(node: ImportedNode, build: GraphBuilder) -> tuple[Array, Array]:
+    """Read the constant scale and zero point of a node; the zero point's dtype is the codes'."""
+    if node.attrs.get("block_size", 0):
+        raise build.unsupported(node, "quantization by blocks", attribute="block_size")
+    scale = build.value(node.inputs[1])
+    zero: Array | None = np.zeros((), np.uint8)
+    if node.has_input(2):
+        zero = build.value(node.inputs[2])
+    elif node.op_type == DEQUANTIZE:
+        codes = build.value(node.inputs[0])
+        zero = np.zeros((), np.uint8 if codes is None else codes.dtype)
+    if scale is None or zero is None:
+        raise build.unsupported(node, "scale and zero point must be constants", "quantize statically")
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
+        raise UnsupportedError(node.op_type, node.name, "a scale is not a positive number")
+    return scale, zero
