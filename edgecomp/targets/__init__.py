@@ -1,1 +1,1 @@
-"""What firmware is built for: cores (what gcc and a kernel must know) and boards (`boards.yaml`)."""
+"""What firmware is built for: cores (for gcc and kernels) and boards (`boards.yaml`)."""

@@ -150,7 +150,9 @@ class Board(_Entry):
             return ["ram: at least one region is needed"]
         for key, name in (("arena_region", self.arena_region), ("data_region", self.data_region)):
             if name and name not in names:
-                found.append(f"{key}: no RAM region is called {name!r}, there is {', '.join(names)}")
+                found.append(
+                    f"{key}: no RAM region is called {name!r}, there is {', '.join(names)}"
+                )
         for one, other in combinations((self.flash, *self.ram), 2):
             if one.overlaps(other):
                 found.append(f"ram: regions {one.name!r} and {other.name!r} overlap")
@@ -190,7 +192,7 @@ def load_boards(path: Path | None = None) -> dict[str, Board]:
     try:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=_Loader)
-        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with sizes)
+        raw = yaml.load(text, Loader=_Loader)
     except OSError as error:
         raise UserError(f"cannot read the board file {path}: {error.strerror}") from error
     except yaml.YAMLError as error:
@@ -229,7 +231,9 @@ def _board(path: Path, root: yaml.Node | None, index: int, entry: Any) -> Board:
     return board
 
 
-def _fail(path: Path, root: yaml.Node | None, where: tuple[str | int, ...], reason: str) -> NoReturn:
+def _fail(
+    path: Path, root: yaml.Node | None, where: tuple[str | int, ...], reason: str
+) -> NoReturn:
     """Raise a UserError naming the line of the deepest node on the way to `where`."""
     node = root
     for step in where:

@@ -1,0 +1,130 @@
+"""The C and linker files of a board: rendered templates and copies from `firmware/`."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from edgecomp import __version__
+from edgecomp.errors import InternalError
+from edgecomp.paths import firmware_dir, templates_dir
+from edgecomp.targets.boards import Board, Region
+
+CheckStream = Literal["semihosting", "uart"]
+
+_HEADERS = ("app/attributes.h", "app/startup.h", "port/port.h", "port/registers.h")
+_STM32_HEADERS = ("port/stm32.h",)
+_CHECK_HEADERS = ("app/platform.h", "app/crc32.h")
+_UNLIMITED_BYTES = 0x0FFF0000  # as long as a region can be without reaching the next alias
+
+
+@dataclass(frozen=True)
+class BoardFiles:
+    """The sources of one board below its working directory, as relative POSIX paths.
+
+    `common` goes into both images, `firmware` and `check` into one each.
+    """
+
+    common: tuple[str, ...]
+    firmware: tuple[str, ...]
+    check: tuple[str, ...]
+
+
+def _environment() -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(templates_dir() / "board"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        line_statement_prefix="%%",
+        autoescape=False,
+    )
+    env.filters["address"] = lambda value: f"0x{value:08x}"
+    return env
+
+
+def render_board_config(board: Board) -> str:
+    """Return `board_config.h`: what a port must know of its board."""
+    console = board.console
+    pins = [(name, pin) for name, pin in (("TX", console.tx), ("RX", console.rx)) if pin]
+    template = _environment().get_template("board_config.h.j2")
+    return template.render(version=__version__, board=board, console=console, pins=pins)
+
+
+def render_startup(board: Board) -> str:
+    """Return `startup.c`: the vector table and the reset handler."""
+    template = _environment().get_template("startup.c.j2")
+    return template.render(version=__version__, board=board, core=board.core)
+
+
+def render_link_script(board: Board, stack_bytes: int, *, unlimited: bool = False) -> str:
+    """Return `link.ld` with a stack of `stack_bytes`.
+
+    With `unlimited` every region is as long as can be, so that an image that does not fit links
+    all the same and its sizes can be measured.
+    """
+    if stack_bytes % 8:
+        raise InternalError(f"a stack of {stack_bytes} bytes is not a multiple of 8")
+    one_ram = board.arena == board.data
+    used = [("FLASH", "rx", board.image), ("DATA", "rw", board.data)]
+    if not one_ram:
+        used.append(("ARENA", "rw", board.arena))
+    regions = [
+        {
+            "name": name,
+            "access": access,
+            "origin": region.origin,
+            "size": _room(region, [r for _, _, r in used]) if unlimited else region.size,
+        }
+        for name, access, region in used
+    ]
+    template = _environment().get_template("link.ld.j2")
+    return template.render(
+        version=__version__,
+        board=board,
+        regions=regions,
+        one_ram=one_ram,
+        stack_bytes=stack_bytes,
+    )
+
+
+def _room(region: Region, others: list[Region]) -> int:
+    """Return how long `region` could be without running into one of the `others`."""
+    behind = [o.origin - region.origin for o in others if o.origin > region.origin]
+    return min([_UNLIMITED_BYTES, *behind])
+
+
+def write_board_files(
+    work: Path, board: Board, *, check_stream: CheckStream | None = None
+) -> BoardFiles:
+    """Write all sources of `board` but the linker script into `work`/board.
+
+    Args:
+        work: the working directory; `work`/board is created.
+        board: the board.
+        check_stream: how the check image talks; semihosting on an emulated board and the UART
+            on real ones unless given.
+    """
+    stream = check_stream or ("semihosting" if board.kind == "emulated" else "uart")
+    fault = "fault_semihosting" if board.kind == "emulated" else "fault_halt"
+    port = f"port/{board.console.port}/port.c"
+    common = ["app/startup.c", port]
+    firmware = ["app/main.c", "app/fault_halt.c"]
+    check = ["app/check.c", f"app/io_{stream}.c", "app/probe_cortexm.c", f"app/{fault}.c"]
+    headers = [*_HEADERS, *_STM32_HEADERS, *_CHECK_HEADERS, "app/semihosting.h"]
+
+    folder = work / "board"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (port, *firmware, *check, *headers):
+        shutil.copyfile(firmware_dir() / name, folder / Path(name).name)
+    _write(folder / "startup.c", render_startup(board))
+    _write(folder / "board_config.h", render_board_config(board))
+    groups = (tuple(f"board/{Path(n).name}" for n in group) for group in (common, firmware, check))
+    return BoardFiles(*groups)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")

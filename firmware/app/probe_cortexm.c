@@ -1,0 +1,50 @@
+/* Stack paint and cycle counters of a Cortex-M. */
+#include "platform.h"
+#include "registers.h"
+#include "startup.h"
+
+#define PAINT 0x5ca1ab1eu
+
+/* Armv7-M Architecture Reference Manual, C1.6.5 (DEMCR) and C1.8.7 (DWT). */
+#define DEMCR REGISTER(0xe000edfcu)
+#define DEMCR_TRACE_ENABLE (1u << 24)
+#define DWT_CTRL REGISTER(0xe0001000u)
+#define DWT_CTRL_COUNT (1u << 0)
+#define DWT_CYCCNT REGISTER(0xe0001004u)
+
+static uint32_t *stack_pointer(void)
+{
+    uint32_t *pointer;
+    __asm__ volatile("mov %0, sp" : "=r"(pointer));
+    return pointer;
+}
+
+void stack_paint(void)
+{
+    uint32_t *const end = stack_pointer();
+    for (volatile uint32_t *word = link_stack_limit; word < end; word++) {
+        *word = PAINT;
+    }
+}
+
+uint32_t stack_high_water(void)
+{
+    const volatile uint32_t *word = link_stack_limit;
+    while (word < link_stack_top && *word == PAINT) {
+        word++;
+    }
+    return (uint32_t)((uintptr_t)link_stack_top - (uintptr_t)word);
+}
+
+/* QEMU and Armv6-M have no cycle counter: there it does not advance, or is not there at all. */
+uint32_t counter_kind(void)
+{
+#if defined(__ARM_ARCH_6M__)
+    return COUNTER_SYSTICK;
+#else
+    DEMCR |= DEMCR_TRACE_ENABLE;
+    DWT_CTRL |= DWT_CTRL_COUNT;
+    const uint32_t before = DWT_CYCCNT;
+    return DWT_CYCCNT != before ? COUNTER_DWT : COUNTER_SYSTICK;
+#endif
+}

@@ -1,0 +1,19 @@
+/* A model written by hand, small enough to check on paper: a table, a convolution, a sum.
+ *
+ * input 8x8 codes -> stage 0: table -> 8x8 -> stage 1: 3x3 convolution, 4 channels -> 6x6x4
+ * -> stage 2: sums per channel, halved and saturated -> 4 codes. */
+#ifndef FAKE_H
+#define FAKE_H
+
+#include <stdint.h>
+
+#define FAKE_ARENA_BYTES 272
+#define FAKE_ARENA_ALIGN 16
+#define FAKE_STAGES 3
+
+int8_t *fake_input(void *arena, int i);
+int fake_run(void *arena);
+const int8_t *fake_output(const void *arena, int i);
+int fake_run_stage(void *arena, int stage);
+
+#endif
