@@ -1,0 +1,108 @@
+"""Post-training quantization from end to end: a float graph and samples become integers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgecomp.errors import UserError
+from edgecomp.fixedpoint import PRECISE_MULTIPLIER
+from edgecomp.ir import Array, Graph, QParams
+from edgecomp.ops import OPS
+from edgecomp.ops.linear import LinearConstants
+from edgecomp.quant.calibrate import Calibration, needs_samples, observe_and_choose
+from edgecomp.quant.quantize import quantize
+from edgecomp.quant.sharing import insert_rescales
+
+
+@dataclass(frozen=True)
+class QuantizeOptions:
+    """How to quantize.
+
+    Attributes:
+        calibration: `auto`, `minmax`, `percentile`, `mse` or `entropy`.
+        equalize: balance the ranges of neighbouring layers' channels first.
+        bias_correction: take the mean error of every channel out of the bias.
+        symmetric: give all activations the zero point 0.
+        numerics: arithmetic of convolutions and dense layers, `edgecomp` or `tflite`.
+    """
+
+    calibration: str = "auto"
+    equalize: bool = False
+    bias_correction: bool = False
+    symmetric: bool = False
+    numerics: str = "edgecomp"
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """What calibration found.
+
+    Attributes:
+        samples: number of calibration samples.
+        tensors: how each activation's parameters were chosen.
+        coarse_channels: per layer, the channels whose multiplier is below 2^17 (and not 0).
+        rescales: names of the identity layers that were inserted between two scales.
+        equalized: names of the layers whose channels were balanced.
+    """
+
+    samples: int
+    tensors: Mapping[str, Calibration]
+    coarse_channels: Mapping[str, int]
+    rescales: tuple[str, ...]
+    equalized: tuple[str, ...] = ()
+
+
+def quantize_model(
+    graph: Graph,
+    samples: Mapping[str, Array] | None,
+    options: QuantizeOptions | None = None,
+) -> tuple[Graph, CalibrationReport]:
+    """Calibrate and quantize a float graph.
+
+    Args:
+        graph: a float graph, optimized by the passes.
+        samples: for each graph input the calibration samples `(samples, *shape)` float32 in the
+            device's layout; None where the model file gives all parameters.
+        options: how to quantize.
+
+    Returns:
+        The graph of integers and what calibration found.
+
+    Raises:
+        UserError: samples are needed and missing or wrong; an option has no such value.
+    """
+    options = options or QuantizeOptions()
+    ready = insert_rescales(graph)
+    present = {node.name for node in graph.nodes}
+    rescales = tuple(node.name for node in ready.nodes if node.name not in present)
+    if samples is None and needs_samples(ready, symmetric=options.symmetric):
+        raise UserError(
+            f"{graph.name} needs calibration samples: the model file does not give the scales of "
+            "all its activations; give a data set with --data"
+        )
+    calibrations = observe_and_choose(
+        ready, samples or {}, options.calibration, symmetric=options.symmetric
+    )
+    qparams: dict[str, QParams] = {name: c.qparams for name, c in calibrations.items()}
+    quantized = quantize(ready, qparams, symmetric=options.symmetric, numerics=options.numerics)
+    report = CalibrationReport(
+        samples=len(next(iter(samples.values()))) if samples else 0,
+        tensors=calibrations,
+        coarse_channels=coarse_channels(quantized),
+        rescales=rescales,
+    )
+    return quantized, report
+
+
+def coarse_channels(graph: Graph) -> dict[str, int]:
+    """Count, per layer of a quantized graph, the channels with a multiplier below 2^17."""
+    counts = {}
+    for node in graph.nodes:
+        constants = OPS[node.op].prepare(
+            node.params, graph.node_inputs(node), graph.node_output(node)
+        )
+        if isinstance(constants, LinearConstants):
+            size = abs(constants.multiplier)
+            count = int(((size < PRECISE_MULTIPLIER) & (size > 0)).sum())
+            if count:
+                counts[node.name] = count
+    return counts

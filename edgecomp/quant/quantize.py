@@ -1,0 +1,142 @@
+"""A float graph and the parameters of its activations become a graph of integers."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from edgecomp.errors import InternalError
+from edgecomp.fixedpoint import INT32_MAX, INT32_MIN
+from edgecomp.ir import DType, Graph, Node, QParams, Tensor
+from edgecomp.ops import OPS
+from edgecomp.quant.ranges import range_qparams
+
+LEAST_RATIO = 2.0**-15
+"""Least `scale_in * scale_w / scale_out`: below it a multiplier has fewer than 16 bits."""
+LARGEST_BIAS = 2.0**29
+
+
+def quantize(
+    graph: Graph,
+    qparams: Mapping[str, QParams],
+    *,
+    symmetric: bool = False,
+    numerics: str = "edgecomp",
+) -> Graph:
+    """Quantize every tensor.
+
+    Args:
+        graph: a float graph; constants that carry parameters keep them, and their exact integers.
+        qparams: parameters of every activation (`calibrate`).
+        symmetric: give element-wise constants the zero point 0.
+        numerics: the arithmetic of convolutions and dense layers, `edgecomp` or `tflite`.
+
+    Returns:
+        A graph of int8 activations and weights (per output channel, -127 to 127) and int32 biases
+        at `scale_in * scale_w[c]`.  PReLU's slopes stay real.  Every layer's constants have been
+        prepared once, which proves that no accumulator leaves int32.
+
+    Raises:
+        InternalError: an accumulator could leave int32, or an activation has no parameters.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in graph.tensors.items():
+        if not tensor.is_const:
+            if name not in qparams:
+                raise InternalError(f"tensor {name!r} was not calibrated")
+            tensors[name] = replace(tensor, dtype=DType.INT8, qparams=qparams[name])
+    nodes = []
+    for node in graph.nodes:
+        if node.op in {"conv2d", "dense"}:
+            inputs = _quantize_linear(graph, node, tensors)
+            nodes.append(replace(node, inputs=inputs, numerics=numerics))
+        else:
+            inputs = tuple(
+                _quantize_operand(graph, node, n, tensors, symmetric) for n in node.inputs
+            )
+            nodes.append(replace(node, inputs=inputs))
+    result = graph.with_nodes(nodes, tensors)
+    for node in result.nodes:
+        OPS[node.op].prepare(node.params, result.node_inputs(node), result.node_output(node))
+    return result
+
+
+def _quantize_operand(
+    graph: Graph, node: Node, name: str, tensors: dict[str, Tensor], symmetric: bool
+) -> str:
+    """Quantize a constant operand per tensor; PReLU's slopes are only copied."""
+    tensor = graph.tensors[name]
+    if name in tensors or not tensor.is_const:
+        return name
+    if node.op == "prelu":
+        tensors[name] = tensor
+        return name
+    q = tensor.qparams or range_qparams(
+        float(tensor.value.min()), float(tensor.value.max()), symmetric=symmetric
+    )
+    tensors[name] = replace(
+        tensor, dtype=DType.INT8, qparams=q, data=q.quantize(tensor.value).astype(np.int8)
+    )
+    return name
+
+
+def _quantize_linear(graph: Graph, node: Node, tensors: dict[str, Tensor]) -> tuple[str, ...]:
+    """Quantize weights and bias of one layer.
+
+    A constant that several layers share gets one copy per layer: its scales depend on theirs.
+    """
+    x = tensors[node.inputs[0]].qparams
+    out = tensors[node.output].qparams
+    assert x is not None
+    assert out is not None
+    weights = graph.tensors[node.inputs[1]]
+    bias = graph.tensors[node.inputs[2]] if len(node.inputs) > 2 else None
+    q = weights.qparams or weight_qparams(weights, bias, x, out)
+    names = [node.inputs[0], _free_name(tensors, weights.name)]
+    tensors[names[1]] = replace(
+        weights,
+        name=names[1],
+        dtype=DType.INT8,
+        qparams=q,
+        data=q.quantize(weights.value, -128 if weights.qparams else -127).astype(np.int8),
+    )
+    if bias is not None:
+        scales = np.broadcast_to(x.scalar * np.asarray(q.scale, np.float64), bias.shape)
+        codes = np.rint(bias.value.astype(np.float64) / scales)
+        if codes.min() < INT32_MIN or codes.max() > INT32_MAX:
+            raise InternalError(f"the bias of layer {node.name!r} does not fit int32")
+        names.append(_free_name(tensors, bias.name))
+        tensors[names[2]] = replace(
+            bias,
+            name=names[2],
+            dtype=DType.INT32,
+            qparams=QParams.per_channel(scales, 0),
+            data=codes.astype(np.int32),
+        )
+    return tuple(names)
+
+
+def weight_qparams(weights: Tensor, bias: Tensor | None, x: QParams, out: QParams) -> QParams:
+    """Symmetric parameters per output channel of a layer's weights.
+
+    The scale of a channel whose weights are next to nothing (1e-30, left over by weight decay) is
+    raised to `2^-15 * scale_out / scale_in`, so that the multiplier keeps 16 bits, and to
+    `|bias| / (2^29 * scale_in)`, so that the bias fits int32: both far below what the output's
+    codes can show.
+    """
+    channels = weights.shape[0]
+    largest = np.abs(weights.value.astype(np.float64)).reshape(channels, -1).max(axis=1)
+    floor = np.full(channels, LEAST_RATIO * out.scalar / x.scalar)
+    if bias is not None:
+        needed = np.abs(bias.value.astype(np.float64)) / (LARGEST_BIAS * x.scalar)
+        floor = np.maximum(floor, needed)
+    return QParams.per_channel(np.maximum(largest / 127, floor), 0)
+
+
+def _free_name(tensors: Mapping[str, Tensor], name: str) -> str:
+    """Return `name`, or a numbered variant where another layer has taken it."""
+    candidate, count = name, 1
+    while candidate in tensors:
+        count += 1
+        candidate = f"{name}_{count}"
+    return candidate
