@@ -11,15 +11,15 @@ work/
   check.elf .bin .map              the harness: per-stage CRC, dumps, counters
 ```
 
-The functions that others call:
+What others call is importable from the package itself:
 
 ```
-toolchain.find_toolchain() -> Toolchain                     ToolError names the Debian package
-compile.compile_images(work, board, sources, stack_of=..., optimize="balanced") -> Images
-compile.compile_host_check(work, sources, compiler="gcc", sanitizers=()) -> Path
-sizes.measure(elf) -> ImageSizes
-sizes.fit_problems(sizes, board, stack_bytes) -> tuple[str, ...]
-isa.verify_isa(elf, core) -> None                            InternalError names the instruction
+find_toolchain() -> Toolchain                                ToolError names the Debian package
+compile_images(work, board, sources, stack_of=..., optimize="balanced") -> Images
+compile_host_check(work, sources, compiler="gcc", sanitizers=()) -> Path
+measure(elf) -> ImageSizes
+fit_problems(sizes, board, stack_bytes) -> tuple[str, ...]
+verify_isa(elf, core) -> None                                InternalError names the instruction
 ```
 
 `Images` has `firmware` and `check` (ELF paths), `stack` (the bound of each), `sizes` (of the
@@ -27,3 +27,32 @@ firmware) and `commands` (every command, with relative paths, for the manifest).
 `stack_of` is `plan.stack.stack_bound` with the core filled in: the builder needs it because the
 stack's size is part of the link, and is handed it because `build` knows nothing of `plan`.
 """
+
+from edgecomp.build.compile import Images, Optimize, compile_host_check, compile_images
+from edgecomp.build.sizes import ImageSizes, Symbol, fit_problems, measure, symbol_at
+from edgecomp.build.toolchain import (
+    PACKAGES,
+    Tool,
+    Toolchain,
+    find_tool,
+    find_toolchain,
+    run_tool,
+)
+
+__all__ = [
+    "PACKAGES",
+    "ImageSizes",
+    "Images",
+    "Optimize",
+    "Symbol",
+    "Tool",
+    "Toolchain",
+    "compile_host_check",
+    "compile_images",
+    "find_tool",
+    "find_toolchain",
+    "fit_problems",
+    "measure",
+    "run_tool",
+    "symbol_at",
+]

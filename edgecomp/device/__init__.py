@@ -27,3 +27,17 @@ Everything that goes wrong on the device (fault, lockup, hang, early exit, forei
 | `host`, `qemu` | the two engines |
 | `session` | `run_samples`, and `run_firmware`, which talks to the firmware image over its UART |
 """
+
+from edgecomp.device.host import HostEngine
+from edgecomp.device.qemu import QemuEngine
+from edgecomp.device.records import CheckResult, ModelLayout
+from edgecomp.device.session import run_firmware, run_samples
+
+__all__ = [
+    "CheckResult",
+    "HostEngine",
+    "ModelLayout",
+    "QemuEngine",
+    "run_firmware",
+    "run_samples",
+]
