@@ -1,7 +1,8 @@
 """Values of the intermediate representation: dtypes, quantization parameters, tensors, nodes.
 
-All are frozen; a pass builds new ones.  Every tensor keeps its full shape, the batch of 1 included.
-Spatial tensors lie as NHWC (or NWC, where H is 1), convolution weights as OHWI, dense weights as OI.
+All are frozen; a pass builds new ones.  Every tensor keeps its full shape, the batch of 1
+included.  Spatial tensors lie as NHWC (or NWC, where H is 1), convolution weights as OHWI, dense
+weights as OI.
 """
 
 import math

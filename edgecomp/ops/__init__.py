@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from edgecomp.ir import OpParams
 from edgecomp.ops import (
     add,
     conv2d,
@@ -52,9 +53,31 @@ ONNX_IMPORTERS: dict[str, Importer] = {
 }
 """How each ONNX operator arrives."""
 
+PARAMS: dict[str, type[OpParams]] = {
+    params.__name__: params
+    for params in (
+        conv2d.Conv2dParams,
+        dense.DenseParams,
+        add.AddParams,
+        mul.MulParams,
+        unary.UnaryParams,
+        prelu.PReluParams,
+        pool.MaxPoolParams,
+        pool.AveragePoolParams,
+        reduce_mean.ReduceMeanParams,
+        softmax.SoftmaxParams,
+        movement.PadParams,
+        movement.ConcatParams,
+        movement.ReshapeParams,
+        movement.TransposeParams,
+    )
+}
+"""Every operator's parameters by class name, for files."""
+
 __all__ = [
     "ONNX_IMPORTERS",
     "OPS",
+    "PARAMS",
     "Builder",
     "ImportedNode",
     "Importer",

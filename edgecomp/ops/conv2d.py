@@ -81,7 +81,7 @@ class Conv2d(Op[Conv2dParams]):
         """Convolve real values."""
         weights = arrays[1]
         padded = params.pad(self._nhwc(inputs, arrays[0]), 0.0)
-        y = _convolve(params, padded, weights, lambda a, b: np.matmul(a, b))
+        y = _convolve(params, padded, weights, np.matmul)
         if len(arrays) > 2:
             y = y + arrays[2]
         return self._shaped(inputs, params.clamp.apply(y))

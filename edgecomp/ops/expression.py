@@ -63,7 +63,7 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
         0.5 * x * (1.0 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     ),
     "hard_swish": lambda x: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
-    "clip": lambda x, low, high: np.clip(x, low, high),
+    "clip": np.clip,
     "leaky_relu": lambda x, alpha: np.where(x >= 0, x, alpha * x),
     "hard_sigmoid": lambda x, alpha, beta: np.clip(alpha * x + beta, 0.0, 1.0),
     "elu": lambda x, alpha: np.where(x >= 0, x, alpha * np.expm1(np.minimum(x, 0.0))),

@@ -1,0 +1,157 @@
+"""Typed values for the templates of a model's sources."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgecomp import __version__
+from edgecomp.codegen.env import render
+from edgecomp.ir import Shape, Tensor
+from edgecomp.kernels import Constant
+from edgecomp.plan.types import ARENA_ALIGN, Plan, Stage
+from edgecomp.quant.input_codes import InputQuantizer
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a model came from, for the head of the generated files: no time, host or path."""
+
+    model_file: str
+    model_sha256: str
+    recipe_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class StageSource:
+    """One stage as the templates need it."""
+
+    stage: Stage
+    function: str
+    constants: tuple[Constant, ...]
+    body: str
+    arguments: tuple[int, ...]
+    shapes: str
+    weights_bytes: int
+    macs: int
+
+    @property
+    def output_offset(self) -> int:
+        """Arena offset of the output: the last argument."""
+        return self.arguments[-1]
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of the model.
+
+    Attributes:
+        tensor: its tensor, as it lies on the device.
+        arena_offset: where.
+        name: the name that the model's file gave it.
+        quantizer: of an input: from real values to codes.
+    """
+
+    tensor: Tensor
+    arena_offset: int
+    name: str
+    quantizer: InputQuantizer | None = None
+
+
+@dataclass(frozen=True)
+class ModelContext:
+    """Everything that the templates of one model read."""
+
+    name: str
+    version: str
+    provenance: Provenance
+    plan: Plan
+    stages: tuple[StageSource, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    @property
+    def arena_align(self) -> int:
+        """Alignment that the caller gives the arena."""
+        return ARENA_ALIGN
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of all weights."""
+        return sum(stage.weights_bytes for stage in self.stages)
+
+
+REQUANTIZE = {"edgecomp": "ec_requantize", "tflite": "ec_requantize_tflite"}
+"""C function that turns an accumulator into a code, by the layer's numerics."""
+
+
+def _shape_text(shape: Shape) -> str:
+    """A shape without its batch of 1: `32x32x3`."""
+    return "x".join(str(n) for n in shape[1:])
+
+
+def _stage_source(plan: Plan, stage: Stage) -> StageSource:
+    """Render one stage's function and collect its constants."""
+    kernel, layer = plan.kernel(stage), plan.layer(stage)
+    context = kernel.context(layer)
+    body = render(
+        f"kernels/{kernel.template}",
+        layer=stage.label,
+        op=layer.node.op,
+        requantize=REQUANTIZE[layer.node.numerics],
+        **context,
+    )
+    function = next(
+        line.split("(")[0].split()[-1]
+        for line in body.splitlines()
+        if line.startswith("static void")
+    )
+    shape = "x".join
+    return StageSource(
+        stage=stage,
+        function=signature.split("(")[0].split()[-1],
+        constants=tuple(kernel.constants(layer)),
+        body=body.strip() + "\n",
+        arguments=tuple(plan.buffer(n).arena_offset for n in (*stage.inputs, stage.output)),
+        shapes=" -> ".join(ends),
+        weights_bytes=plan.weights_bytes(stage),
+        macs=layer.macs,
+    )
+
+
+def model_context(
+    plan: Plan, provenance: Provenance, quantizers: Mapping[str, InputQuantizer]
+) -> ModelContext:
+    """Collect what the templates need.
+
+    Args:
+        plan: a verified plan.
+        provenance: where the model came from.
+        quantizers: for each model input the way from real values to codes.
+    """
+    graph = plan.graph
+
+    def port(name: str) -> Port:
+        return Port(
+            graph.tensors[name],
+            plan.buffer(name).arena_offset,
+            graph.io_names.get(name, name),
+            quantizers.get(name),
+        )
+
+    return ModelContext(
+        name=graph.name,
+        version=__version__,
+        provenance=provenance,
+        plan=plan,
+        stages=tuple(_stage_source(plan, stage) for stage in plan.stages),
+        inputs=tuple(port(name) for name in graph.inputs),
+        outputs=tuple(port(name) for name in graph.outputs),
+    )
+
+
+def build_id(sources: Mapping[str, str]) -> int:
+    """A number that identifies generated sources: the CRC-32 of names and texts."""
+    crc = 0
+    for name in sorted(sources):
+        crc = zlib.crc32(f"{name}\0{sources[name]}\0".encode(), crc)
+    return crc

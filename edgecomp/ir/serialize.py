@@ -1,0 +1,142 @@
+"""Save a graph and load it again: one .npz with the structure as JSON and the constants as arrays.
+
+Nothing is pickled, so a file from a stranger can be read without running it.
+"""
+
+import dataclasses
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecomp.errors import UserError
+from edgecomp.ir.graph import Graph, View
+from edgecomp.ir.types import Clamp, DType, Node, OpParams, QParams, Tensor
+
+FORMAT = 1
+
+
+def save_graph(graph: Graph, path: Path) -> None:
+    """Write `graph` to `path`."""
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    tensors = []
+    for tensor in graph.tensors.values():
+        entry: dict[str, Any] = {
+            "name": tensor.name,
+            "shape": tensor.shape,
+            "dtype": tensor.dtype.value,
+            "layout": tensor.layout,
+        }
+        if tensor.qparams is not None:
+            entry["qparams"] = dataclasses.asdict(tensor.qparams)
+        if tensor.data is not None:
+            entry["data"] = f"c{len(arrays)}"
+            arrays[entry["data"]] = tensor.data
+        tensors.append(entry)
+    document = {
+        "format": FORMAT,
+        "name": graph.name,
+        "inputs": graph.inputs,
+        "outputs": graph.outputs,
+        "nodes": [
+            {**_shallow(node), "params": _params_to_json(node.params)} for node in graph.nodes
+        ],
+        "tensors": tensors,
+        "views": {name: dataclasses.asdict(view) for name, view in graph.views.items()},
+        "io_names": dict(graph.io_names),
+    }
+    text = np.frombuffer(json.dumps(document).encode(), np.uint8)
+    with path.open("wb") as file:
+        np.savez(file, graph=text, **arrays)  # type: ignore[arg-type]
+
+
+def load_graph(path: Path, params_types: Mapping[str, type[OpParams]]) -> Graph:
+    """Read a graph that `save_graph` wrote.
+
+    Args:
+        path: the file.
+        params_types: the parameters' classes by class name.
+
+    Raises:
+        UserError: the file is missing, damaged or of another version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            document = json.loads(archive["graph"].tobytes())
+            if document["format"] != FORMAT:
+                raise UserError(f"{path} was made by another version of edgecomp; build again")
+            return _graph_from_json(document, archive, params_types)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be read ({error}); build the model again") from error
+
+
+def _graph_from_json(
+    document: dict[str, Any], archive: Any, params_types: Mapping[str, type[OpParams]]
+) -> Graph:
+    tensors = {}
+    for entry in document["tensors"]:
+        qparams = entry.get("qparams")
+        tensors[entry["name"]] = Tensor(
+            entry["name"],
+            tuple(entry["shape"]),
+            DType(entry["dtype"]),
+            None
+            if qparams is None
+            else QParams(tuple(qparams["scale"]), qparams["zero_point"], qparams["axis"]),
+            archive[entry["data"]] if "data" in entry else None,
+            entry["layout"],
+        )
+    nodes = tuple(
+        Node(
+            entry["name"],
+            entry["op"],
+            tuple(entry["inputs"]),
+            entry["output"],
+            _params_from_json(entry["params"], params_types),
+            entry["numerics"],
+        )
+        for entry in document["nodes"]
+    )
+    views = {
+        name: View(tuple(view["perm"]), tuple(view["shape"]))
+        for name, view in document["views"].items()
+    }
+    return Graph(
+        document["name"],
+        tuple(document["inputs"]),
+        tuple(document["outputs"]),
+        nodes,
+        tensors,
+        views,
+        document["io_names"],
+    )
+
+
+def _node_to_json(node: Node) -> dict[str, Any]:
+    values = {field.name: getattr(node, field.name) for field in dataclasses.fields(node)}
+    return {**values, "params": _params_to_json(node.params)}
+
+
+def _params_to_json(params: OpParams) -> dict[str, Any]:
+    values = {
+        field.name: ([value.low, value.high] if isinstance(value, Clamp) else value)
+        for field in dataclasses.fields(params)
+        for value in [getattr(params, field.name)]
+    }
+    return {"type": type(params).__name__, **values}
+
+
+def _params_from_json(
+    entry: dict[str, Any], params_types: Mapping[str, type[OpParams]]
+) -> OpParams:
+    values = {key: _tuples(value) for key, value in entry.items() if key != "type"}
+    if "clamp" in values:
+        values["clamp"] = Clamp(*values["clamp"])
+    return params_types[entry["type"]](**values)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,35 @@
+"""How layers are computed: for each operator a generic kernel, and faster ones beside it."""
+
+from edgecomp.kernels import (
+    conv2d_generic,
+    dense_generic,
+    elementwise_generic,
+    movement_generic,
+    pool_generic,
+)
+from edgecomp.kernels.base import Constant, Kernel, Layer
+
+KERNELS: dict[str, Kernel] = {
+    kernel.name: kernel
+    for kernel in (
+        # Where several kernels of one operator apply, the first one is preferred.
+        conv2d_generic.DepthwiseGeneric(),
+        conv2d_generic.Conv2dGeneric(),
+        dense_generic.DenseGeneric(),
+        elementwise_generic.AddGeneric(),
+        elementwise_generic.SubGeneric(),
+        elementwise_generic.MulGeneric(),
+        elementwise_generic.UnaryTable(),
+        elementwise_generic.PReluGeneric(),
+        pool_generic.MaxPoolGeneric(),
+        pool_generic.AveragePoolGeneric(),
+        pool_generic.ReduceMeanGeneric(),
+        pool_generic.SoftmaxGeneric(),
+        movement_generic.PadGeneric(),
+        movement_generic.ConcatGeneric(),
+        movement_generic.TransposeGeneric(),
+    )
+}
+"""Every kernel by name, in order of preference."""
+
+__all__ = ["KERNELS", "Constant", "Kernel", "Layer"]

@@ -1,0 +1,120 @@
+"""What every kernel answers: whether it applies, what it needs, and its C by way of a template."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgecomp.ir import Array, Graph, Node, OpParams, Tensor
+from edgecomp.ops import OPS
+from edgecomp.targets.cores import Core
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One node of a quantized graph, with its tensors and its integer constants."""
+
+    graph: Graph
+    node: Node
+
+    @property
+    def params(self) -> Any:
+        """The node's parameters."""
+        params: OpParams = self.node.params
+        return params
+
+    @cached_property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The node's input tensors, constants included."""
+        return self.graph.node_inputs(self.node)
+
+    @cached_property
+    def output(self) -> Tensor:
+        """The node's output tensor."""
+        return self.graph.node_output(self.node)
+
+    @cached_property
+    def prepared(self) -> Any:
+        """The integer constants of the device (see the operator's `prepare`)."""
+        return OPS[self.node.op].prepare(self.params, self.inputs, self.output)
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return OPS[self.node.op].macs(self.params, self.inputs, self.output)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """An array in flash.
+
+    Attributes:
+        name: C name without the layer's prefix.
+        c_type: element type.
+        values: the elements, flattened when written.
+        is_weight: counted as weights (weights, biases, multipliers), not as code.
+        comment: one line for the reader: layout and meaning.
+    """
+
+    name: str
+    c_type: str
+    values: Array
+    is_weight: bool
+    comment: str
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes in flash."""
+        return int(self.values.size) * int(self.c_type.strip("uint_")) // 8
+
+
+class Kernel(ABC):
+    """How a stage is computed on a core.  One subclass and one instance in `KERNELS` per kernel."""
+
+    name: ClassVar[str]
+    op: ClassVar[str]
+    template: ClassVar[str]
+    in_place: ClassVar[tuple[int, ...]] = ()
+    """Inputs that the output may overwrite: element i is read before element i is written."""
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Return None if the kernel can compute `layer` on `core`, else the reason why not."""
+        return None
+
+    def scratch_bytes(self, layer: Layer) -> int:
+        """RAM beyond input and output."""
+        return 0
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """The arrays in flash that the kernel reads."""
+        return ()
+
+    @abstractmethod
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Values for the template; everything is computed here, templates only write."""
+
+    def in_place_inputs(self, layer: Layer) -> tuple[int, ...]:
+        """Inputs that the output of this very layer may overwrite."""
+        return tuple(
+            index
+            for index in self.in_place
+            if not layer.inputs[index].is_const and layer.inputs[index].size == layer.output.size
+        )
+
+
+def linear_constants(layer: Layer, weights: Array, layout: str) -> list[Constant]:
+    """Weights, folded bias, multipliers and, where any is not 0, shifts of a linear layer."""
+    prepared = layer.prepared
+    constants = [
+        Constant("weights", "int8_t", weights, True, f"weights, {layout}"),
+        Constant("bias", "int32_t", prepared.bias, True, "accumulator start, zero point folded in"),
+        Constant("multiplier", "int32_t", prepared.multiplier, True, "scale per output channel"),
+    ]
+    if np.any(prepared.shift):
+        constants.append(
+            Constant("shift", "uint8_t", prepared.shift, True, "left shift per output channel")
+        )
+    return constants

@@ -1,0 +1,32 @@
+"""Dense layer in plain C: any shape, any core."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgecomp.kernels.base import Constant, Kernel, Layer, linear_constants
+
+
+class DenseGeneric(Kernel):
+    """One output at a time, weights as OI."""
+
+    name: ClassVar[str] = "dense_generic"
+    op: ClassVar[str] = "dense"
+    template: ClassVar[str] = "dense/generic.c.j2"
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """Weights as OI."""
+        return linear_constants(layer, layer.inputs[1].value, "OI")
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Rows, inputs and outputs."""
+        out_channels, in_channels = layer.inputs[1].shape
+        return {
+            "rows": math.prod(layer.inputs[0].shape[:-1]),
+            "in_channels": in_channels,
+            "out_channels": out_channels,
+            "has_shift": bool(np.any(layer.prepared.shift)),
+            "k": layer.prepared,
+        }

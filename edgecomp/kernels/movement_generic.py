@@ -1,0 +1,77 @@
+"""Layers that only move codes, in plain C."""
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgecomp.kernels.base import Kernel, Layer
+from edgecomp.kernels.elementwise_generic import index_text
+from edgecomp.ops.movement import Pad
+
+
+def row_strides(shape: tuple[int, ...]) -> list[int]:
+    """Elements between neighbours along each axis of a dense tensor."""
+    return [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+
+
+class PadGeneric(Kernel):
+    """Fill with the border's code, then copy the input's rows inside."""
+
+    name: ClassVar[str] = "pad_generic"
+    op: ClassVar[str] = "pad"
+    template: ClassVar[str] = "pad/generic.c.j2"
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Loops over the input's rows, the output index where each begins, its length."""
+        shape, before = layer.inputs[0].shape, layer.params.before
+        strides = row_strides(layer.output.shape)
+        start = sum(n * stride for n, stride in zip(before, strides, strict=True))
+        # Trailing axes without a border are copied as one row.
+        last = max(
+            axis
+            for axis in range(len(shape))
+            if axis == 0 or layer.output.shape[axis] != shape[axis]
+        )
+        outer = [axis for axis in range(last) if shape[axis] > 1]
+        index = index_text([strides[a] for a in outer], [f"i{a}" for a in outer])
+        return {
+            "size": layer.output.size,
+            "code": Pad().code(layer.params, layer.inputs[0]),
+            "loops": [(f"i{axis}", shape[axis]) for axis in outer],
+            "start": index if not start else (f"{start} + {index}" if outer else str(start)),
+            "length": math.prod(shape[last:]),
+        }
+
+
+class ConcatGeneric(Kernel):
+    """Copy each input's runs to their place."""
+
+    name: ClassVar[str] = "concat_generic"
+    op: ClassVar[str] = "concat"
+    template: ClassVar[str] = "concat/generic.c.j2"
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """How often each input has a run, and its length."""
+        axis = layer.params.axis
+        return {
+            "repeats": math.prod(layer.output.shape[:axis]),
+            "lengths": [math.prod(tensor.shape[axis:]) for tensor in layer.inputs],
+        }
+
+
+class TransposeGeneric(Kernel):
+    """Write the output in order, reading the input by strides."""
+
+    name: ClassVar[str] = "transpose_generic"
+    op: ClassVar[str] = "transpose"
+    template: ClassVar[str] = "transpose/generic.c.j2"
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Loops over the output's axes and the input's index."""
+        strides = np.asarray(row_strides(layer.inputs[0].shape))[list(layer.params.perm)]
+        axes = [axis for axis, length in enumerate(layer.output.shape) if length > 1]
+        return {
+            "loops": [(f"i{axis}", layer.output.shape[axis]) for axis in axes],
+            "index": index_text([int(strides[a]) for a in axes], [f"i{a}" for a in axes]),
+        }

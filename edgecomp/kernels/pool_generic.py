@@ -1,0 +1,109 @@
+"""Pools and means in plain C."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.conv2d_generic import window_context
+from edgecomp.kernels.elementwise_generic import index_text
+from edgecomp.ops.pool import AveragePool
+
+
+class MaxPoolGeneric(Kernel):
+    """The largest code of each window; the window's bounds are cut to the input."""
+
+    name: ClassVar[str] = "max_pool_generic"
+    op: ClassVar[str] = "max_pool"
+    template: ClassVar[str] = "max_pool/generic.c.j2"
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Shapes and window."""
+        return window_context(layer)
+
+
+class AveragePoolGeneric(Kernel):
+    """The mean of each window; one factor, or one per count of taps at the border."""
+
+    name: ClassVar[str] = "average_pool_generic"
+    op: ClassVar[str] = "average_pool"
+    template: ClassVar[str] = "average_pool/generic.c.j2"
+
+    def _divisors(self, layer: Layer) -> list[int]:
+        found = AveragePool().divisors(layer.params, layer.inputs[0])
+        return sorted({int(n) for n in np.unique(found)})
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """The factors, where windows at the border have fewer taps."""
+        divisors = self._divisors(layer)
+        if len(divisors) == 1:
+            return ()
+        top = divisors[-1] + 1
+        k = layer.prepared
+        constants = [
+            Constant("multiplier", "int32_t", k.multiplier[:top], True, "scale / count, by count")
+        ]
+        if np.any(k.shift[:top]):
+            constants.append(
+                Constant("shift", "uint8_t", k.shift[:top], True, "left shift, by count")
+            )
+        return constants
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Shapes, window and factors."""
+        divisors = self._divisors(layer)
+        k = layer.prepared
+        return {
+            **window_context(layer),
+            "divisors": divisors,
+            "multiplier": int(k.multiplier[divisors[0]]),
+            "shift": int(k.shift[divisors[0]]),
+            "has_shift": bool(np.any(k.shift[: divisors[-1] + 1])),
+        }
+
+
+class ReduceMeanGeneric(Kernel):
+    """The mean over any axes: loops over the kept axes around loops over the reduced ones."""
+
+    name: ClassVar[str] = "reduce_mean_generic"
+    op: ClassVar[str] = "reduce_mean"
+    template: ClassVar[str] = "reduce_mean/generic.c.j2"
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Loops and the index of the input."""
+        shape = layer.inputs[0].shape
+        strides = [int(np.prod(shape[axis + 1 :], dtype=np.int64)) for axis in range(len(shape))]
+        axes = [axis for axis, length in enumerate(shape) if length > 1]
+        reduced = [axis for axis in axes if axis in layer.params.axes]
+        kept = [axis for axis in axes if axis not in layer.params.axes]
+        return {
+            "kept": [(f"i{axis}", shape[axis]) for axis in kept],
+            "reduced": [(f"i{axis}", shape[axis]) for axis in reduced],
+            "index": index_text([strides[axis] for axis in axes], [f"i{axis}" for axis in axes]),
+            "k": layer.prepared,
+        }
+
+
+class SoftmaxGeneric(Kernel):
+    """Softmax with a table of exponentials and one division per output."""
+
+    name: ClassVar[str] = "softmax_generic"
+    op: ClassVar[str] = "softmax"
+    template: ClassVar[str] = "softmax/generic.c.j2"
+    in_place: ClassVar[tuple[int, ...]] = (0,)
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """The exponentials by distance from the largest code."""
+        k = layer.prepared
+        constants = [Constant("exponent", "uint32_t", k.exponent, False, "exp(-scale * distance)")]
+        if k.output_shift is None:
+            constants.append(
+                Constant("numerator", "uint32_t", k.numerator, False, "exp / scale of output")
+            )
+        return constants
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Rows and classes."""
+        classes = layer.output.shape[-1]
+        return {"rows": layer.output.size // classes, "classes": classes, "k": layer.prepared}

@@ -1,0 +1,140 @@
+"""From a quantized graph to a plan: kernels, order, live ranges, arena."""
+
+from collections.abc import Iterable
+
+from edgecomp.errors import UnsupportedError
+from edgecomp.ir import Graph, Node
+from edgecomp.kernels import KERNELS, Kernel, Layer
+from edgecomp.plan.arena import Block, aligned, lower_bound, place
+from edgecomp.plan.schedule import activation_aliases, order_nodes
+from edgecomp.plan.types import ARENA_ALIGN, BUFFER_ALIGN, Buffer, Plan, Stage
+from edgecomp.plan.verify import verify_plan
+from edgecomp.targets.cores import Core
+
+
+def choose_kernel(layer: Layer, core: Core) -> Kernel:
+    """Return the first kernel of the table that can compute `layer` on `core`.
+
+    Raises:
+        UnsupportedError: there is none; the reasons of each are listed.
+    """
+    reasons = []
+    for kernel in KERNELS.values():
+        if kernel.op == layer.node.op:
+            reason = kernel.applies(layer, core)
+            if reason is None:
+                return kernel
+            reasons.append(f"{kernel.name}: {reason}")
+    raise UnsupportedError(
+        layer.node.op, layer.node.name, "; ".join(reasons) or "no kernel computes it"
+    )
+
+
+def plan_graph(graph: Graph, core: Core, *, keep_input: bool = False) -> Plan:
+    """Plan one-op stages for `graph` on `core`.
+
+    Args:
+        graph: a quantized graph.
+        core: the processor.
+        keep_input: let the model's inputs survive the inference.
+
+    Returns:
+        A verified plan.
+    """
+    ordered = graph.replace(nodes=order_nodes(graph, keep_input=keep_input))
+    aliases = activation_aliases(ordered)
+    stages: list[Stage] = []
+    for node in ordered.nodes:
+        if node.op == "reshape":
+            continue
+        layer = Layer(ordered, node)
+        kernel = choose_kernel(layer, core)
+        stages.append(
+            Stage(
+                index=len(stages),
+                nodes=(node,),
+                kernel=kernel.name,
+                storage="dense8" if any(c.is_weight for c in kernel.constants(layer)) else "",
+                inputs=tuple(n for n in node.inputs if not ordered.tensors[n].is_const),
+                output=node.output,
+                scratch_bytes=kernel.scratch_bytes(layer),
+            )
+        )
+    plan = _place_buffers(ordered, tuple(stages), aliases, keep_input=keep_input)
+    verify_plan(plan)
+    return plan
+
+
+def _life(
+    graph: Graph, stages: tuple[Stage, ...], aliases: dict[str, str], keep_input: bool
+) -> dict[str, tuple[int, int]]:
+    """First and last use of each root tensor."""
+    first = {aliases[name]: -1 for name in graph.inputs}
+    last = dict(first)
+    for stage in stages:
+        first.setdefault(aliases[stage.output], stage.index)
+        last[aliases[stage.output]] = stage.index
+        for name in stage.inputs:
+            last[aliases[name]] = stage.index
+    survivors: Iterable[str] = (*graph.outputs, *(graph.inputs if keep_input else ()))
+    for name in survivors:
+        last[aliases[name]] = len(stages)
+    return {root: (first[root], last[root]) for root in first}
+
+
+def _place_buffers(
+    graph: Graph, stages: tuple[Stage, ...], aliases: dict[str, str], *, keep_input: bool
+) -> Plan:
+    """Merge in-place results with their inputs, then place the rest."""
+    life = _life(graph, stages, aliases, keep_input)
+    home = {root: root for root in life}  # the root whose block a tensor occupies
+
+    def find(root: str) -> str:
+        while home[root] != root:
+            root = home[root]
+        return root
+
+    ends = {root: life[root][1] for root in life}
+    for stage in stages:
+        layer = Layer(graph, stage.nodes[-1])
+        for index in KERNELS[stage.kernel].in_place_inputs(layer):
+            source = find(aliases[layer.inputs[index].name])
+            if ends[source] == stage.index:
+                output = aliases[stage.output]
+                home[output] = source
+                ends[source] = life[output][1]
+                break
+    roots = [root for root in life if home[root] == root]
+    blocks = [Block(graph.tensors[root].size_bytes, life[root][0], ends[root]) for root in roots]
+    scratch = [stage for stage in stages if stage.scratch_bytes]
+    blocks += [Block(stage.scratch_bytes, stage.index, stage.index) for stage in scratch]
+    offsets, total = place(blocks, BUFFER_ALIGN)
+    where = dict(zip(roots, offsets, strict=False))
+    buffers = {
+        root: Buffer(root, graph.tensors[root].size_bytes, *life[root], where[find(root)])
+        for root in life
+    }
+    scratch_offsets = dict(
+        zip((stage.index for stage in scratch), offsets[len(roots) :], strict=True)
+    )
+    return Plan(
+        graph=graph,
+        stages=tuple(
+            Stage(**{**vars(stage), "scratch_offset": scratch_offsets.get(stage.index, 0)})
+            for stage in stages
+        ),
+        buffers=buffers,
+        aliases=aliases,
+        arena_bytes=max(aligned(total, ARENA_ALIGN), ARENA_ALIGN),
+        lower_bound_bytes=lower_bound(blocks, BUFFER_ALIGN),
+        keep_input=keep_input,
+    )
+
+
+def macs_of(graph: Graph) -> int:
+    """Multiply-accumulates of one inference of any graph."""
+    return sum(_node_macs(graph, node) for node in graph.nodes)
+
+
+def _node_macs(graph: Graph, node: Node) -> int:
+    return Layer(graph, node).macs

@@ -1,0 +1,121 @@
+"""What the planner decides: stages in order, and where every buffer lies in the arena."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from edgecomp.ir import Graph, Node, Tensor
+from edgecomp.kernels import KERNELS, Kernel, Layer
+
+ARENA_ALIGN = 8
+"""Alignment that the caller gives the arena, bytes."""
+BUFFER_ALIGN = 4
+"""Alignment of every buffer within the arena, bytes: kernels may load whole words."""
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Bytes of the arena and when they are alive.
+
+    Attributes:
+        name: name of the tensor that first lies there.
+        size_bytes: size.
+        first_use: index of the stage that writes it; -1 for a model input.
+        last_use: index of the last stage that reads it; the number of stages for a model output.
+        arena_offset: where it begins.
+    """
+
+    name: str
+    size_bytes: int
+    first_use: int
+    last_use: int
+    arena_offset: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the plan executes and the generated code has as one function.
+
+    Attributes:
+        index: position in the order of execution.
+        nodes: the operators that it computes.
+        kernel: key of `KERNELS`.
+        storage: key of `STORAGES`; empty for stages without weights.
+        inputs: activation tensors that it reads, in the operator's order.
+        output: tensor that it stores.
+        scratch_bytes: RAM beyond input and output.
+        scratch_offset: where that lies in the arena.
+    """
+
+    index: int
+    nodes: tuple[Node, ...]
+    kernel: str
+    storage: str
+    inputs: tuple[str, ...]
+    output: str
+    scratch_bytes: int = 0
+    scratch_offset: int = 0
+
+    @property
+    def label(self) -> str:
+        """Prefix of the stage's names in C: `L07`."""
+        return f"L{self.index:02d}"
+
+    @property
+    def name(self) -> str:
+        """The layer's name in the model's file."""
+        return self.nodes[-1].name
+
+    @property
+    def ops(self) -> tuple[str, ...]:
+        """The operators' names."""
+        return tuple(node.op for node in self.nodes)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole decision.
+
+    Attributes:
+        graph: the quantized graph.
+        stages: in order of execution.
+        buffers: by the name of the tensor that each holds; tensors that share memory
+            (reshapes, in-place results) have their own entries at one offset.
+        aliases: for each activation tensor the tensor whose buffer it is (a reshape's input).
+        arena_bytes: size of the arena, scratch included.
+        lower_bound_bytes: no placement of these buffers can need less.
+        keep_input: whether the inputs survive the inference.
+    """
+
+    graph: Graph
+    stages: tuple[Stage, ...]
+    buffers: Mapping[str, Buffer]
+    aliases: Mapping[str, str]
+    arena_bytes: int
+    lower_bound_bytes: int
+    keep_input: bool
+
+    def buffer(self, tensor: str) -> Buffer:
+        """The buffer in which `tensor` lies."""
+        return self.buffers[self.aliases[tensor]]
+
+    def layer(self, stage: Stage) -> Layer:
+        """The view that the stage's kernel has of its node."""
+        return self._layers[stage.index]
+
+    @cached_property
+    def _layers(self) -> tuple[Layer, ...]:
+        return tuple(Layer(self.graph, stage.nodes[-1]) for stage in self.stages)
+
+    def kernel(self, stage: Stage) -> Kernel:
+        """The stage's kernel."""
+        return KERNELS[stage.kernel]
+
+    def output_tensor(self, stage: Stage) -> Tensor:
+        """The tensor that the stage stores."""
+        return self.graph.tensors[stage.output]
+
+    def weights_bytes(self, stage: Stage) -> int:
+        """Flash of the stage's weights, biases and multipliers."""
+        constants = self.kernel(stage).constants(self.layer(stage))
+        return sum(c.size_bytes for c in constants if c.is_weight)

@@ -1,0 +1,44 @@
+/* edgecomp.h - what the generated code of every model needs: a few macros and the fixed-point
+ * arithmetic of docs/numerics.md.  C99, no library.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ * A copy that edgecomp places beside generated code belongs to its user without conditions.
+ */
+#ifndef EDGECOMP_H
+#define EDGECOMP_H
+
+#include <stdint.h>
+
+/* The generated code checks this number, so that it never meets the wrong copy of this file. */
+#define EDGECOMP_RUNTIME 1
+
+/* Weights lie in sections of their own, so that their bytes can be told from code. */
+#if defined(__ELF__)
+#define EC_WEIGHTS(name) __attribute__((section(".rodata.ec_weights." #name), aligned(4)))
+#define EC_ALIGNED __attribute__((aligned(4)))
+#else
+#define EC_WEIGHTS(name)
+#define EC_ALIGNED
+#endif
+
+static inline int32_t ec_clamp(int32_t value, int32_t low, int32_t high)
+{
+    return value < low ? low : (value > high ? high : value);
+}
+
+/* acc times the real factor multiplier * 2^(shift - 32), rounded half up.
+ * The generator has proved that acc * 2^shift fits 32 bits. */
+static inline int32_t ec_rescale(int32_t acc, int32_t multiplier, int shift)
+{
+    const int64_t product = (int64_t)(acc * (int32_t)(UINT32_C(1) << shift)) * multiplier;
+    return (int32_t)((product + (INT64_C(1) << 31)) >> 32);
+}
+
+/* An accumulator becomes an output code. */
+static inline int8_t ec_requantize(int32_t acc, int32_t multiplier, int shift, int32_t zero_point,
+                                   int32_t low, int32_t high)
+{
+    return (int8_t)ec_clamp(ec_rescale(acc, multiplier, shift) + zero_point, low, high);
+}
+
+#endif
