@@ -1,0 +1,241 @@
+"""What the layout pass does with each operator."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from edgecomp.ir import Array, Node, QParams, Tensor
+from edgecomp.ops.conv2d import Conv2dParams
+from edgecomp.passes.rewriter import Rewriter
+from edgecomp.passes.views import Layout
+
+Rule = Callable[[Rewriter, Node], None]
+Perm = tuple[int, ...]
+
+
+def keep(rewriter: Rewriter, node: Node) -> None:
+    """Layers that need their own order: convolutions, pools, PReLU."""
+    output = rewriter.emit(node, [rewriter.input_of(name) for name in node.inputs])
+    rewriter.views[node.output] = Layout.plain(output.name, output.shape)
+
+
+def transpose(rewriter: Rewriter, node: Node) -> None:
+    """A transpose changes the view."""
+    rewriter.move(node, rewriter.moved(node.inputs[0], node.params.perm))  # type: ignore[attr-defined]
+
+
+def reshape(rewriter: Rewriter, node: Node) -> None:
+    """A reshape changes the view."""
+    shape = rewriter.graph.tensor(node.output).shape
+    rewriter.move(node, rewriter.views[node.inputs[0]].reshaped(shape))
+
+
+def unary(rewriter: Rewriter, node: Node) -> None:
+    """A function of each element works on the base."""
+    _on_base(rewriter, node, [rewriter.views[node.inputs[0]].base])
+
+
+def binary(rewriter: Rewriter, node: Node) -> None:
+    """Element-wise combinations: all operands in one order; constants follow."""
+    rank = len(rewriter.graph.tensor(node.output).shape)
+    perm, cost = _best_order(rewriter, node, rank)
+    if cost and _works_on_bases(rewriter, node):
+        return
+    _emit_permuted(rewriter, node, perm)
+
+
+def concat(rewriter: Rewriter, node: Node) -> None:
+    """Concatenation: all inputs in one order, the axis mapped."""
+    rank = len(rewriter.graph.tensor(node.output).shape)
+    perm, _ = _best_order(rewriter, node, rank)
+    axis = perm[node.params.axis]  # type: ignore[attr-defined]
+    params = replace(node.params, axis=axis)  # type: ignore[call-arg]
+    inputs = [rewriter.in_order(name, perm) for name in node.inputs]
+    output = rewriter.emit(node, inputs, params)
+    rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
+
+
+def pad(rewriter: Rewriter, node: Node) -> None:
+    """Padding: the borders follow their axes."""
+    perm = _own_order(rewriter, node.inputs[0])
+    back = np.argsort(perm)
+    params = replace(
+        node.params,  # type: ignore[type-var]
+        before=tuple(node.params.before[axis] for axis in back),  # type: ignore[attr-defined]
+        after=tuple(node.params.after[axis] for axis in back),  # type: ignore[attr-defined]
+    )
+    output = rewriter.emit(node, [rewriter.in_order(node.inputs[0], perm)], params)
+    rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
+
+
+def reduce_mean(rewriter: Rewriter, node: Node) -> None:
+    """Means: the axes are mapped."""
+    perm = _own_order(rewriter, node.inputs[0])
+    axes = node.params.axes  # type: ignore[attr-defined]
+    mapped = tuple(sorted(perm[axis] for axis in axes))
+    params = replace(node.params, axes=mapped)  # type: ignore[call-arg]
+    output = rewriter.emit(node, [rewriter.in_order(node.inputs[0], perm)], params)
+    if not node.params.keepdims:  # type: ignore[attr-defined]
+        left = [axis for index, axis in enumerate(perm) if index not in axes]
+        perm = tuple(int(rank) for rank in np.argsort(np.argsort(left)))
+    rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
+
+
+def softmax(rewriter: Rewriter, node: Node) -> None:
+    """Softmax works along the last axis, which must be the base's last."""
+    perm = _own_order(rewriter, node.inputs[0])
+    if perm[-1] == len(perm) - 1:
+        _emit_permuted(rewriter, node, perm)
+    else:
+        keep(rewriter, node)
+
+
+def dense(rewriter: Rewriter, node: Node) -> None:
+    """A dense layer: after a flattened map, its weights' columns take the map's order."""
+    view = rewriter.views[node.inputs[0]]
+    weights = rewriter.graph.tensor(node.inputs[1])
+    perm = _own_order(rewriter, node.inputs[0])
+    if view.is_plain:
+        keep(rewriter, node)
+    elif math.prod(view.shape[:-1]) == 1 and _may_reorder(weights.qparams, 1):
+        columns = weights.value[:, view.source_index()]
+        inputs = [
+            rewriter.reshape(view.base, view.shape, node.inputs[0]),
+            rewriter.constant(weights, columns, weights.qparams),
+            *(rewriter.input_of(name) for name in node.inputs[2:]),
+        ]
+        output = rewriter.emit(node, inputs)
+        rewriter.views[node.output] = Layout.plain(output.name, output.shape)
+    elif perm[-1] == len(perm) - 1:
+        rest = [rewriter.input_of(name) for name in node.inputs[1:]]
+        output = rewriter.emit(node, [rewriter.in_order(node.inputs[0], perm), *rest])
+        rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
+    else:
+        keep(rewriter, node)
+
+
+def conv2d(rewriter: Rewriter, node: Node) -> None:
+    """A convolution needs channels last; a factor per element of a flattened map does not."""
+    view = rewriter.views[node.inputs[0]]
+    params = node.params
+    assert isinstance(params, Conv2dParams)
+    constants = [rewriter.graph.tensor(name) for name in node.inputs[1:]]
+    flat = math.prod(view.shape[:-1]) == 1 and params.is_pointwise
+    per_element = flat and params.groups == view.shape[-1] == constants[0].shape[0]
+    if view.is_plain or not per_element:
+        keep(rewriter, node)
+        return
+    index = view.source_index()
+    base = rewriter.reshape(view.base, view.shape, node.inputs[0])
+    rest = [rewriter.constant(t, t.value[index], _reordered(t.qparams, index)) for t in constants]
+    output = rewriter.emit(node, [base, *rest])
+    rewriter.views[node.output] = replace(view, base=output.name)
+
+
+def _on_base(rewriter: Rewriter, node: Node, inputs: Sequence[str]) -> None:
+    """Apply an element-wise layer to bases; the view stays that of the first operand."""
+    output = rewriter.emit(node, inputs)
+    view = next(rewriter.views[name] for name in node.inputs if name in rewriter.views)
+    rewriter.follows(output.name, view.base)
+    rewriter.views[node.output] = replace(view, base=output.name)
+
+
+def _emit_permuted(rewriter: Rewriter, node: Node, perm: Perm) -> None:
+    """Apply a layer that treats all axes alike, its inputs in the order `perm`."""
+    output = rewriter.emit(node, [rewriter.in_order(name, perm) for name in node.inputs])
+    rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
+    for name in node.inputs:
+        view = rewriter.views.get(name)
+        if view is not None and view.shape == rewriter.graph.tensor(node.output).shape:
+            rewriter.follows(output.name, view.base)
+            break
+
+
+def _works_on_bases(rewriter: Rewriter, node: Node) -> bool:
+    """Combine operands that are rearranged alike, though not by whole axes; False if unlike."""
+    shape = rewriter.graph.tensor(node.output).shape
+    views = [rewriter.views[name] for name in node.inputs if name in rewriter.views]
+    first = views[0]
+    if any((v.shape, v.split, v.perm) != (shape, first.split, first.perm) for v in views):
+        return False
+    base_shape = rewriter.tensors[first.base].shape
+    inputs = []
+    for name in node.inputs:
+        if name in rewriter.views:
+            inputs.append(rewriter.reshape(rewriter.views[name].base, base_shape, name))
+            continue
+        tensor = rewriter.graph.tensor(name)
+        if tensor.qparams is not None and tensor.qparams.axis is not None:
+            return False
+        inputs.append(rewriter.constant(tensor, _expanded(tensor, first), tensor.qparams))
+        if rewriter.tensors[inputs[-1]].shape != base_shape:
+            constant = rewriter.tensors[inputs[-1]]
+            rewriter.tensors[inputs[-1]] = constant.with_data(constant.value.reshape(base_shape))
+    _on_base(rewriter, node, inputs)
+    return True
+
+
+def _expanded(tensor: Tensor, view: Layout) -> Array:
+    """A constant operand as large as the base of `view`, in its order, flat."""
+    full: Array = np.broadcast_to(tensor.value, view.shape).reshape(-1)
+    return full[view.source_index()]
+
+
+def _own_order(rewriter: Rewriter, name: str) -> Perm:
+    """The permutation of an old tensor over its base; the identity if there is none."""
+    view = rewriter.views[name]
+    order = view.axis_order(rewriter.tensors[view.base].shape)
+    return order if order is not None else tuple(range(len(view.shape)))
+
+
+def _best_order(rewriter: Rewriter, node: Node, rank: int) -> tuple[Perm, int]:
+    """Choose the order of axes in which the fewest elements of the inputs must be moved."""
+    names = [name for name in node.inputs if name in rewriter.views]
+    orders = [_own_order(rewriter, name) for name in names]
+    candidates = list(dict.fromkeys([*orders, tuple(range(rank))]))
+
+    def cost(perm: Perm) -> int:
+        back = [int(axis) for axis in np.argsort(perm)]
+        total = 0
+        for name in names:
+            moved = rewriter.views[name].transposed(back)
+            if moved is None or not moved.is_plain:
+                total += rewriter.graph.tensor(name).size
+        return total
+
+    costs = [cost(perm) for perm in candidates]
+    best = min(range(len(candidates)), key=lambda index: costs[index])
+    return candidates[best], costs[best]
+
+
+def _may_reorder(qparams: QParams | None, axis: int) -> bool:
+    return qparams is None or qparams.axis != axis
+
+
+def _reordered(qparams: QParams | None, index: Array) -> QParams | None:
+    """The scales of a constant whose first axis is reordered."""
+    if qparams is None or qparams.axis != 0:
+        return qparams
+    return replace(qparams, scale=tuple(qparams.scale[i] for i in index))
+
+
+RULES: dict[str, Rule] = {
+    "conv2d": conv2d,
+    "dense": dense,
+    "add": binary,
+    "sub": binary,
+    "mul": binary,
+    "unary": unary,
+    "prelu": keep,
+    "max_pool": keep,
+    "average_pool": keep,
+    "reduce_mean": reduce_mean,
+    "softmax": softmax,
+    "pad": pad,
+    "concat": concat,
+    "reshape": reshape,
+    "transpose": transpose,
+}
+"""The rule of each operator; one that is missing would be a layer the pass cannot walk over."""
