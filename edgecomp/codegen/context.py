@@ -4,12 +4,14 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from edgecomp import __version__
 from edgecomp.codegen.env import render
-from edgecomp.ir import Shape, Tensor
+from edgecomp.ir import Array, QParams, Shape, Tensor
 from edgecomp.kernels import Constant
 from edgecomp.plan.types import ARENA_ALIGN, Plan, Stage
-from edgecomp.quant.input_codes import InputQuantizer
+from edgecomp.quant.input_codes import InputQuantizer, input_quantizer
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,17 @@ class Port:
         tensor: its tensor, as it lies on the device.
         arena_offset: where.
         name: the name that the model's file gave it.
-        quantizer: of an input: from real values to codes.
+        factor: of an input: float32, one or one per channel, see `InputQuantizer`.
+        addend: of an input: float32, as many.
+        byte_codes: of an input: int8 codes of the 256 bytes, `(len(factor), 256)`.
     """
 
     tensor: Tensor
     arena_offset: int
     name: str
-    quantizer: InputQuantizer | None = None
+    factor: Array
+    addend: Array
+    byte_codes: Array
 
 
 @dataclass(frozen=True)
@@ -100,12 +106,11 @@ def _stage_source(plan: Plan, stage: Stage) -> StageSource:
         requantize=REQUANTIZE[layer.node.numerics],
         **context,
     )
-    function = next(
-        line.split("(")[0].split()[-1]
-        for line in body.splitlines()
-        if line.startswith("static void")
-    )
-    shape = "x".join
+    signature = next(line for line in body.splitlines() if line.startswith("static void"))
+    ends = [
+        " + ".join(_shape_text(plan.graph.tensors[name].shape) for name in stage.inputs),
+        _shape_text(layer.output.shape),
+    ]
     return StageSource(
         stage=stage,
         function=signature.split("(")[0].split()[-1],
@@ -131,11 +136,17 @@ def model_context(
     graph = plan.graph
 
     def port(name: str) -> Port:
+        tensor = graph.tensors[name]
+        quantizer = quantizers.get(name) or input_quantizer(tensor.qparams or QParams((1.0,)))
+        factor, addend = np.atleast_1d(quantizer.a), np.atleast_1d(quantizer.b)
+        every_byte = np.broadcast_to(np.arange(256.0)[:, None], (256, len(factor)))
         return Port(
-            graph.tensors[name],
+            tensor,
             plan.buffer(name).arena_offset,
             graph.io_names.get(name, name),
-            quantizers.get(name),
+            factor,
+            addend,
+            np.ascontiguousarray(quantizer.codes(every_byte).T),
         )
 
     return ModelContext(
