@@ -1,67 +1,78 @@
-"""From the caller's numbers to input codes, the same on the host and on every device.
+"""From the user's numbers to input codes, preprocessing folded in (docs/numerics.md, "Input").
 
-Preprocessing `real = (x * scale - mean) / std` and quantization `real / scale_in + zero_point` are
-folded into one float32 factor and addend (docs/numerics.md, "Input"):
-
-    code = clamp(x * factor + addend, 0, 255) truncated - 128
-
-Each operation is one float32 rounding; nothing may be fused.
+Host and generated C do the same three float32 operations, so they agree bit for bit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgecomp.errors import InternalError
 from edgecomp.ir import Array, QParams
 
-FloatArray = npt.NDArray[np.float32]
+Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class InputQuantizer:
-    """The folded factor and addend, one each or one per channel (the last device axis).
+    """`q = (int)clamp(float32(float32(x * a) + b), 0, 255) - 128`.
 
     Attributes:
-        factor: float32, of length 1 or of the channels.
-        addend: float32, same length; holds the rounding half and the offset of 128.
+        a: float32, one factor, or one per index of the last axis.
+        b: float32 of the same shape; the rounding half and 128 are in it.
     """
 
-    factor: FloatArray
-    addend: FloatArray
-
-    @classmethod
-    def fold(
-        cls, qparams: QParams, scale: Any = 1.0, mean: Any = 0.0, std: Any = 1.0
-    ) -> "InputQuantizer":
-        """Fold preprocessing and quantization.
-
-        Args:
-            qparams: of the input tensor, per-tensor.
-            scale: preprocessing factor, a number or one per channel.
-            mean: what is subtracted after scaling.
-            std: what is divided by at last.
-        """
-        scale, mean, std = (np.atleast_1d(np.asarray(v, np.float64)) for v in (scale, mean, std))
-        factor = scale / (std * qparams.scalar)
-        addend = qparams.zero_point - mean / (std * qparams.scalar) + 128.5
-        factor, addend = np.broadcast_arrays(factor, addend)
-        if np.all(factor == factor[0]) and np.all(addend == addend[0]):
-            factor, addend = factor[:1], addend[:1]
-        return cls(factor.astype(np.float32), addend.astype(np.float32))
+    a: Float32Array
+    b: Float32Array
 
     @property
-    def channels(self) -> int:
-        """1, or the number of channels with factors of their own."""
-        return len(self.factor)
+    def is_per_channel(self) -> bool:
+        """Whether there is one pair per index of the last axis."""
+        return self.a.ndim == 1
 
     def codes(self, x: Array) -> npt.NDArray[np.int8]:
-        """Codes of numbers `(..., channels)` before preprocessing; x is taken as float32."""
-        scaled = np.asarray(x, np.float32) * self.factor
-        moved = np.clip(scaled + self.addend, np.float32(0), np.float32(255))
-        return (moved.astype(np.int32) - 128).astype(np.int8)
+        """Codes of raw values.
 
-    def byte_table(self) -> npt.NDArray[np.int8]:
-        """Codes of the 256 byte values, `(channels, 256)`."""
-        return np.ascontiguousarray(self.codes(np.arange(256.0)[:, None]).T)
+        Args:
+            x: `(..., channels)` in the device's layout, any real dtype.
+
+        Returns:
+            int8 of the same shape; rounding half up, except where float32 itself rounds.  A value
+            that is not a number gets the lowest code.
+        """
+        t = x.astype(np.float32) * self.a + self.b
+        t = np.where(t > 0, t, np.float32(0))
+        t = np.where(t < 255, t, np.float32(255))
+        return np.asarray(t.astype(np.int16) - 128, dtype=np.int8)
+
+
+def input_quantizer(
+    qparams: QParams,
+    scale: float = 1.0,
+    mean: float | Sequence[float] = 0.0,
+    std: float | Sequence[float] = 1.0,
+) -> InputQuantizer:
+    """Fold `real = (x * scale - mean) / std` into the quantization of an input.
+
+    Args:
+        qparams: the input tensor's parameters.
+        scale: factor of the raw values.
+        mean: subtracted; one number, or one per index of the last axis.
+        std: divided by; one number, or one per index of the last axis.
+
+    Raises:
+        InternalError: a factor is not representable in float32.
+    """
+    means, stds = np.broadcast_arrays(np.asarray(mean, np.float64), np.asarray(std, np.float64))
+    step = stds * qparams.scalar
+    with np.errstate(all="ignore"):
+        a = (scale / step).astype(np.float32)
+        b = (qparams.zero_point - means / step + 128.5).astype(np.float32)
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise InternalError(
+            f"preprocessing scale={scale}, mean={mean}, std={std} cannot be folded into the "
+            f"input's scale {qparams.scalar}"
+        )
+    return InputQuantizer(a, b)
