@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from edgecomp.errors import UnsupportedError, UserError
 from edgecomp.frontend.names import UniqueNames
-from edgecomp.ir import Array, Graph, Node, OpParams, QParams, Shape, Tensor
+from edgecomp.ir import Array, Clamp, Graph, Node, OpParams, QParams, Shape, Tensor
 from edgecomp.ops import OPS
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.movement import ReshapeParams, TransposeParams
@@ -179,12 +180,12 @@ class GraphBuilder:
 
     def _saturate(self, index: int, qparams: QParams) -> None:
         """Say in the float graph that codes end: files leave ReLU out where saturation does it."""
-        node = self._nodes[index]
-        if not hasattr(node.params, "clamp"):
-            return
-        low, high = (float(v) for v in qparams.dequantize(np.array([-128, 127])))
-        clamp = node.params.clamp.intersect(type(node.params.clamp)(low, high))
-        self._nodes[index] = replace(node, params=replace(node.params, clamp=clamp))
+        params: Any = self._nodes[index].params
+        clamp = getattr(params, "clamp", None)
+        if isinstance(clamp, Clamp):
+            low, high = (float(v) for v in qparams.dequantize(np.array([-128, 127])))
+            saturated = replace(params, clamp=clamp.intersect(Clamp(low, high)))
+            self._nodes[index] = replace(self._nodes[index], params=saturated)
 
     def _materialize(self, name: str, layout: str = "") -> None:
         """Make a constant a tensor of the graph."""
@@ -208,7 +209,7 @@ class GraphBuilder:
         moved = replace(qparams, axis=0)
         if data.shape[0] == len(qparams.scale):
             codes = np.asarray(data, np.float64) / moved.scales(data.ndim)
-            if np.abs(codes - np.rint(codes)).max(initial=0.0) < 1e-2:  # noqa: PLR2004 - codes
+            if np.abs(codes - np.rint(codes)).max(initial=0.0) < 1e-2:
                 return moved
         raise UnsupportedError(
             "DequantizeLinear",

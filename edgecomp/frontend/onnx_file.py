@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import external_data_helper, inliner
 
 from edgecomp.errors import UnsupportedError, UserError
@@ -82,7 +82,9 @@ def _load_external_data(model: onnx.ModelProto, path: Path) -> None:
     try:
         external_data_helper.load_external_data_for_model(model, str(path.parent))
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        names = {entry.value for t in outside for entry in t.external_data if entry.key == "location"}
+        names = {
+            entry.value for t in outside for entry in t.external_data if entry.key == "location"
+        }
         raise UserError(
             f"{path} keeps its weights in {', '.join(sorted(names))}, which cannot be read: {error}\n"
             "  put that file beside the model, or save the model with its weights inside"
@@ -95,9 +97,7 @@ def opset_version(model: onnx.ModelProto) -> int:
     return max(versions, default=onnx.defs.onnx_opset_version())
 
 
-def input_shape(
-    value: onnx.ValueInfoProto, given: InputShapes, *, only: bool
-) -> tuple[Shape, int]:
+def input_shape(value: onnx.ValueInfoProto, given: InputShapes, *, only: bool) -> tuple[Shape, int]:
     """Settle the shape of a graph input; a symbolic batch becomes 1.
 
     Args:

@@ -87,9 +87,7 @@ class _Conversion:
     def run(self, name: str, input_shapes: InputShapes) -> Graph:
         """Convert inputs, nodes and outputs, in this order."""
         imported = {
-            index: layer
-            for index, layer in enumerate(self._layers)
-            if index not in self._foldable
+            index: layer for index, layer in enumerate(self._layers) if index not in self._foldable
         }
         own = _DROPPED | {qdq.QUANTIZE, qdq.DEQUANTIZE}
         known = frozenset(ONNX_IMPORTERS) | own

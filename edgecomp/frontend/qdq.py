@@ -133,7 +133,9 @@ def _scale_and_zero(node: ImportedNode, build: GraphBuilder) -> tuple[Array, Arr
         codes = build.value(node.inputs[0])
         zero = np.zeros((), np.uint8 if codes is None else codes.dtype)
     if scale is None or zero is None:
-        raise build.unsupported(node, "scale and zero point must be constants", "quantize statically")
+        raise build.unsupported(
+            node, "scale and zero point must be constants", "quantize statically"
+        )
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         raise UnsupportedError(node.op_type, node.name, "a scale is not a positive number")
     return scale, zero

@@ -65,7 +65,7 @@ def _from_depthwise(graph: Graph, node: Node, params: Conv2dParams) -> Affine | 
     if not params.is_pointwise or not params.groups == channels == weights.shape[0]:
         return None
     addend = np.zeros(channels)
-    if len(node.inputs) > 2:  # noqa: PLR2004 - x, weights, bias
+    if len(node.inputs) > 2:
         addend = graph.tensor(node.inputs[2]).value.astype(np.float64)
     factor = weights.value.reshape(-1).astype(np.float64)
     return Affine(node.inputs[0], factor, addend, params.clamp)

@@ -21,7 +21,8 @@ def fold_constants(graph: Graph) -> Graph:
             for index, tensor in enumerate(inputs)
         ]
         data = OPS[node.op].float_ref(node.params, inputs, arrays)[0]
-        tensors[node.output] = replace(tensors[node.output], data=data.astype(inputs[0].value.dtype))
+        folded = data.astype(inputs[0].value.dtype)
+        tensors[node.output] = replace(tensors[node.output], data=folded)
     return graph.with_nodes(nodes, tensors)
 
 

@@ -92,9 +92,7 @@ def _into_maker(graph: Graph, maker: Node, node: Node, affine: Affine) -> Graph 
         return _merged(graph, maker, node, affine)
     _, weights, bias = parts
     factor = affine.factor.reshape(-1, *(1,) * (weights.ndim - 1))
-    inputs, tensors = _rebuilt(
-        graph, maker, weights * factor, bias * affine.factor + affine.addend
-    )
+    inputs, tensors = _rebuilt(graph, maker, weights * factor, bias * affine.factor + affine.addend)
     made = with_clamp(maker, affine.clamp, inputs=inputs, output=node.output)
     return with_changes(graph, {maker.output: made, node.output: None}, tensors)
 

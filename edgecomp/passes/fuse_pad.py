@@ -23,8 +23,9 @@ def fuse_pad(graph: Graph) -> Graph:
     nodes: list[Node] = []
     for node in graph.nodes:
         pad = producers.get(node.inputs[0])
-        if pad is not None and isinstance(pad.params, PadParams) and isinstance(node.params, Window):
-            nodes.append(_fused(graph, pad, pad.params, node, node.params))
+        border = pad.params if pad is not None else None
+        if pad is not None and isinstance(border, PadParams) and isinstance(node.params, Window):
+            nodes.append(_fused(graph, pad, border, node, node.params))
         else:
             nodes.append(node)
         producers[node.output] = nodes[-1]
@@ -37,7 +38,7 @@ def _fused(graph: Graph, pad: Node, border: PadParams, node: Node, window: Windo
     if own_scale or not _may_fuse(border, window):
         return node
     before, after = border.before[1:-1], border.after[1:-1]
-    top, bottom = (before[0], after[0]) if len(before) == 2 else (0, 0)  # noqa: PLR2004 - H and W
+    top, bottom = (before[0], after[0]) if len(before) == 2 else (0, 0)
     params = replace(
         window,
         pad_top=window.pad_top + top,

@@ -6,7 +6,7 @@ Decomposed activations, such as `x * sigmoid(x)` or GELU by Erf, are found this 
 from dataclasses import replace
 
 from edgecomp.ir import Graph, Node
-from edgecomp.ops.expression import X, Expr, call, substitute
+from edgecomp.ops.expression import Expr, X, call, substitute
 from edgecomp.ops.unary import UnaryParams
 from edgecomp.passes.edit import clamp_of, sole_reader, with_changes
 from edgecomp.passes.identities import drop_dead

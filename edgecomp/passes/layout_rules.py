@@ -8,6 +8,8 @@ import numpy as np
 
 from edgecomp.ir import Array, Node, QParams, Tensor
 from edgecomp.ops.conv2d import Conv2dParams
+from edgecomp.ops.movement import ConcatParams, PadParams, TransposeParams
+from edgecomp.ops.reduce_mean import ReduceMeanParams
 from edgecomp.passes.rewriter import Rewriter
 from edgecomp.passes.views import Layout
 
@@ -23,7 +25,8 @@ def keep(rewriter: Rewriter, node: Node) -> None:
 
 def transpose(rewriter: Rewriter, node: Node) -> None:
     """A transpose changes the view."""
-    rewriter.move(node, rewriter.moved(node.inputs[0], node.params.perm))  # type: ignore[attr-defined]
+    assert isinstance(node.params, TransposeParams)
+    rewriter.move(node, rewriter.moved(node.inputs[0], node.params.perm))
 
 
 def reshape(rewriter: Rewriter, node: Node) -> None:
@@ -50,8 +53,8 @@ def concat(rewriter: Rewriter, node: Node) -> None:
     """Concatenation: all inputs in one order, the axis mapped."""
     rank = len(rewriter.graph.tensor(node.output).shape)
     perm, _ = _best_order(rewriter, node, rank)
-    axis = perm[node.params.axis]  # type: ignore[attr-defined]
-    params = replace(node.params, axis=axis)  # type: ignore[call-arg]
+    assert isinstance(node.params, ConcatParams)
+    params = ConcatParams(perm[node.params.axis])
     inputs = [rewriter.in_order(name, perm) for name in node.inputs]
     output = rewriter.emit(node, inputs, params)
     rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
@@ -60,12 +63,11 @@ def concat(rewriter: Rewriter, node: Node) -> None:
 def pad(rewriter: Rewriter, node: Node) -> None:
     """Padding: the borders follow their axes."""
     perm = _own_order(rewriter, node.inputs[0])
+    old = node.params
+    assert isinstance(old, PadParams)
     back = np.argsort(perm)
-    params = replace(
-        node.params,  # type: ignore[type-var]
-        before=tuple(node.params.before[axis] for axis in back),  # type: ignore[attr-defined]
-        after=tuple(node.params.after[axis] for axis in back),  # type: ignore[attr-defined]
-    )
+    before, after = (tuple(widths[axis] for axis in back) for widths in (old.before, old.after))
+    params = PadParams(before, after, old.value)
     output = rewriter.emit(node, [rewriter.in_order(node.inputs[0], perm)], params)
     rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
 
@@ -73,12 +75,12 @@ def pad(rewriter: Rewriter, node: Node) -> None:
 def reduce_mean(rewriter: Rewriter, node: Node) -> None:
     """Means: the axes are mapped."""
     perm = _own_order(rewriter, node.inputs[0])
-    axes = node.params.axes  # type: ignore[attr-defined]
-    mapped = tuple(sorted(perm[axis] for axis in axes))
-    params = replace(node.params, axes=mapped)  # type: ignore[call-arg]
+    old = node.params
+    assert isinstance(old, ReduceMeanParams)
+    params = replace(old, axes=tuple(sorted(perm[axis] for axis in old.axes)))
     output = rewriter.emit(node, [rewriter.in_order(node.inputs[0], perm)], params)
-    if not node.params.keepdims:  # type: ignore[attr-defined]
-        left = [axis for index, axis in enumerate(perm) if index not in axes]
+    if not old.keepdims:
+        left = [axis for index, axis in enumerate(perm) if index not in old.axes]
         perm = tuple(int(rank) for rank in np.argsort(np.argsort(left)))
     rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
 

@@ -12,6 +12,8 @@ from edgecomp.ops.movement import ReshapeParams, TransposeParams
 from edgecomp.ops.unary import UnaryParams
 from edgecomp.passes.views import Layout, as_view
 
+MOVEMENTS = frozenset({"transpose", "reshape"})
+
 
 class Rewriter:
     """Builds the new graph; the rules of the operators call it.
@@ -38,7 +40,9 @@ class Rewriter:
         self.requests: dict[str, Layout] = {}
         self.moved_elements = 0
         self._taken = set(graph.tensors)
-        self._layers = {node.name for node in graph.nodes}
+        # Movements mostly disappear; their names serve those that have to be made again.
+        self._movements = {n.output: n.name for n in graph.nodes if n.op in MOVEMENTS}
+        self._layers = {node.name for node in graph.nodes if node.op not in MOVEMENTS}
         self._made: dict[Layout, str] = {}
         self._same_order: dict[str, str] = {}
 
@@ -64,9 +68,7 @@ class Rewriter:
         self.outputs.append(base)
         self.output_views[base] = said
 
-    def emit(
-        self, node: Node, inputs: Sequence[str], params: OpParams | None = None
-    ) -> Tensor:
+    def emit(self, node: Node, inputs: Sequence[str], params: OpParams | None = None) -> Tensor:
         """Add `node` with other inputs and parameters; its output keeps name and qparams."""
         made = replace(node, inputs=tuple(inputs), params=params or node.params)
         tensors = [self.tensors[name] for name in inputs]
@@ -173,11 +175,12 @@ class Rewriter:
 
     def _movement(self, op: str, source: str, params: OpParams, hint: str) -> str:
         """Add a transpose or a reshape."""
+        layer = self._movements.get(hint, f"{hint}.{op}")
         name = self._new_name(f"{hint}.{op}d")
         qparams = self.tensors[source].qparams
         shape = OPS[op].infer(params, [self.tensors[source]])
         self.tensors[name] = Tensor(name, shape, qparams=qparams)
-        self.nodes.append(Node(self._layer(f"{hint}.{op}"), op, (source,), name, params))
+        self.nodes.append(Node(self._layer(layer), op, (source,), name, params))
         return name
 
     def _rescale(self, node: Node, base: Tensor, qparams: QParams | None) -> str:
