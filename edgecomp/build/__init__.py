@@ -29,6 +29,8 @@ stack's size is part of the link, and is handed it because `build` knows nothing
 """
 
 from edgecomp.build.compile import Images, Optimize, compile_host_check, compile_images
+from edgecomp.build.disassembly import Instruction, Program, disassemble
+from edgecomp.build.isa import verify_isa
 from edgecomp.build.sizes import ImageSizes, Symbol, fit_problems, measure, symbol_at
 from edgecomp.build.toolchain import (
     PACKAGES,
@@ -43,16 +45,20 @@ __all__ = [
     "PACKAGES",
     "ImageSizes",
     "Images",
+    "Instruction",
     "Optimize",
+    "Program",
     "Symbol",
     "Tool",
     "Toolchain",
     "compile_host_check",
     "compile_images",
+    "disassemble",
     "find_tool",
     "find_toolchain",
     "fit_problems",
     "measure",
     "run_tool",
     "symbol_at",
+    "verify_isa",
 ]
