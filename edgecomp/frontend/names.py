@@ -5,19 +5,18 @@ from collections.abc import Iterable
 
 # Keywords of C99, C11 and C++ (the header must serve both), and the standard headers, beside
 # which a generated `string.h` would be found first.
-_RESERVED = frozenset(
-    (
-        "alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl "
-        "complex const constexpr const_cast continue decltype default delete do double "
-        "dynamic_cast else enum explicit export extern false float for friend goto if imaginary "
-        "inline int long mutable namespace new noexcept not not_eq nullptr operator or or_eq "
-        "private protected public register reinterpret_cast restrict return short signed sizeof "
-        "static static_assert static_cast struct switch template this thread_local throw true try "
-        "typedef typeid typename typeof union unsigned using virtual void volatile wchar_t while "
-        "xor xor_eq assert ctype errno fenv inttypes iso646 limits locale main math setjmp signal "
-        "stdarg stdbool stddef stdint stdio stdlib string tgmath time wctype"
-    ).split()  # noqa: SIM905 - as a list of strings it would fill a page
-)
+_WORDS = """
+alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl complex
+const constexpr const_cast continue decltype default delete do double dynamic_cast else enum
+explicit export extern false float for friend goto if imaginary inline int long mutable namespace
+new noexcept not not_eq nullptr operator or or_eq private protected public register
+reinterpret_cast restrict return short signed sizeof static static_assert static_cast struct switch
+template this thread_local throw true try typedef typeid typename typeof union unsigned using
+virtual void volatile wchar_t while xor xor_eq
+assert ctype errno fenv inttypes iso646 limits locale main math setjmp signal stdarg stdbool stddef
+stdint stdio stdlib string tgmath time wctype
+"""
+_RESERVED = frozenset(_WORDS.split())
 
 
 def c_identifier(text: str) -> str:

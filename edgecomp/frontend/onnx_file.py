@@ -82,11 +82,10 @@ def _load_external_data(model: onnx.ModelProto, path: Path) -> None:
     try:
         external_data_helper.load_external_data_for_model(model, str(path.parent))
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        names = {
-            entry.value for t in outside for entry in t.external_data if entry.key == "location"
-        }
+        entries = [entry for tensor in outside for entry in tensor.external_data]
+        names = ", ".join(sorted({entry.value for entry in entries if entry.key == "location"}))
         raise UserError(
-            f"{path} keeps its weights in {', '.join(sorted(names))}, which cannot be read: {error}\n"
+            f"{path} keeps its weights in {names}, which cannot be read: {error}\n"
             "  put that file beside the model, or save the model with its weights inside"
         ) from error
 
