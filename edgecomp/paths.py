@@ -1,8 +1,21 @@
-"""Where the files that ship beside the Python code lie: in a checkout and in a wheel."""
+"""Where shipped files lie, in a checkout and in a wheel, and how outputs are written.
 
+Outputs appear whole or not at all: they are written under a temporary name and moved.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from edgecomp.errors import InternalError
+from edgecomp.errors import InternalError, UserError
+
+MANIFEST = "manifest.json"
+"""The file by which a folder is known as an output of edgecomp."""
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -30,3 +43,75 @@ def firmware_dir() -> Path:
 def boards_file() -> Path:
     """Return the board table."""
     return _resource("boards.yaml")
+
+
+@contextmanager
+def staged_directory(target: Path) -> Iterator[Path]:
+    """Offer an empty folder that takes the place of `target` when the block ends well.
+
+    If the block fails or is interrupted the folder is removed and `target` stays as it was.
+
+    Raises:
+        UserError: `target` is a file, is a folder that edgecomp did not make, or cannot be written.
+    """
+    target = target.absolute()
+    if target.exists() and not target.is_dir():
+        raise UserError(f"{target} is a file; give another folder with -o")
+    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).exists():
+        raise UserError(
+            f"{target} has files that edgecomp did not write; give an empty folder with -o"
+        )
+    staging = _temporary_beside(target)
+    try:
+        yield staging
+        old = target.with_name(f".{target.name}.old-{os.getpid()}")
+        if target.exists():
+            target.rename(old)
+        staging.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
+            raise
+        raise UserError(_cannot_write(target, error)) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write a file under a temporary name and move it into place.
+
+    Raises:
+        UserError: it cannot be written; what was there before is kept.
+    """
+    temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(_cannot_write(path, error)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _temporary_beside(target: Path) -> Path:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
+    except OSError as error:
+        raise UserError(_cannot_write(target, error)) from error
+    staging.chmod(0o755)
+    return staging
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    remedy = {
+        errno.ENOSPC: "free some space, or give another place with -o",
+        errno.EDQUOT: "your quota is used up; give another place with -o",
+    }.get(error.errno or 0, "give another place with -o")
+    return f"cannot write {path}: {error.strerror}; nothing was changed there\n  {remedy}"

@@ -3,9 +3,9 @@
 import difflib
 import importlib.util
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,9 +27,9 @@ def read_arrays(spec: str) -> dict[str, Array]:
     """
     if spec == "digits":
         return _digits()
-    path, separator, function = spec.rpartition(":")
+    path, separator, _ = spec.rpartition(":")
     if separator and path.endswith(".py"):
-        return _named(spec, _call(Path(path), function))
+        return _named(spec, _call(spec))
     if spec.endswith(".npz"):
         return _npz(Path(spec))
     raise UserError(f"unknown data set {spec!r}: give FILE.npz, FILE.py:function, or digits")
@@ -60,16 +60,22 @@ def _npz(path: Path) -> dict[str, Array]:
         ) from error
 
 
-def _call(path: Path, function: str) -> Any:
-    """Run `function` of the Python file at `path`."""
+def load_function(spec: str) -> Callable[..., Any]:
+    """Load the Python function that `FILE.py:function` names.
+
+    Raises:
+        UserError: the file or the function does not exist, or the file cannot be run.
+    """
+    name, _, function = spec.rpartition(":")
+    path = Path(name)
     if not path.is_file():
-        raise UserError(f"data file {path} does not exist")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+        raise UserError(f"Python file {path} does not exist")
+    module_spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert module_spec is not None
+    assert module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
     try:
-        spec.loader.exec_module(module)
+        module_spec.loader.exec_module(module)
     except Exception as error:
         raise UserError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     found = getattr(module, function, None)
@@ -77,12 +83,16 @@ def _call(path: Path, function: str) -> Any:
         near = difflib.get_close_matches(function, vars(module), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UserError(f"{path} has no function {function!r}{hint}")
+    return cast(Callable[..., Any], found)
+
+
+def _call(spec: str) -> Any:
+    """Run the function that `spec` names."""
+    function = load_function(spec)
     try:
-        return found()
+        return function()
     except Exception as error:
-        raise UserError(
-            f"{function}() in {path} failed: {type(error).__name__}: {error}"
-        ) from error
+        raise UserError(f"{spec} failed: {type(error).__name__}: {error}") from error
 
 
 def _named(spec: str, value: Any) -> dict[str, Array]:

@@ -1,0 +1,150 @@
+"""A built folder: what `build` wrote there, and how `run` and `check` take it up again."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecomp.build.compile import compile_host_check
+from edgecomp.data import Preprocessing
+from edgecomp.device.engine import Engine
+from edgecomp.device.host import HostEngine
+from edgecomp.device.qemu import QemuEngine
+from edgecomp.device.records import ModelLayout
+from edgecomp.errors import UserError
+from edgecomp.ir import Graph
+from edgecomp.ir.serialize import load_graph
+from edgecomp.ops import PARAMS
+from edgecomp.paths import MANIFEST
+from edgecomp.plan.types import Plan
+from edgecomp.targets.boards import Board, get_board
+
+GRAPH_FILE = "graph.npz"
+HARNESS_FOLDER = "harness"
+SOURCE_FOLDER = "src"
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor that a stage stores, as the check image reports it."""
+
+    stage: int
+    layer: str
+    tensor: str
+
+
+@dataclass(frozen=True)
+class BuiltModel:
+    """A built folder, opened.
+
+    Attributes:
+        folder: where it lies.
+        manifest: its `manifest.json`.
+        graph: the quantized graph that it computes.
+        board: what it was built for.
+        layout: how to talk to its check image.
+        stored: the tensors that its stages store, in order.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    graph: Graph
+    board: Board
+    layout: ModelLayout
+    stored: tuple[StoredTensor, ...]
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The preprocessing that was folded into the input's quantization."""
+        given = dict(self.manifest["data"]["preprocessing"])
+        for key in ("mean", "std"):
+            if isinstance(given[key], list):
+                given[key] = tuple(given[key])
+        return Preprocessing(**given)
+
+    @property
+    def data(self) -> str | None:
+        """The data set that was built with, as a path that is valid from here."""
+        spec = self.manifest["data"]["source"]
+        if spec is None or spec == "digits":
+            return spec
+        path, colon, function = str(spec).rpartition(":")
+        file, suffix = (path, f":{function}") if colon and path.endswith(".py") else (spec, "")
+        return f"{(self.folder / file).resolve()}{suffix}"
+
+
+def layout_of(plan: Plan, number: int) -> ModelLayout:
+    """Return how to talk to the check image of `plan`; `number` is its build id."""
+    size = {name: tensor.size_bytes for name, tensor in plan.graph.tensors.items()}
+    return ModelLayout(
+        build_id=number,
+        arena_bytes=plan.arena_bytes,
+        input_bytes=tuple(size[name] for name in plan.graph.inputs),
+        output_bytes=tuple(size[name] for name in plan.graph.outputs),
+        stage_output_bytes=tuple(size[stage.output] for stage in plan.stages),
+    )
+
+
+def stored_tensors(plan: Plan) -> tuple[StoredTensor, ...]:
+    """Return the tensors that the stages of `plan` store."""
+    return tuple(StoredTensor(s.index, s.name, s.output) for s in plan.stages)
+
+
+def open_artifact(folder: Path) -> BuiltModel:
+    """Open a built folder.
+
+    Raises:
+        UserError: it is not one, or was made by another version.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        layout = manifest["layout"]
+        stored = tuple(StoredTensor(**entry) for entry in manifest["stored"])
+        board_id = manifest["board"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder} is not a folder that `edgecomp build` made ({error})\n"
+            "  build first: edgecomp build --board NAME model.onnx -o DIR"
+        ) from error
+    return BuiltModel(
+        folder,
+        manifest,
+        load_graph(folder / GRAPH_FILE, PARAMS),
+        get_board(board_id),
+        ModelLayout(**{k: tuple(v) if isinstance(v, list) else v for k, v in layout.items()}),
+        stored,
+    )
+
+
+@contextmanager
+def open_engine(built: BuiltModel, name: str, sanitizers: tuple[str, ...] = ()) -> Iterator[Engine]:
+    """Offer the place where the check image runs.
+
+    Args:
+        built: an opened folder.
+        name: `qemu`, or `host`, for which the same C is compiled with the host's compiler.
+        sanitizers: for the host: `address`, `undefined`.
+
+    Raises:
+        UserError: the board is not emulated, or its check image did not fit.
+    """
+    if name == "qemu":
+        elf = built.folder / "check.elf"
+        if built.board.emulator is not None and not elf.exists():
+            raise UserError(
+                f"the check image of {built.folder} did not fit {built.board.name}; "
+                "use --engine host, or build for a larger board with the same core"
+            )
+        yield QemuEngine(built.board, elf)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        shutil.copytree(built.folder / SOURCE_FOLDER, work / SOURCE_FOLDER)
+        for header in (built.folder / HARNESS_FOLDER).iterdir():
+            shutil.copy(header, work / SOURCE_FOLDER)
+        source = f"{SOURCE_FOLDER}/{built.graph.name}.c"
+        yield HostEngine(compile_host_check(work, [source], sanitizers=sanitizers))
