@@ -29,13 +29,13 @@ def read_model(path: str | Path, *, input_shapes: InputShapes | None = None) -> 
     file, colon, factory = text.rpartition(":")
     suffix = Path(file if colon and file.endswith(".py") else text).suffix.lower()
     if suffix in {".py", ".pt2", ".pt", ".pth"}:
-        from edgecomp.frontend import torch_reader
+        from edgecomp.frontend.torch_reader import read_torch
 
-        return torch_reader.read_torch(text, factory, input_shapes=input_shapes)
+        return read_torch(text, factory, input_shapes=input_shapes)
     if suffix == ".onnx":
-        from edgecomp.frontend import onnx_reader
+        from edgecomp.frontend.onnx_reader import read_onnx
 
-        return onnx_reader.read_onnx(Path(text), input_shapes=input_shapes)
+        return read_onnx(Path(text), input_shapes=input_shapes)
     raise UserError(
         f"{text}: unknown kind of model\n"
         "  give model.onnx, model.pt2 (torch.export) or file.py:factory"

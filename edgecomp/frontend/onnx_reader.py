@@ -102,8 +102,7 @@ class _Conversion:
                 self._fold(node, self._layers[index])
             else:
                 self._import(node, self._layers[index])
-        graph = self._build.build(name, inputs, self._outputs(), self._io_names)
-        return qdq.align_movements(graph)
+        return self._build.build(name, inputs, self._outputs(), self._io_names)
 
     def _inputs(self, input_shapes: InputShapes) -> list[str]:
         values = [v for v in self._graph.input if v.name not in self._initializers]

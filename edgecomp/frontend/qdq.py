@@ -6,14 +6,11 @@ qparams from which quantization recovers the very same codes.
 Source: ONNX operators QuantizeLinear and DequantizeLinear, opset 10 to 25.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from edgecomp.errors import UnsupportedError
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
-from edgecomp.ir import Array, Graph, Node, QParams, Tensor
-from edgecomp.ops import OPS
+from edgecomp.ir import Array, QParams
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.expression import X
 from edgecomp.ops.unary import UnaryParams
@@ -95,30 +92,6 @@ def rescaled(build: GraphBuilder, name: str, qparams: QParams, node: ImportedNod
         name = build.emit("unary", [name], UnaryParams(X), node)
     build.annotate(name, qparams)
     return name
-
-
-def align_movements(graph: Graph) -> Graph:
-    """Rescale inputs of operators that only move codes, where their scale is not the output's.
-
-    A concatenation of differently quantized tensors is the case that matters.
-    """
-    tensors = dict(graph.tensors)
-    nodes: list[Node] = []
-    for node in graph.nodes:
-        wanted = tensors[node.output].qparams
-        inputs = list(node.inputs)
-        for index, name in enumerate(inputs):
-            given = tensors[name].qparams
-            if not OPS[node.op].same_qparams or None in {wanted, given} or given == wanted:
-                continue
-            copy = f"{name}.as.{node.output}.{index}"
-            tensors[copy] = Tensor(copy, tensors[name].shape, qparams=wanted)
-            nodes.append(
-                Node(f"{node.name}.rescale_{index}", "unary", (name,), copy, UnaryParams(X))
-            )
-            inputs[index] = copy
-        nodes.append(replace(node, inputs=tuple(inputs)))
-    return graph.with_nodes(nodes, tensors)
 
 
 def _scale_and_zero(node: ImportedNode, build: GraphBuilder) -> tuple[Array, Array]:

@@ -188,7 +188,7 @@ def _expanded(tensor: Tensor, view: Layout) -> Array:
 def _own_order(rewriter: Rewriter, name: str) -> Perm:
     """The permutation of an old tensor over its base; the identity if there is none."""
     view = rewriter.views[name]
-    order = view.axis_order(rewriter.tensors[view.base].shape)
+    order = view.axis_order(rewriter.tensors[view.base].shape) or view.natural_order()
     return order if order is not None else tuple(range(len(view.shape)))
 
 

@@ -90,6 +90,27 @@ class Layout:
                 perm.append(owners.get(tuple(atoms), -1))
         return None if -1 in perm else tuple(perm)
 
+    def natural_order(self) -> tuple[int, ...] | None:
+        """An order of the original's axes in which the base, reshaped, has them all as they are.
+
+        Returns:
+            The permutation with `original = transpose(reshape(base, ...), perm)`, or None if an
+            axis of the original is scattered over the base.
+        """
+        groups = self._axes()
+        if groups is None:
+            return None
+        members = groups[1]
+        order = sorted((axis for axis, run in enumerate(members) if run), key=members.__getitem__)
+        if [atom for axis in order for atom in members[axis]] != sorted(groups[0].perm):
+            return None
+        # The batch comes first, any other axis of 1 before the one that it precedes.
+        for axis in reversed(range(len(members))):
+            if not members[axis]:
+                after = order.index(axis + 1) if axis + 1 in order else len(order)
+                order.insert(after if axis else 0, axis)
+        return tuple(int(place) for place in np.argsort(order))
+
     def source_index(self) -> Array:
         """For each element of the base, in order, its index in the flattened original."""
         sizes = [self.split[atom] for atom in self.perm]
