@@ -66,8 +66,14 @@ def checked(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
         )
     if model.functions:
         model = inliner.inline_local_functions(model)
+    # The checker wants a shape of every input and output; the reader needs only the inputs', and
+    # may get them from the user.
+    complete = onnx.ModelProto()
+    complete.CopyFrom(model)
+    for value in (*complete.graph.input, *complete.graph.output):
+        value.type.tensor_type.shape.SetInParent()
     try:
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(complete)
     except onnx.checker.ValidationError as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(f"{source} is not a valid ONNX model: {first}") from error

@@ -17,6 +17,16 @@ def fuse_unary(graph: Graph) -> Graph:
 
     Nothing is merged across a tensor with qparams: its rounding is part of the network.
     """
+    while True:
+        fused = _once(graph)
+        if fused.nodes == graph.nodes:
+            return graph
+        # A merged pair can leave its source with one reader only: look again.
+        graph = fused
+
+
+def _once(graph: Graph) -> Graph:
+    """Try every element-wise node."""
     for node in graph.nodes:
         current = graph.producers().get(node.output)
         if current is None:

@@ -39,9 +39,9 @@ class Rewriter:
         self.output_views: dict[str, View] = {}
         self.requests: dict[str, Layout] = {}
         self.moved_elements = 0
-        self._taken = set(graph.tensors)
         # Movements mostly disappear; their names serve those that have to be made again.
         self._movements = {n.output: n.name for n in graph.nodes if n.op in MOVEMENTS}
+        self._taken = set(graph.tensors) - set(self._movements)
         self._layers = {node.name for node in graph.nodes if node.op not in MOVEMENTS}
         self._made: dict[Layout, str] = {}
         self._same_order: dict[str, str] = {}
@@ -63,7 +63,10 @@ class Rewriter:
         said = as_view(view, self.tensors[base].shape)
         whole = view.is_plain and view.shape == self.tensors[base].shape
         if whole or said is None or base in (*self.graph.inputs, *self.outputs):
-            self.outputs.append(self.realize(view, name))
+            made = self.realize(view, name)
+            if made in (*self.graph.inputs, *self.outputs):
+                made = self._copy(name, self.tensors[made], self.tensors[made].qparams)
+            self.outputs.append(made)
             return
         self.outputs.append(base)
         self.output_views[base] = said
@@ -89,7 +92,7 @@ class Rewriter:
         if qparams is not None and base.qparams is None:
             self.tensors[base.name] = replace(base, qparams=qparams)
         elif qparams not in {None, base.qparams}:
-            view = replace(view, base=self._rescale(node, base, qparams))
+            view = replace(view, base=self._copy(node.output, base, qparams))
         self.views[node.output] = view
 
     def constant(self, tensor: Tensor, data: Array, qparams: QParams | None) -> str:
@@ -176,18 +179,18 @@ class Rewriter:
     def _movement(self, op: str, source: str, params: OpParams, hint: str) -> str:
         """Add a transpose or a reshape."""
         layer = self._movements.get(hint, f"{hint}.{op}")
-        name = self._new_name(f"{hint}.{op}d")
+        name = self._new_name(hint if hint in self._movements else f"{hint}.{op}d")
         qparams = self.tensors[source].qparams
         shape = OPS[op].infer(params, [self.tensors[source]])
         self.tensors[name] = Tensor(name, shape, qparams=qparams)
         self.nodes.append(Node(self._layer(layer), op, (source,), name, params))
         return name
 
-    def _rescale(self, node: Node, base: Tensor, qparams: QParams | None) -> str:
-        """Add an identity between two scales."""
-        name = self._new_name(f"{node.output}.rescaled")
+    def _copy(self, hint: str, base: Tensor, qparams: QParams | None) -> str:
+        """Add an identity, to another scale or to a tensor of its own."""
+        name = self._new_name(f"{hint}.copy")
         self.tensors[name] = replace(base, name=name, qparams=qparams)
-        layer = self._layer(f"{node.name}.rescale")
+        layer = self._layer(name)
         self.nodes.append(Node(layer, "unary", (base.name,), name, UnaryParams(X)))
         self.follows(name, base.name)
         return name
