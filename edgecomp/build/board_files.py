@@ -42,7 +42,7 @@ def _environment() -> Environment:
         line_statement_prefix="%%",
         autoescape=False,
     )
-    env.filters["address"] = lambda value: f"0x{value:08x}"
+    env.filters["address"] = "0x{:08x}".format
     return env
 
 
@@ -57,7 +57,8 @@ def render_board_config(board: Board) -> str:
 def render_startup(board: Board) -> str:
     """Return `startup.c`: the vector table and the reset handler."""
     template = _environment().get_template("startup.c.j2")
-    return template.render(version=__version__, board=board, core=board.core)
+    guard_log2 = board.stack_guard_bytes.bit_length() - 1
+    return template.render(version=__version__, board=board, core=board.core, guard_log2=guard_log2)
 
 
 def render_link_script(board: Board, stack_bytes: int, *, unlimited: bool = False) -> str:

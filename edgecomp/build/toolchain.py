@@ -85,3 +85,11 @@ def run_tool(command: Sequence[str], folder: Path) -> str:
     if done.returncode != 0:
         raise ToolError.failed(command, done.returncode, done.stderr + done.stdout)
     return done.stdout
+
+
+def find_library() -> str | None:
+    """Return None if the C library for Arm is installed, else what to install."""
+    done = run_tool(["arm-none-eabi-gcc", "-print-file-name=libc.a"], Path.cwd())
+    if Path(done.strip()).is_absolute():
+        return None
+    return f"the C library for Arm is missing: sudo apt install {LIBRARY_PACKAGE}"

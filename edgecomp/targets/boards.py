@@ -97,7 +97,9 @@ class Board(_Entry):
 
     `flash` is the whole device; the image starts `link_offset` bytes into it, right behind a
     bootloader. `ram` lists every region; the stack and the static data lie in `data_region` (the
-    first unless named), the arena in `arena_region` (the largest unless named).
+    first unless named), the arena in `arena_region` (the largest unless named). Where writes below
+    the RAM, and so a stack overflow, would go unnoticed, the MPU is told to forbid the
+    `stack_guard_bytes` (a power of two) below it.
     """
 
     id: str
@@ -114,6 +116,7 @@ class Board(_Entry):
     data_region: str = ""
     emulator: Emulator | None = None
     trap_unaligned: bool = False
+    stack_guard_bytes: int = 0
     notes: str = ""
 
     @property
@@ -162,6 +165,9 @@ class Board(_Entry):
             found.append(f"link_offset: the vector table needs {_VECTOR_TABLE_ALIGNMENT}")
         elif self.link_offset and not self.core.vtor:
             found.append(f"link_offset: {self.core.title} cannot move its vector table")
+        guard = self.stack_guard_bytes
+        if guard and (guard < 32 or guard & (guard - 1) or self.data.origin % guard):
+            found.append("stack_guard_bytes: a power of two from 32 that the RAM is aligned to")
         if (self.kind == "emulated") != (self.emulator is not None):
             found.append("emulator: an emulated board has one, a hardware board has none")
         return found

@@ -59,19 +59,10 @@ static void sum_up(const int8_t *restrict input, int8_t *restrict output)
 }
 
 /* Each of these ends a run in its own way; 0 is a model without a fault. */
-#if FAKE_FAULT == 5
-static int deep(int n) /* more stack than any bound can know of */
-{
-    volatile int32_t big[4096];
-    big[n & 4095] = n;
-    return big[n & 4095];
-}
-#endif
-
 static void misbehave(void *arena)
 {
 #if FAKE_FAULT == 1
-    *(volatile uint32_t *)(uintptr_t)0xa0000000u = 1u; /* nothing is mapped there */
+    *(volatile uint32_t *)(uintptr_t)0xf0000000u = 1u; /* nothing is mapped there */
 #elif FAKE_FAULT == 2
     for (volatile int spin = 1; spin != 0;) {
     }
@@ -80,8 +71,6 @@ static void misbehave(void *arena)
 #elif FAKE_FAULT == 4
     ((volatile uint8_t *)arena)[FAKE_ARENA_BYTES] ^= 1u;
 #elif FAKE_FAULT == 5
-    (void)deep(7);
-#elif FAKE_FAULT == 6
     __asm__ volatile(".inst.n 0xde00"); /* permanently undefined */
 #endif
     (void)arena;

@@ -1,0 +1,37 @@
+"""The hand-made model, built once per board and fault."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from fake_support import INPUTS, LAYOUT, build, write_model
+
+from edgecomp.build import Images, compile_host_check
+from edgecomp.device import CheckResult, HostEngine, run_samples
+from edgecomp.targets.boards import get_board
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Images]:
+    """Return a function (board name, fault, stack bytes) that builds each combination once."""
+
+    @cache
+    def images(name: str, fault: int = 0, stack_bytes: int | None = None) -> Images:
+        work = tmp_path_factory.mktemp("build") / "work"
+        return build(work, get_board(name), fault, stack_bytes)
+
+    return images
+
+
+@pytest.fixture(scope="session")
+def host_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the check program for this host, with sanitizers."""
+    work = write_model(tmp_path_factory.mktemp("host"))
+    return compile_host_check(work, ["src/fake.c"], sanitizers=("address", "undefined"))
+
+
+@pytest.fixture(scope="session")
+def on_host(host_program: Path) -> CheckResult:
+    """Return what the host computes for `INPUTS`."""
+    return run_samples(HostEngine(host_program), LAYOUT, INPUTS, stage_crcs=True, dump=True)
