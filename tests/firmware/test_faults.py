@@ -37,7 +37,7 @@ def test_access_to_nowhere_is_named_with_its_place(name, built):
     assert kind in message
     assert "in fake_run+0x" in message
     if name != "microbit":  # a Cortex-M0 has no fault address register
-        assert "0xf0000000 (BFAR)" in message
+        assert "0xf1000000 (BFAR)" in message
 
 
 @pytest.mark.parametrize("name", ["mps2-an385", "mps3-an547"])
