@@ -69,11 +69,14 @@ class BuiltModel:
     @property
     def data(self) -> str | None:
         """The data set that was built with, as a path that is valid from here."""
-        spec = self.manifest["data"]["source"]
-        if spec is None or spec == "digits":
-            return spec
-        path, colon, function = str(spec).rpartition(":")
-        file, suffix = (path, f":{function}") if colon and path.endswith(".py") else (spec, "")
+        return self.resolve(self.manifest["data"]["source"])
+
+    def resolve(self, source: str | None) -> str | None:
+        """A data set that the manifest names relative to the folder."""
+        if source is None or source == "digits":
+            return source
+        path, colon, function = source.rpartition(":")
+        file, suffix = (path, f":{function}") if colon and path.endswith(".py") else (source, "")
         return f"{(self.folder / file).resolve()}{suffix}"
 
 
@@ -94,8 +97,8 @@ def stored_tensors(plan: Plan) -> tuple[StoredTensor, ...]:
     return tuple(StoredTensor(s.index, s.name, s.output) for s in plan.stages)
 
 
-def open_artifact(folder: Path) -> BuiltModel:
-    """Open a built folder.
+def open_artifact(folder: Path, boards_file: Path | None = None) -> BuiltModel:
+    """Open a built folder; `boards_file` is the table that has its board, if not our own.
 
     Raises:
         UserError: it is not one, or was made by another version.
@@ -114,8 +117,14 @@ def open_artifact(folder: Path) -> BuiltModel:
         folder,
         manifest,
         load_graph(folder / GRAPH_FILE, PARAMS),
-        get_board(board_id),
-        ModelLayout(**{k: tuple(v) if isinstance(v, list) else v for k, v in layout.items()}),
+        get_board(board_id, boards_file),
+        ModelLayout(
+            build_id=layout["build_id"],
+            arena_bytes=layout["arena_bytes"],
+            input_bytes=tuple(layout["input_bytes"]),
+            output_bytes=tuple(layout["output_bytes"]),
+            stage_output_bytes=tuple(layout["stage_output_bytes"]),
+        ),
         stored,
     )
 

@@ -138,10 +138,9 @@ def compare(
             mismatches += len(wrong)
             if len(wrong) and first is None:
                 sample, index = (int(n) for n in wrong[0])
-                first = Difference(
-                    sample, -1, name, index,
-                    int(reference[name][sample].flat[index]), int(outputs[name][sample].flat[index]),
-                )  # fmt: skip
+                right = int(reference[name][sample].flat[index])
+                got = int(outputs[name][sample].flat[index])
+                first = Difference(sample, -1, name, index, right, got)
     return Outcome(
         samples=len(inputs),
         tensors=len(stored) if tensors else len(graph.outputs),

@@ -86,8 +86,17 @@ def load_dataset(spec: str, graph: Graph, preprocessing: Preprocessing | None = 
     Raises:
         UserError: the source cannot be read, or its arrays do not fit the network.
     """
-    preprocessing = preprocessing or Preprocessing()
-    arrays = read_arrays(spec)
+    return from_arrays(spec, read_arrays(spec), graph, preprocessing or Preprocessing())
+
+
+def from_arrays(
+    spec: str, arrays: Mapping[str, Array], graph: Graph, preprocessing: Preprocessing
+) -> Dataset:
+    """Make a data set of arrays; `spec` names their source in messages.
+
+    Raises:
+        UserError: the arrays do not fit the network.
+    """
     raw: dict[str, Array] = {}
     codes: dict[str, Array] = {}
     for name in graph.inputs:

@@ -60,9 +60,9 @@ class DepthwiseGeneric(Kernel):
     template: ClassVar[str] = "conv2d/depthwise.c.j2"
 
     def applies(self, layer: Layer, core: Core) -> str | None:
-        """Only one input channel per group."""
-        if layer.inputs[1].shape[3] != 1:
-            return "more than one input channel per group"
+        """Only several groups of one input channel each."""
+        if layer.params.groups == 1 or layer.inputs[1].shape[3] != 1:
+            return "not one input channel per group"
         return None
 
     def constants(self, layer: Layer) -> Sequence[Constant]:

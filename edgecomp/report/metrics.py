@@ -86,7 +86,7 @@ def auc(answers: Answers) -> float:
     """Area under the ROC curve for labels 0 and 1.
 
     The score is the only output, the second minus the first of two, or, where the output is a
-    reconstruction of the input, its mean squared error.  Equal scores count one half (Mann-Whitney).
+    reconstruction of the input, its mean squared error.  Equal scores count one half.
     """
     labels = answers.labels().astype(bool)
     if labels.all() or not labels.any():

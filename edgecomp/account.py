@@ -1,0 +1,151 @@
+"""What a build writes about itself: the manifest, the report, the plan as text."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecomp import __version__
+from edgecomp.artifact import layout_of, stored_tensors
+from edgecomp.build.compile import Images
+from edgecomp.build.toolchain import find_tool
+from edgecomp.measure import Measured, layer_sqnr
+from edgecomp.paths import sha256_of
+from edgecomp.plan.planner import macs_of
+from edgecomp.plan.types import Plan
+from edgecomp.request import QuantizedModel, Request
+from edgecomp.targets.boards import Board
+
+
+def _relative_source(source: str | None, out: Path) -> str | None:
+    """A data set's name as it is valid from the output folder."""
+    if source is None or source == "digits":
+        return source
+    path, colon, function = source.rpartition(":")
+    file, suffix = (path, f":{function}") if colon and path.endswith(".py") else (source, "")
+    return Path(os.path.relpath(Path(file).absolute(), out.absolute())).as_posix() + suffix
+
+
+def manifest(
+    request: Request,
+    model: QuantizedModel,
+    plan: Plan,
+    board: Board,
+    images: Images,
+    build_id: int,
+    folder: Path,
+) -> str:
+    """The text of `manifest.json`: hashes, versions, exact commands, plan."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    document = {
+        "edgecomp": __version__,
+        "model": Path(request.model).name,
+        "board": board.id,
+        "core": board.core.name,
+        "options": {
+            "calibration": request.calibration or model.recipe.quantize.calibration,
+            "calibration_samples": model.samples.calibration_count,
+            "numerics": request.numerics,
+            "optimize": request.optimize,
+            "keep_input": request.keep_input,
+            "metric": request.metric,
+            "recipe": model.recipe.model_dump(),
+        },
+        "tools": {"arm-none-eabi-gcc": find_tool("arm-none-eabi-gcc").version},
+        "commands": [" ".join(command) for command in images.commands],
+        "sha256": {path.relative_to(folder).as_posix(): sha256_of(path) for path in files},
+        "data": {
+            "source": _relative_source(request.data, request.out),
+            "calibration_source": _relative_source(request.calibration_data, request.out),
+            "calibration_samples": request.calibration_samples,
+            "split": "calibration = numpy default_rng(0).permutation(n)[:k]; accuracy = the rest",
+            "preprocessing": asdict(model.samples.preprocessing),
+        },
+        "build_id": build_id,
+        "layout": asdict(layout_of(plan, build_id)),
+        "stored": [asdict(entry) for entry in stored_tensors(plan)],
+        "plan": {
+            "arena_bytes": plan.arena_bytes,
+            "lower_bound_bytes": plan.lower_bound_bytes,
+            "keep_input": plan.keep_input,
+            "buffers": [asdict(buffer) for buffer in plan.buffers.values()],
+        },
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The report's values; `report/report.schema.json` says what they are."""
+
+    values: dict[str, Any]
+
+    def to_json(self) -> str:
+        """The text of `report.json`."""
+        return json.dumps(self.values, indent=2) + "\n"
+
+
+def build_report(
+    request: Request,
+    model: QuantizedModel,
+    plan: Plan,
+    board: Board,
+    images: Images,
+    measured: Measured,
+) -> Report:
+    """Collect the report of a build."""
+    file = Path(request.model.rpartition(":")[0] or request.model)
+    file = file if file.is_file() else Path(request.model)
+    dataset = model.samples.accuracy_set or model.samples.calibration_set
+    sqnr = layer_sqnr(model.float_graph, model.full_graph, dataset)
+    sizes, stack = images.sizes, images.firmware_stack.total_bytes
+    return Report(
+        {
+            "edgecomp": __version__,
+            "board": board.id,
+            "core": board.core.name,
+            "model": {"file": Path(request.model).name, "sha256": sha256_of(file)},
+            "macs": macs_of(plan.graph),
+            "macs_model": macs_of(model.float_graph),
+            "flash": {
+                "code_bytes": sizes.code_bytes,
+                "weights_bytes": sizes.weights_bytes,
+                "total_bytes": sizes.flash_bytes,
+            },
+            "ram": {
+                "arena_bytes": sizes.arena_bytes,
+                "static_bytes": sizes.static_bytes,
+                "stack_bytes": stack,
+                "total_bytes": sizes.arena_bytes + sizes.static_bytes + stack,
+            },
+            "fits": True,
+            "accuracy": measured.accuracy,
+            "bit_exact": measured.bit_exact,
+            "observed": measured.observed,
+            "layers": [
+                {
+                    "name": stage.name,
+                    "ops": list(stage.ops),
+                    "kernel": stage.kernel,
+                    "storage": stage.storage or None,
+                    "macs": plan.layer(stage).macs,
+                    "weights_bytes": plan.weights_bytes(stage),
+                    "arena_offset": plan.buffer(stage.output).arena_offset,
+                    "sqnr_db": sqnr.get(stage.output),
+                }
+                for stage in plan.stages
+            ],
+        }
+    )
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan for people: what lies where, and when."""
+    bound = f"{plan.arena_bytes} bytes, bound {plan.lower_bound_bytes}"
+    lines = [f"arena: {bound}", "", "first  last   offset    bytes  tensor"]
+    lines += [
+        f"{b.first_use:5d} {b.last_use:5d} {b.arena_offset:8d} {b.size_bytes:8d}  {b.name}"
+        for b in sorted(plan.buffers.values(), key=lambda b: (b.first_use, b.arena_offset))
+    ]
+    return "\n".join(lines) + "\n"

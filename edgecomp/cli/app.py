@@ -1,0 +1,68 @@
+"""The program `edgecomp`: its commands, and the one place where errors become messages."""
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from edgecomp import __version__
+from edgecomp.cli import boards, build, check, demo, doctor, quantize, run, show
+from edgecomp.errors import EdgecompError, InternalError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="edgecomp",
+    help="From a trained neural network to verified firmware for Arm Cortex-M.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 2 input, 3 does not fit, 4 tool, 5 device, 6 accuracy or bits, 70 ours.",
+)
+for _module in (build, run, check, show, quantize, boards, doctor, demo):
+    app.command(_module.NAME)(_module.command)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"edgecomp {__version__}")
+        raise typer.Exit()
+
+
+def main() -> None:
+    """Run the program; every error ends in one message and the documented exit code."""
+    try:
+        app()
+    except EdgecompError as error:
+        _fail(f"error: {error}", error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was changed", INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        _fail(f"error: {error.strerror or error}{where}", 2)
+    except Exception as error:
+        if os.environ.get("EDGECOMP_DEBUG"):
+            traceback.print_exc()
+        _fail(
+            f"internal error: {type(error).__name__}: {error}\n"
+            "  this is a fault of edgecomp; please report it with the model and the command\n"
+            "  EDGECOMP_DEBUG=1 shows where it happened",
+            InternalError.exit_code,
+        )
+
+
+def _fail(message: str, code: int) -> None:
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

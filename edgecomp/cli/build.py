@@ -1,0 +1,70 @@
+"""`edgecomp build`: from a model to verified firmware."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgecomp.cli import options
+
+NAME = "build"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="model.onnx, model.pt2 or file.py:factory")],
+    board: Annotated[str, typer.Option(help="Board to build for; see `edgecomp boards`.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.")] = Path("out"),
+    data: options.Data = None,
+    calibration_data: options.CalibrationData = None,
+    recipe: options.RecipeFile = None,
+    input_shape: options.InputShape = None,
+    calibration: options.Calibration = None,
+    calibration_samples: options.CalibrationSamples = 200,
+    numerics: options.Numerics = "edgecomp",
+    optimize: Annotated[
+        str, typer.Option(help="What matters most: balanced, speed, size or ram.")
+    ] = "balanced",
+    metric: Annotated[
+        str | None, typer.Option(help="accuracy, top5, auc, mse or FILE.py:function")
+    ] = None,
+    keep_input: Annotated[
+        bool, typer.Option("--keep-input", help="Let the input survive the inference.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Samples that run on the device; 0 for all.")
+    ] = 100,
+    layout: options.Layout = None,
+    scale: options.Scale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    boards_file: options.BoardsFile = None,
+    json: options.Json = False,
+) -> None:
+    """Compile MODEL for a board: C, firmware, report; on emulated boards checked bit for bit."""
+    from edgecomp.pipeline import build
+    from edgecomp.report.render import print_report
+    from edgecomp.request import Request
+
+    request = Request(
+        model=model,
+        board=board,
+        out=out,
+        data=data,
+        calibration_data=calibration_data,
+        recipe=recipe,
+        input_shapes=options.input_shapes(input_shape),
+        preprocessing=options.preprocessing(scale, mean, std, layout),
+        calibration=calibration,
+        calibration_samples=calibration_samples,
+        numerics=options.choice("--numerics", numerics, ("edgecomp", "tflite")),
+        optimize=options.choice("--optimize", optimize, ("balanced", "speed", "size", "ram")),  # type: ignore[arg-type]
+        metric=metric,
+        keep_input=keep_input,
+        limit=limit,
+        boards_file=boards_file,
+    )
+    report = build(request, options.progress(quiet=json))
+    if json:
+        options.print_json(report)
+    else:
+        print_report(report, out)

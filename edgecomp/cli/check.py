@@ -1,0 +1,43 @@
+"""`edgecomp check`: run samples on the device and compare with the host, bit for bit."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgecomp.cli import options
+
+NAME = "check"
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `build` made.")],
+    data: options.Data = None,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Samples that run on the device; 0 for all.")
+    ] = 100,
+    tensors: Annotated[
+        bool, typer.Option("--tensors", help="Compare every tensor of every sample.")
+    ] = False,
+    engine: Annotated[str, typer.Option(help="Where to run: qemu or host.")] = "qemu",
+    layout: options.Layout = None,
+    boards_file: options.BoardsFile = None,
+    json: options.Json = False,
+) -> None:
+    """Check the device's answers against the integer reference and measure its accuracy."""
+    from edgecomp.checking import check
+    from edgecomp.report.render import print_check
+
+    report = check(
+        folder,
+        data,
+        limit=limit,
+        all_tensors=tensors,
+        engine=options.choice("--engine", engine, ("qemu", "host")),
+        layout=layout,
+        boards_file=boards_file,
+    )
+    if json:
+        options.print_json(report)
+    else:
+        print_check(report, folder)

@@ -1,0 +1,50 @@
+"""`edgecomp quantize`: a quantized model as QDQ ONNX."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgecomp.cli import options
+
+NAME = "quantize"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="model.onnx, model.pt2 or file.py:factory")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Output file, .onnx.")],
+    data: options.Data = None,
+    calibration_data: options.CalibrationData = None,
+    recipe: options.RecipeFile = None,
+    input_shape: options.InputShape = None,
+    calibration: options.Calibration = None,
+    calibration_samples: options.CalibrationSamples = 200,
+    numerics: options.Numerics = "edgecomp",
+    layout: options.Layout = None,
+    scale: options.Scale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    json: options.Json = False,
+) -> None:
+    """Quantize MODEL to int8 and write it as QDQ ONNX, for onnxruntime and others."""
+    from edgecomp.pipeline import quantize_only
+    from edgecomp.request import Request
+
+    request = Request(
+        model=model,
+        board="",
+        out=out,
+        data=data,
+        calibration_data=calibration_data,
+        recipe=recipe,
+        input_shapes=options.input_shapes(input_shape),
+        preprocessing=options.preprocessing(scale, mean, std, layout),
+        calibration=calibration,
+        calibration_samples=calibration_samples,
+        numerics=options.choice("--numerics", numerics, ("edgecomp", "tflite")),
+    )
+    result = quantize_only(request, options.progress(quiet=json))
+    if json:
+        options.print_json(result)
+    else:
+        print(f"wrote {out}, calibrated with {result['calibration_samples']} samples")

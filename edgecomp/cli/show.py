@@ -1,0 +1,32 @@
+"""`edgecomp show`: what a model consists of."""
+
+from typing import Annotated
+
+import typer
+
+from edgecomp.cli import options
+
+NAME = "show"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="model.onnx, model.pt2 or file.py:factory")],
+    input_shape: options.InputShape = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="As the file has it, before any optimization.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Print a model's layers with shapes, MACs and parameters."""
+    from edgecomp.frontend import read_model
+    from edgecomp.ir.text import format_graph, graph_summary
+    from edgecomp.ops import OPS
+    from edgecomp.passes import run_passes
+
+    graph = read_model(model, input_shapes=options.input_shapes(input_shape))
+    if not raw:
+        graph = run_passes(graph)
+    if json:
+        options.print_json(graph_summary(graph, OPS))
+    else:
+        print(format_graph(graph, OPS))

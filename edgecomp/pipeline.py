@@ -1,0 +1,170 @@
+"""The phases of a build, in order, and nothing else."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edgecomp import __version__
+from edgecomp.account import build_report, manifest, plan_text
+from edgecomp.artifact import GRAPH_FILE, HARNESS_FOLDER, SOURCE_FOLDER, open_artifact
+from edgecomp.build.compile import Images, Optimize, compile_images
+from edgecomp.codegen.context import Provenance, build_id, model_context
+from edgecomp.codegen.emit import application_headers, model_sources
+from edgecomp.config import Recipe, read_recipe
+from edgecomp.data import Preprocessing
+from edgecomp.errors import UserError
+from edgecomp.frontend import read_model
+from edgecomp.ir.serialize import save_graph
+from edgecomp.measure import measure_model
+from edgecomp.passes import run_passes
+from edgecomp.passes.dead_channels import remove_dead_channels
+from edgecomp.paths import MANIFEST, sha256_of, staged_directory, write_atomically
+from edgecomp.plan.planner import macs_of, plan_graph
+from edgecomp.plan.stack import stack_bound
+from edgecomp.plan.types import Plan
+from edgecomp.quant import QuantizeOptions, quantize_model
+from edgecomp.quant.export_qdq import export_qdq
+from edgecomp.quant.input_codes import input_quantizer
+from edgecomp.request import QuantizedModel, Request
+from edgecomp.samples import load_samples
+from edgecomp.targets.boards import Board, get_board
+
+Say = Callable[[str], None]
+
+
+def quantize_phase(request: Request, say: Say) -> QuantizedModel:
+    """Read the model, optimize it, calibrate, quantize, remove dead channels."""
+    recipe = read_recipe(request.recipe) if request.recipe else Recipe()
+    say("reading the model")
+    float_graph = run_passes(read_model(request.model, input_shapes=request.input_shapes))
+    preprocessing = Preprocessing(**{**recipe.data.model_dump(), **(request.preprocessing or {})})
+    samples = load_samples(
+        float_graph,
+        request.data,
+        request.calibration_data,
+        request.calibration_samples,
+        preprocessing,
+    )
+    say(f"calibrating with {samples.calibration_count} samples and quantizing")
+    section = recipe.quantize
+    options = QuantizeOptions(
+        calibration=request.calibration or section.calibration,
+        equalize=section.equalize,
+        bias_correction=section.bias_correction,
+        symmetric=section.symmetric,
+        numerics=request.numerics,
+    )
+    full_graph, report = quantize_model(float_graph, samples.calibration(), options)
+    graph = full_graph if request.keep_dead_channels else remove_dead_channels(full_graph)[0]
+    return QuantizedModel(float_graph, full_graph, graph, report, samples, recipe)
+
+
+def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
+    """Make everything that the output folder holds; see `edgecomp build --help`.
+
+    Args:
+        request: the options.
+        say: called with a line of progress as each phase begins.
+
+    Returns:
+        The report, as written to `report.json`.
+
+    Raises:
+        EdgecompError: something is wrong; the output folder is as it was before.
+    """
+    board = get_board(request.board, request.boards_file)
+    with staged_directory(request.out) as folder:
+        model = quantize_phase(request, say)
+        say("planning memory")
+        plan = plan_graph(model.graph, board.core, keep_input=request.keep_input)
+        say("generating C")
+        build_id = _write_sources(folder, request, model, plan)
+        (folder / "model_int8.onnx").write_bytes(export_qdq(model.graph).SerializeToString())
+        save_graph(model.graph, folder / GRAPH_FILE)
+        say(f"compiling for {board.name}")
+        images = _compile(folder, board, plan.graph.name, request.optimize)
+        (folder / "plan.txt").write_text(plan_text(plan))
+        write_atomically(
+            folder / MANIFEST, manifest(request, model, plan, board, images, build_id, folder)
+        )
+        say("measuring accuracy" + (" and checking in the emulator" if board.emulator else ""))
+        measured = measure_model(
+            open_artifact(folder, request.boards_file),
+            model.samples,
+            model.float_graph,
+            metric=request.metric,
+            limit=request.limit,
+        )
+        report = build_report(request, model, plan, board, images, measured)
+        write_atomically(folder / "report.json", report.to_json())
+    return report.values
+
+
+def _write_sources(folder: Path, request: Request, model: QuantizedModel, plan: Plan) -> int:
+    """Write `src/` and the harness's headers; return the build id."""
+    preprocessing = model.samples.preprocessing
+    quantizers = {}
+    for name in model.graph.inputs:
+        qparams = model.graph.tensors[name].qparams
+        assert qparams is not None
+        quantizers[name] = input_quantizer(
+            qparams, preprocessing.scale, preprocessing.mean, preprocessing.std
+        )
+    file = Path(request.model.rpartition(":")[0] or request.model)
+    provenance = Provenance(
+        model_file=Path(request.model).name,
+        model_sha256=sha256_of(file) if file.is_file() else "",
+        recipe_sha256=sha256_of(request.recipe) if request.recipe else "",
+    )
+    context = model_context(plan, provenance, quantizers)
+    sources = model_sources(context)
+    for part, files in (
+        (SOURCE_FOLDER, sources),
+        (HARNESS_FOLDER, application_headers(context, sources)),
+    ):
+        (folder / part).mkdir()
+        for name, text in files.items():
+            (folder / part / name).write_text(text, encoding="utf-8", newline="\n")
+    return build_id(sources)
+
+
+def _compile(folder: Path, board: Board, name: str, optimize: Optimize) -> Images:
+    """Compile both images in a folder of their own and keep what a user wants to have."""
+    work = folder / "work"
+    shutil.copytree(folder / SOURCE_FOLDER, work / SOURCE_FOLDER)
+    for header in (folder / HARNESS_FOLDER).iterdir():
+        shutil.copy(header, work / SOURCE_FOLDER)
+    images = compile_images(
+        work,
+        board,
+        [f"{SOURCE_FOLDER}/{name}.c"],
+        stack_of=lambda elf: stack_bound(elf, board.core),
+        optimize=optimize,
+    )
+    for image in ("firmware", "check"):
+        for suffix in ("elf", "bin", "hex", "map"):
+            made = work / f"{image}.{suffix}"
+            if made.exists():
+                made.rename(folder / made.name)
+    shutil.rmtree(work)
+    return images
+
+
+def quantize_only(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
+    """Quantize and write QDQ ONNX to `request.out`, without generating anything.
+
+    Returns:
+        `macs`, `macs_model`, `calibration_samples` and the output's name.
+    """
+    if request.out.suffix != ".onnx":
+        raise UserError(f"{request.out} must end in .onnx")
+    model = quantize_phase(request, say)
+    write_atomically(request.out, export_qdq(model.full_graph).SerializeToString())
+    return {
+        "output": request.out.name,
+        "edgecomp": __version__,
+        "macs": macs_of(model.graph),
+        "macs_model": macs_of(model.float_graph),
+        "calibration_samples": model.samples.calibration_count,
+    }

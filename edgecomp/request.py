@@ -1,0 +1,47 @@
+"""What a user asks for, and what the first half of a build makes of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecomp.build.compile import Optimize
+from edgecomp.config import Recipe
+from edgecomp.ir import Graph
+from edgecomp.quant import CalibrationReport
+from edgecomp.samples import Samples
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; the fields are the options of `edgecomp build`."""
+
+    model: str
+    board: str
+    out: Path
+    data: str | None = None
+    calibration_data: str | None = None
+    recipe: Path | None = None
+    input_shapes: Mapping[str, Sequence[int]] | None = None
+    preprocessing: Mapping[str, Any] | None = None
+    calibration: str | None = None
+    calibration_samples: int = 200
+    numerics: str = "edgecomp"
+    optimize: Optimize = "balanced"
+    metric: str | None = None
+    keep_input: bool = False
+    keep_dead_channels: bool = False
+    limit: int = 100
+    boards_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class QuantizedModel:
+    """Result of the first half: a graph of integers and how it came about."""
+
+    float_graph: Graph
+    full_graph: Graph
+    graph: Graph
+    calibration: CalibrationReport
+    samples: Samples
+    recipe: Recipe

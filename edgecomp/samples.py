@@ -1,0 +1,100 @@
+"""Which samples calibrate, which measure accuracy, and which run on the device."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecomp.data import Dataset, Preprocessing, load_dataset, split_calibration
+from edgecomp.ir import Array, Graph
+from edgecomp.quant.input_codes import input_quantizer
+
+RANDOM_SAMPLES = 20
+"""Samples that a bit comparison makes itself where there is no data set."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A data set, split; the calibration samples never measure accuracy.
+
+    Attributes:
+        source: the data set as the user named it, or None.
+        preprocessing: how raw values become real ones.
+        calibration_set: samples that calibrate; None where there is no data set.
+        accuracy_set: the others.
+    """
+
+    source: str | None
+    preprocessing: Preprocessing
+    calibration_set: Dataset | None
+    accuracy_set: Dataset | None
+
+    @property
+    def calibration_count(self) -> int:
+        """Number of calibration samples."""
+        return 0 if self.calibration_set is None else len(self.calibration_set)
+
+    def calibration(self) -> dict[str, Array] | None:
+        """Real values that calibrate; None where there are none or the data set holds codes."""
+        if self.calibration_set is None or self.calibration_set.codes:
+            return None
+        return self.calibration_set.real()
+
+
+def load_samples(
+    graph: Graph,
+    source: str | None,
+    calibration_source: str | None,
+    calibration_samples: int,
+    preprocessing: Preprocessing,
+) -> Samples:
+    """Load and split a data set.
+
+    Args:
+        graph: the network.
+        source: the data set, or None.
+        calibration_source: another data set that calibrates; then all of `source` measures.
+        calibration_samples: how many samples calibrate, at most half of a shared data set.
+        preprocessing: how raw values become real ones.
+    """
+    full = load_dataset(source, graph, preprocessing) if source else None
+    if calibration_source is not None:
+        other = load_dataset(calibration_source, graph, preprocessing)
+        chosen, _ = split_calibration(len(other), min(calibration_samples, len(other)))
+        return Samples(source, preprocessing, other.take(chosen), full)
+    if full is None:
+        return Samples(None, preprocessing, None, None)
+    chosen, rest = split_calibration(len(full), min(calibration_samples, max(1, len(full) // 2)))
+    return Samples(source, preprocessing, full.take(chosen), full.take(rest))
+
+
+def input_codes(graph: Graph, dataset: Dataset) -> dict[str, Array]:
+    """Codes of a data set's samples by input tensor, as the device is given them."""
+    preprocessing = dataset.preprocessing
+    codes: dict[str, Array] = dict(dataset.codes)
+    for name, raw in dataset.raw.items():
+        qparams = graph.tensors[name].qparams
+        assert qparams is not None
+        codes[name] = input_quantizer(
+            qparams, preprocessing.scale, preprocessing.mean, preprocessing.std
+        ).codes(raw)
+    return codes
+
+
+def random_codes(graph: Graph, count: int = RANDOM_SAMPLES) -> dict[str, Array]:
+    """Uniformly random codes, the same every time."""
+    generator = np.random.default_rng(0)
+    return {
+        name: generator.integers(-128, 128, (count, *graph.tensors[name].shape)).astype(np.int8)
+        for name in graph.inputs
+    }
+
+
+def real_outputs(graph: Graph, codes: Mapping[str, Array]) -> dict[str, Array]:
+    """Real values (float32) of output codes."""
+    values = {}
+    for name, array in codes.items():
+        qparams = graph.tensors[name].qparams
+        assert qparams is not None
+        values[name] = qparams.dequantize(array).astype(np.float32)
+    return values

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Installs what edgecomp's make targets need and is missing: Debian packages, .venv, Python packages.
+set -eu
+cd "$(dirname "$0")/.."
+
+PYTHON=${PYTHON:-python3}
+
+packages=""
+need() { # program, Debian package
+    command -v "$1" >/dev/null 2>&1 || packages="$packages $2"
+}
+need gcc gcc
+need clang clang
+need cppcheck cppcheck
+need arm-none-eabi-gcc gcc-arm-none-eabi
+need qemu-system-arm qemu-system-arm
+if ! command -v arm-none-eabi-gcc >/dev/null 2>&1 ||
+    [ "$(arm-none-eabi-gcc -print-file-name=libc.a)" = libc.a ]; then
+    packages="$packages libnewlib-arm-none-eabi"
+fi
+"$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || packages="$packages python3-venv"
+
+if [ -n "$packages" ]; then
+    if ! command -v apt-get >/dev/null 2>&1; then
+        echo "please install:$packages" >&2
+        exit 1
+    fi
+    sudo=""
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    echo "installing:$packages"
+    $sudo apt-get update -qq
+    # shellcheck disable=SC2086 # a list of packages
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $packages
+fi
+
+[ -x .venv/bin/python ] || "$PYTHON" -m venv .venv
+# torch first and by its exact version: the CPU build, where the package source offers one.
+.venv/bin/python -m pip install --quiet "torch==2.13.0"
+.venv/bin/python -m pip install --quiet -e '.[dev]'
