@@ -70,9 +70,10 @@ def observe_and_choose(
     groups = share_groups(graph)
     settled = {group: _settled(graph, group, symmetric) for group in groups}
     open_groups = [group for group in groups if settled[group] is None]
+    ranges = {}
     if open_groups:
         _check_inputs(graph, inputs)
-    ranges = observe_ranges(graph, inputs, [n for g in open_groups for n in g.sources])
+        ranges = observe_ranges(graph, inputs, [n for g in open_groups for n in g.sources])
     spans = {group: _span(group, ranges) for group in open_groups}
     if method == "minmax":
         chosen = {

@@ -13,7 +13,8 @@ from edgecomp.quant.ranges import range_qparams
 
 LEAST_RATIO = 2.0**-15
 """Least `scale_in * scale_w / scale_out`: below it a multiplier has fewer than 16 bits."""
-LARGEST_BIAS = 2.0**29
+LARGEST_BIAS = 2.0**21
+"""Largest code of a bias: float32 still holds it exactly, with room for what is folded in."""
 
 
 def quantize(
@@ -121,8 +122,8 @@ def weight_qparams(weights: Tensor, bias: Tensor | None, x: QParams, out: QParam
 
     The scale of a channel whose weights are next to nothing (1e-30, left over by weight decay) is
     raised to `2^-15 * scale_out / scale_in`, so that the multiplier keeps 16 bits, and to
-    `|bias| / (2^29 * scale_in)`, so that the bias fits int32: both far below what the output's
-    codes can show.
+    `|bias| / (2^21 * scale_in)`, so that float32 runtimes hold the bias exactly: both far below
+    what the output's codes can show.
     """
     channels = weights.shape[0]
     largest = np.abs(weights.value.astype(np.float64)).reshape(channels, -1).max(axis=1)
