@@ -62,7 +62,8 @@ static void sum_up(const int8_t *restrict input, int8_t *restrict output)
 static void misbehave(void *arena)
 {
 #if FAKE_FAULT == 1
-    *(volatile uint32_t *)(uintptr_t)0xf1000000u = 1u; /* nothing is mapped there */
+    *(volatile uint32_t *)(uintptr_t)0xf1000000u = 1u; /* nothing is mapped there, */
+    *(volatile uint32_t *)(uintptr_t)0xa0000000u = 1u; /* and here nothing on the microbit */
 #elif FAKE_FAULT == 2
     for (volatile int spin = 1; spin != 0;) {
     }
