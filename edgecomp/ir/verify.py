@@ -79,7 +79,7 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
         wanted = tensor.shape[qparams.axis]
     else:
         raise InternalError(
-            f"the tensor {name!r} has scales along a wrong axis, or asymmetric ones"
+            f"the tensor {name!r} has scales along a wrong axis, or a zero point"
         )
     if len(qparams.scale) != wanted:
         raise InternalError(f"the tensor {name!r} has {len(qparams.scale)} scales, not {wanted}")

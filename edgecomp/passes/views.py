@@ -181,7 +181,8 @@ def as_view(layout: Layout, base_shape: Shape) -> View | None:
     if order is not None:
         return View(order, layout.shape)
     runs: list[list[int]] = []
-    axis = 0
+    axis = next((axis for axis, n in enumerate(base_shape) if n != 1), len(base_shape))
+    ones = list(range(axis))
     for length in layout.split:
         run, product = [], 1
         while product < length and axis < len(base_shape):
@@ -191,7 +192,7 @@ def as_view(layout: Layout, base_shape: Shape) -> View | None:
         if product != length:
             return None
         runs.append(run)
-    perm = [axis for atom in layout.perm for axis in runs[atom]]
+    perm = ones + [axis for atom in layout.perm for axis in runs[atom]]
     perm += range(axis, len(base_shape))
     return View(tuple(perm), layout.shape)
 
