@@ -1,0 +1,146 @@
+"""Cases of convolution."""
+
+from typing import Any
+
+from edgecomp.ir import NO_CLAMP, Clamp
+from edgecomp.ops.conv2d import Conv2dParams
+from tests.support.cases import Act, Bias, OpCase, Weights
+
+
+def conv(
+    name: str,
+    x: Act,
+    weights: Weights,
+    *,
+    bias: float | None = 0.5,
+    out: tuple[float, float] | None = None,
+    few_codes: bool = False,
+    numerics: str = "edgecomp",
+    **params: Any,
+) -> OpCase:
+    """Build a case; the kernel's size comes from the weights' shape."""
+    kernel_h, kernel_w = weights.shape[1:3]
+    window = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, **params)
+    operands = (x, weights) if bias is None else (x, weights, Bias(bias))
+    return OpCase(name, "conv2d", window, operands, out, numerics, few_codes)
+
+
+def pads(top: int, left: int, bottom: int, right: int) -> dict[str, int]:
+    """Name four paddings in ONNX's order."""
+    return {"pad_top": top, "pad_left": left, "pad_bottom": bottom, "pad_right": right}
+
+
+SAME3 = pads(1, 1, 1, 1)
+
+CASES = (
+    # Shapes of the window.
+    conv("1x1", Act((1, 4, 5, 6)), Weights((7, 1, 1, 6))),
+    conv("3x3", Act((1, 6, 5, 4)), Weights((5, 3, 3, 4))),
+    conv("3x3-same", Act((1, 6, 5, 4)), Weights((5, 3, 3, 4)), **SAME3),
+    conv("5x3-same", Act((1, 7, 6, 3)), Weights((4, 5, 3, 3)), **pads(2, 1, 2, 1)),
+    conv("1x7", Act((1, 3, 9, 2)), Weights((3, 1, 7, 2)), **pads(0, 3, 0, 3)),
+    conv("7x1", Act((1, 9, 3, 2)), Weights((3, 7, 1, 2))),
+    conv("whole-input", Act((1, 4, 5, 3)), Weights((6, 4, 5, 3))),
+    conv("kernel-larger-than-input", Act((1, 2, 2, 3)), Weights((4, 5, 5, 3)), **pads(2, 2, 2, 2)),
+    conv("2x2-even", Act((1, 5, 5, 3)), Weights((4, 2, 2, 3))),
+    # Strides, dilation, padding of one side only.
+    conv("stride-2", Act((1, 7, 8, 4)), Weights((6, 3, 3, 4)), stride_h=2, stride_w=2, **SAME3),
+    conv("stride-2-same-upper", Act((1, 8, 8, 3)), Weights((4, 3, 3, 3)),
+         stride_h=2, stride_w=2, **pads(0, 0, 1, 1)),
+    conv("stride-2-same-lower", Act((1, 8, 8, 3)), Weights((4, 3, 3, 3)),
+         stride_h=2, stride_w=2, **pads(1, 1, 0, 0)),
+    conv("stride-3x1", Act((1, 9, 5, 2)), Weights((3, 2, 2, 2)), stride_h=3),
+    conv("stride-1x2", Act((1, 4, 9, 2)), Weights((3, 2, 2, 2)), stride_w=2),
+    conv("1x1-stride-2", Act((1, 5, 6, 4)), Weights((5, 1, 1, 4)), stride_h=2, stride_w=2),
+    conv("1x1-padded", Act((1, 3, 3, 4), 0, 1), Weights((5, 1, 1, 4)), **SAME3),
+    conv("stride-larger-than-kernel", Act((1, 9, 9, 2)), Weights((3, 2, 2, 2)),
+         stride_h=4, stride_w=3),
+    conv("dilation-2", Act((1, 7, 8, 3)), Weights((4, 3, 3, 3)), dilation_h=2, dilation_w=2),
+    conv("dilation-3x1-same", Act((1, 8, 5, 3)), Weights((4, 3, 3, 3)),
+         dilation_h=3, **pads(3, 1, 3, 1)),
+    conv("dilation-1x2-stride-2", Act((1, 6, 9, 2)), Weights((3, 2, 3, 2)),
+         dilation_w=2, stride_h=2, stride_w=2, **pads(0, 2, 1, 2)),
+    conv("padding-of-each-side", Act((1, 5, 6, 3)), Weights((4, 3, 3, 3)), **pads(0, 1, 2, 3)),
+    conv("padding-top-only", Act((1, 4, 4, 3)), Weights((4, 3, 3, 3)), **pads(2, 0, 0, 0)),
+    conv("padding-right-only", Act((1, 4, 4, 3)), Weights((4, 3, 3, 3)), **pads(0, 0, 0, 2)),
+    conv("windows-in-the-padding", Act((1, 2, 2, 3), 0, 1), Weights((4, 1, 1, 3)),
+         **pads(2, 3, 1, 2)),
+    # Small and odd.
+    conv("one-pixel", Act((1, 1, 1, 9)), Weights((5, 1, 1, 9))),
+    conv("one-pixel-3x3", Act((1, 1, 1, 9)), Weights((5, 3, 3, 9)), **SAME3),
+    conv("one-channel-in", Act((1, 5, 5, 1)), Weights((6, 3, 3, 1)), **SAME3),
+    conv("one-channel-out", Act((1, 5, 5, 6)), Weights((1, 3, 3, 6)), **SAME3),
+    conv("one-of-everything", Act((1, 1, 1, 1)), Weights((1, 1, 1, 1))),
+    conv("13-to-17-channels", Act((1, 5, 3, 13)), Weights((17, 3, 3, 13)), **SAME3),
+    conv("1x1-33-channels", Act((1, 3, 3, 33)), Weights((9, 1, 1, 33))),
+    conv("no-bias", Act((1, 5, 5, 4)), Weights((5, 3, 3, 4)), bias=None, **SAME3),
+    # One dimension.
+    conv("1d", Act((1, 12, 4)), Weights((5, 1, 3, 4))),
+    conv("1d-same-stride-2", Act((1, 13, 3)), Weights((4, 1, 5, 3)),
+         stride_w=2, pad_left=2, pad_right=2),
+    conv("1d-dilated", Act((1, 15, 2)), Weights((3, 1, 4, 2)), dilation_w=3, pad_left=4),
+    conv("1d-depthwise", Act((1, 9, 6)), Weights((6, 1, 3, 1)), groups=6, pad_left=1, pad_right=1),
+    conv("per-channel-of-a-vector", Act((1, 7)), Weights((7, 1, 1, 1)), groups=7),
+    # Groups.
+    conv("groups-2", Act((1, 5, 4, 6)), Weights((8, 3, 3, 3)), groups=2, **SAME3),
+    conv("groups-3-one-out", Act((1, 5, 4, 6)), Weights((3, 3, 3, 2)), groups=3, **SAME3),
+    conv("groups-4-1x1", Act((1, 3, 4, 8)), Weights((8, 1, 1, 2)), groups=4),
+    conv("depthwise", Act((1, 6, 7, 5)), Weights((5, 3, 3, 1)), groups=5, **SAME3),
+    conv("depthwise-stride-2", Act((1, 7, 6, 8)), Weights((8, 3, 3, 1)),
+         groups=8, stride_h=2, stride_w=2, **pads(0, 0, 1, 1)),
+    conv("depthwise-5x5-dilated", Act((1, 9, 9, 3)), Weights((3, 3, 3, 1)),
+         groups=3, dilation_h=2, dilation_w=2, **pads(2, 2, 2, 2)),
+    conv("depthwise-multiplier-2", Act((1, 5, 5, 3)), Weights((6, 3, 3, 1)), groups=3, **SAME3),
+    conv("depthwise-multiplier-3-of-one", Act((1, 5, 5, 1)), Weights((3, 3, 3, 1)), **SAME3),
+    conv("depthwise-multiplier-4", Act((1, 4, 5, 2)), Weights((8, 2, 2, 1)), groups=2),
+    conv("depthwise-no-bias", Act((1, 5, 5, 4)), Weights((4, 3, 3, 1)), bias=None, groups=4),
+    conv("depthwise-1x1", Act((1, 4, 4, 6)), Weights((6, 1, 1, 1)), groups=6),
+    conv("depthwise-kernel-10x4", Act((1, 11, 5, 2)), Weights((2, 10, 4, 1)),
+         groups=2, stride_h=2, stride_w=2, **pads(4, 1, 5, 1)),
+    # Zero points.
+    conv("zero-points-lowest", Act((1, 5, 5, 4), 0, 6), Weights((5, 3, 3, 4)),
+         out=(0, 4), clamp=Clamp(0), **SAME3),
+    conv("zero-points-highest", Act((1, 5, 5, 4), -6, 0), Weights((5, 3, 3, 4)),
+         out=(-4, 0), **SAME3),
+    conv("zero-points-0", Act((1, 5, 5, 4), -127, 128), Weights((5, 3, 3, 4)), **SAME3),
+    conv("zero-points-odd", Act((1, 5, 5, 4), -1, 2.7), Weights((5, 3, 3, 4)),
+         out=(-2, 7), **SAME3),
+    conv("depthwise-zero-point-lowest", Act((1, 5, 5, 4), 0, 6), Weights((4, 3, 3, 1)),
+         groups=4, **SAME3),
+    conv("depthwise-zero-point-highest", Act((1, 5, 5, 4), -6, 0), Weights((4, 3, 3, 1)),
+         groups=4, **SAME3),
+    # Fused activations.
+    conv("relu", Act((1, 5, 5, 4)), Weights((5, 3, 3, 4)), clamp=Clamp(0), out=(0, 2)),
+    conv("relu-inside-the-range", Act((1, 5, 5, 4)), Weights((5, 3, 3, 4)), clamp=Clamp(0),
+         out=(-1, 2)),
+    conv("relu6", Act((1, 5, 5, 4), 0, 6), Weights((5, 3, 3, 4)), clamp=Clamp(0, 6), out=(0, 8)),
+    conv("clamp-both-sides", Act((1, 5, 5, 4)), Weights((5, 3, 3, 4)), clamp=Clamp(-0.4, 0.7),
+         out=(-1, 1)),
+    conv("clamp-below-zero", Act((1, 5, 5, 4)), Weights((5, 3, 3, 4)), clamp=Clamp(-0.9, -0.1),
+         out=(-1, 1)),
+    conv("clamp-to-one-value", Act((1, 4, 4, 3)), Weights((3, 1, 1, 3)), clamp=Clamp(0.3, 0.3),
+         out=(-1, 1), few_codes=True),
+    conv("depthwise-relu6", Act((1, 5, 5, 4), 0, 6), Weights((4, 3, 3, 1)), groups=4,
+         clamp=Clamp(0, 6), out=(0, 6), **SAME3),
+    # Magnitudes.
+    conv("shift", Act((1, 5, 5, 4), 0, 6), Weights((5, 3, 3, 4), 3.0), out=(0, 2)),
+    conv("shift-in-some-channels", Act((1, 5, 5, 4)), Weights((9, 3, 3, 4), 2.0, uneven=1e4),
+         out=(-0.6, 0.6)),
+    conv("shift-large", Act((1, 4, 4, 3), -100, 100), Weights((4, 1, 1, 3), 1.0), out=(-0.5, 0.5)),
+    conv("depthwise-shift", Act((1, 5, 5, 4)), Weights((4, 3, 3, 1), 5.0), groups=4, out=(-1, 1)),
+    conv("tiny-weights", Act((1, 5, 5, 4)), Weights((5, 3, 3, 4), 1e-4), bias=1e-4, **SAME3),
+    conv("tiny-next-to-large", Act((1, 5, 5, 4)), Weights((8, 3, 3, 4), uneven=3e4), **SAME3),
+    conv("tiny-output", Act((1, 5, 5, 4), -1e-6, 1e-6), Weights((5, 3, 3, 4), 1e-3), bias=1e-9),
+    conv("huge-output", Act((1, 5, 5, 4), -3e4, 3e4), Weights((5, 3, 3, 4), 20.0), bias=1e5),
+    conv("bias-only-small-products", Act((1, 5, 5, 4)), Weights((16, 3, 3, 4), 3e-4), bias=3.0),
+    conv("dead-channels", Act((1, 5, 5, 4)), Weights((6, 3, 3, 4), pattern="dead"), **SAME3),
+    conv("all-channels-dead", Act((1, 4, 4, 3)), Weights((1, 3, 3, 3), pattern="dead"),
+         few_codes=True),
+    conv("extreme-products", Act((1, 4, 4, 32), 0, 1),
+         Weights((4, 3, 3, 32), pattern="extreme", uneven=1.0)),
+    conv("largest-products", Act((1, 5, 5, 64), 0, 1),
+         Weights((3, 3, 3, 64), pattern="largest", uneven=1.0), bias=20.0),
+    conv("largest-products-of-an-odd-zero-point", Act((1, 3, 3, 64), -0.3, 1),
+         Weights((3, 3, 3, 64), pattern="largest", uneven=1.0)),
+    conv("saturating", Act((1, 6, 6, 4)), Weights((5, 3, 3, 4), 2.0), out=(-0.5, 0.5)),
+)  # fmt: skip

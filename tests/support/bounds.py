@@ -1,0 +1,57 @@
+"""How far an integer result may lie from the real one, derived per operator, in output codes.
+
+`M = 4 * rint(scale * 2^(30-s))` is at most 2 away from `scale * 2^(32-s)`, so an accumulator's
+product is at most `|acc| * 2^(s-31)` off; rounding adds 1/2.
+"""
+
+import numpy as np
+
+from edgecomp.ir import Array, Graph, Node
+from edgecomp.kernels import Layer
+
+FLOAT_NOISE = 1e-6
+"""What float64 itself may add: results are below 2^8 codes, sums have below 2^20 terms."""
+
+
+def real_codes(graph: Graph, node: Node, real: Array) -> Array:
+    """Real-valued output codes, clamped as the layer clamps."""
+    out = graph.node_output(node).qparams
+    assert out is not None
+    k = Layer(graph, node).prepared
+    low, high = getattr(k, "low", -128), getattr(k, "high", 127)
+    return np.clip(real / out.scalar + out.zero_point, low, high)
+
+
+def code_error_bound(graph: Graph, node: Node) -> float:
+    """The largest distance between integer and real codes that the formula of `node` allows."""
+    layer = Layer(graph, node)
+    k = layer.prepared
+    match node.op:
+        case "conv2d" | "dense":
+            size = np.maximum(np.abs(k.acc_min), np.abs(k.acc_max)).astype(np.float64)
+            error = float((size * 2.0 ** (k.shift - 31)).max())
+        case "add" | "sub":
+            error = 2 * 255 * 0.5 * 2.0**-k.fraction_bits
+            if k.fraction_bits == 0:
+                error += 0.5  # the multipliers' own rounding is all there is
+        case "mul":
+            error = 255.0**2 * 2.0 ** (k.shift - 31)
+        case "average_pool" | "reduce_mean":
+            count = layer.inputs[0].size / layer.output.size
+            if node.op == "average_pool":
+                count = layer.params.kernel_h * layer.params.kernel_w
+            error = 255.0 * count * 2.0 ** (int(np.max(k.shift)) - 31)
+        case "prelu":
+            error = 255.0 * 2.0 ** (max(k.shift, int(k.slope_shift.max())) - 31)
+        case "softmax":
+            # Each table entry is 1/2 off; the sum is at least its largest entry, exp(0).
+            unit = float(k.exponent[0])
+            assert layer.output.qparams is not None
+            largest = 1 / layer.output.qparams.scalar
+            numerator = 0.5 if k.output_shift is None else 0.5 * 2.0**k.output_shift
+            error = (numerator + 0.5 + largest * 0.5 * layer.output.shape[-1]) / unit
+        case "unary" | "pad":
+            error = 0.0  # the nearest code, by definition
+        case _:
+            return FLOAT_NOISE  # codes are only moved
+    return 0.5 + error + FLOAT_NOISE

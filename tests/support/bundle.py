@@ -1,0 +1,191 @@
+"""Many small models as one image: their plans side by side in one arena.
+
+Every model keeps the plan that it would have alone (order, in-place results, offsets), so one
+build per core proves hundreds of them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecomp.codegen.context import Provenance, build_id, model_context
+from edgecomp.codegen.emit import application_headers, model_sources
+from edgecomp.device import ModelLayout
+from edgecomp.interp import run_int
+from edgecomp.ir import Array, Graph
+from edgecomp.plan.planner import plan_graph
+from edgecomp.plan.types import Plan
+from edgecomp.plan.verify import verify_plan
+from edgecomp.targets.cores import Core
+
+
+@dataclass(frozen=True)
+class Model:
+    """A quantized graph with its samples.
+
+    Attributes:
+        name: what messages call it.
+        graph: the graph.
+        codes: input codes `(samples, *shape)` by input; equally many samples in all models.
+        keep_input: plan it so that its inputs survive.
+    """
+
+    name: str
+    graph: Graph
+    codes: Mapping[str, Array]
+    keep_input: bool = False
+
+    def expected(self) -> dict[str, Array]:
+        """Every tensor in the integers of the reference."""
+        return run_int(self.graph, self.codes, keep=True)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The sources of several models as one, and how to talk to its image."""
+
+    models: tuple[Model, ...]
+    plan: Plan
+    sources: Mapping[str, str]
+    layout: ModelLayout
+
+    @property
+    def c_file(self) -> str:
+        """Path of the C file in a working directory that `write` filled."""
+        return f"src/{self.plan.graph.name}.c"
+
+    def write(self, work: Path) -> Path:
+        """Write the sources to `work`/src and return `work`."""
+        (work / "src").mkdir(parents=True)
+        for name, text in self.sources.items():
+            (work / "src" / name).write_text(text)
+        return work
+
+    def inputs(self) -> npt.NDArray[np.int8]:
+        """The samples of all models, `(samples, bytes)`."""
+        parts = [
+            model.codes[name].reshape(len(model.codes[name]), -1)
+            for model in self.models
+            for name in model.graph.inputs
+        ]
+        return np.ascontiguousarray(np.concatenate(parts, axis=1), np.int8)
+
+    def expected(self) -> dict[str, Array]:
+        """Every tensor of every model, `(samples, *shape)`, by its name in the bundle."""
+        return {
+            _joined(model, name): array
+            for model in self.models
+            for name, array in model.expected().items()
+        }
+
+
+def bundle(models: Sequence[Model], core: Core, name: str = "bundle") -> Bundle:
+    """Plan every model for `core` and generate one source for all."""
+    plan = merge_plans(models, core, name)
+    context = model_context(plan, Provenance("bundle", "0" * 64), {})
+    sources = model_sources(context)
+    headers = application_headers(context, sources)
+    size = {key: tensor.size_bytes for key, tensor in plan.graph.tensors.items()}
+    layout = ModelLayout(
+        build_id=build_id(sources),
+        arena_bytes=plan.arena_bytes,
+        input_bytes=tuple(size[key] for key in plan.graph.inputs),
+        output_bytes=tuple(size[key] for key in plan.graph.outputs),
+        stage_output_bytes=tuple(size[stage.output] for stage in plan.stages),
+    )
+    return Bundle(tuple(models), plan, {**sources, **headers}, layout)
+
+
+def merge_plans(models: Sequence[Model], core: Core, name: str) -> Plan:
+    """Put the plan of each model behind that of the one before."""
+    merged = Plan(Graph(name, (), (), (), {}), (), {}, {}, 0, 0, False)
+    for model in models:
+        plan = plan_graph(model.graph, core, keep_input=model.keep_input)
+        merged = _append(merged, model, plan)
+    verify_plan(merged)
+    return merged
+
+
+def _append(merged: Plan, model: Model, plan: Plan) -> Plan:
+    def joined(name: str) -> str:
+        return _joined(model, name)
+
+    graph, begin, first = merged.graph, merged.arena_bytes, len(merged.stages)
+    nodes = {
+        node.output: replace(
+            node,
+            name=joined(node.name),
+            inputs=tuple(joined(n) for n in node.inputs),
+            output=joined(node.output),
+        )
+        for node in plan.graph.nodes
+    }
+    tensors = {
+        joined(n): replace(tensor, name=joined(n)) for n, tensor in plan.graph.tensors.items()
+    }
+    return Plan(
+        graph=graph.replace(
+            inputs=(*graph.inputs, *(joined(n) for n in plan.graph.inputs)),
+            outputs=(*graph.outputs, *(joined(n) for n in plan.graph.outputs)),
+            nodes=(*graph.nodes, *nodes.values()),
+            tensors={**graph.tensors, **tensors},
+        ),
+        stages=(
+            *merged.stages,
+            *(
+                replace(
+                    stage,
+                    index=stage.index + first,
+                    nodes=tuple(nodes[node.output] for node in stage.nodes),
+                    inputs=tuple(joined(n) for n in stage.inputs),
+                    output=joined(stage.output),
+                    scratch_offset=stage.scratch_offset + begin,
+                )
+                for stage in plan.stages
+            ),
+        ),
+        buffers={
+            **merged.buffers,
+            **{
+                joined(n): replace(
+                    buffer,
+                    name=joined(buffer.name),
+                    first_use=buffer.first_use + first,
+                    last_use=buffer.last_use + first,
+                    arena_offset=buffer.arena_offset + begin,
+                )
+                for n, buffer in plan.buffers.items()
+            },
+        },
+        aliases={**merged.aliases, **{joined(a): joined(b) for a, b in plan.aliases.items()}},
+        arena_bytes=begin + plan.arena_bytes,
+        lower_bound_bytes=merged.lower_bound_bytes + plan.lower_bound_bytes,
+        keep_input=False,
+    )
+
+
+def _joined(model: Model, name: str) -> str:
+    return f"{model.name}/{name}"
+
+
+def in_pieces(models: Sequence[Model], arena_bytes: int, core: Core) -> Iterator[list[Model]]:
+    """Split models into groups whose arenas together stay below `arena_bytes`.
+
+    A model that is larger alone is left out.
+    """
+    piece: list[Model] = []
+    used = 0
+    for model in models:
+        needed = plan_graph(model.graph, core, keep_input=model.keep_input).arena_bytes
+        if needed > arena_bytes:
+            continue
+        if used + needed > arena_bytes:
+            yield piece
+            piece, used = [], 0
+        piece.append(model)
+        used += needed
+    if piece:
+        yield piece
