@@ -122,6 +122,10 @@ class _Walker:
             if self.program.functions.get(at.target) in _CASE_TABLES:
                 self._case_table(at, before)
                 return True
+            if at.target not in self.program.functions:
+                # On Armv6-M gcc jumps with bl inside a function that b does not reach across.
+                self._go(at, at.target, after)
+                return True
             return not self.returns(Call(at.target, before.depth))
         if at.name in _CONDITIONAL_BRANCHES:
             self._go(at, at.target, after)
