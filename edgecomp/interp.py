@@ -10,6 +10,7 @@ import numpy as np
 
 from edgecomp.ir import Array, Graph, Node
 from edgecomp.ops import OPS
+from edgecomp.requant import prepare_node
 
 DEFAULT_CHUNK = 64
 """Samples computed together: enough for BLAS, little enough for the windows to stay in cache."""
@@ -49,9 +50,7 @@ class IntegerRun:
     def __init__(self, graph: Graph) -> None:
         """Prepare every node of `graph`."""
         self._prepared: dict[str, Any] = {
-            node.output: OPS[node.op].prepare(
-                node.params, graph.node_inputs(node), graph.node_output(node)
-            )
+            node.output: prepare_node(node, graph.node_inputs(node), graph.node_output(node))
             for node in graph.nodes
         }
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgecomp.ir import Array, Graph, Node, OpParams, Tensor
 from edgecomp.ops import OPS
+from edgecomp.requant import prepare_node
 from edgecomp.targets.cores import Core
 
 
@@ -39,7 +40,7 @@ class Layer:
     @cached_property
     def prepared(self) -> Any:
         """The integer constants of the device (see the operator's `prepare`)."""
-        return OPS[self.node.op].prepare(self.params, self.inputs, self.output)
+        return prepare_node(self.node, self.inputs, self.output)
 
     @cached_property
     def macs(self) -> int:
@@ -115,6 +116,6 @@ def linear_constants(layer: Layer, weights: Array, layout: str) -> list[Constant
     ]
     if np.any(prepared.shift):
         constants.append(
-            Constant("shift", "uint8_t", prepared.shift, True, "left shift per output channel")
+            Constant("shift", "int8_t", prepared.shift, True, "left shift per output channel")
         )
     return constants

@@ -15,6 +15,7 @@ from edgecomp.ir import NO_CLAMP, Array, Graph, Node, Tensor
 from edgecomp.ops import OPS
 from edgecomp.ops.linear import LinearConstants
 from edgecomp.ops.prelu import PReluConstants
+from edgecomp.requant import prepare_node
 
 Interval = tuple[Array, Array]
 """Smallest and largest code of each element: two int64 arrays `(1, *shape)`."""
@@ -54,7 +55,7 @@ class _Layer:
         self.node = node
         self.op = OPS[node.op]
         self.inputs: tuple[Tensor, ...] = graph.node_inputs(node)
-        self.prepared: Any = self.op.prepare(node.params, self.inputs, graph.node_output(node))
+        self.prepared: Any = prepare_node(node, self.inputs, graph.node_output(node))
 
     def codes(self, arrays: Sequence[Array]) -> Array:
         return np.asarray(self.op.int_ref(self.node.params, self.prepared, self.inputs, arrays))

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from edgecomp.errors import UserError
 from edgecomp.fixedpoint import PRECISE_MULTIPLIER
 from edgecomp.ir import Array, Graph, QParams
-from edgecomp.ops import OPS
 from edgecomp.ops.linear import LinearConstants
 from edgecomp.quant.calibrate import Calibration, needs_samples, observe_and_choose
 from edgecomp.quant.quantize import quantize
 from edgecomp.quant.sharing import insert_rescales
+from edgecomp.requant import prepare_node
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,8 @@ def coarse_channels(graph: Graph) -> dict[str, int]:
     """Count, per layer of a quantized graph, the channels with a multiplier below 2^17."""
     counts = {}
     for node in graph.nodes:
-        constants = OPS[node.op].prepare(
-            node.params, graph.node_inputs(node), graph.node_output(node)
-        )
-        if isinstance(constants, LinearConstants):
+        constants = prepare_node(node, graph.node_inputs(node), graph.node_output(node))
+        if isinstance(constants, LinearConstants) and node.numerics == "edgecomp":
             size = abs(constants.multiplier)
             count = int(((size < PRECISE_MULTIPLIER) & (size > 0)).sum())
             if count:

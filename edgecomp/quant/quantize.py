@@ -8,8 +8,8 @@ import numpy as np
 from edgecomp.errors import InternalError
 from edgecomp.fixedpoint import INT32_MAX, INT32_MIN
 from edgecomp.ir import DType, Graph, Node, QParams, Tensor
-from edgecomp.ops import OPS
 from edgecomp.quant.ranges import range_qparams
+from edgecomp.requant import prepare_node
 
 LEAST_RATIO = 2.0**-15
 """Least `scale_in * scale_w / scale_out`: below it a multiplier has fewer than 16 bits."""
@@ -34,8 +34,9 @@ def quantize(
 
     Returns:
         A graph of int8 activations and weights (per output channel, -127 to 127) and int32 biases
-        at `scale_in * scale_w[c]`.  PReLU's slopes stay real.  Every layer's constants have been
-        prepared once, which proves that no accumulator leaves int32.
+        at `scale_in * scale_w[c]`.  Dense weights have one scale under `tflite`, as its converter
+        gives them.  PReLU's slopes stay real.  Every layer's constants have been prepared once,
+        which proves that no accumulator leaves int32.
 
     Raises:
         InternalError: an accumulator could leave int32, or an activation has no parameters.
@@ -49,7 +50,8 @@ def quantize(
     nodes = []
     for node in graph.nodes:
         if node.op in {"conv2d", "dense"}:
-            inputs = _quantize_linear(graph, node, tensors)
+            one_scale = node.op == "dense" and numerics == "tflite"
+            inputs = _quantize_linear(graph, node, tensors, one_scale)
             nodes.append(replace(node, inputs=inputs, numerics=numerics))
         else:
             inputs = tuple(
@@ -58,7 +60,7 @@ def quantize(
             nodes.append(replace(node, inputs=inputs))
     result = graph.with_nodes(nodes, tensors)
     for node in result.nodes:
-        OPS[node.op].prepare(node.params, result.node_inputs(node), result.node_output(node))
+        prepare_node(node, result.node_inputs(node), result.node_output(node))
     return result
 
 
@@ -81,7 +83,9 @@ def _quantize_operand(
     return name
 
 
-def _quantize_linear(graph: Graph, node: Node, tensors: dict[str, Tensor]) -> tuple[str, ...]:
+def _quantize_linear(
+    graph: Graph, node: Node, tensors: dict[str, Tensor], one_scale: bool
+) -> tuple[str, ...]:
     """Quantize weights and bias of one layer.
 
     A constant that several layers share gets one copy per layer: its scales depend on theirs.
@@ -93,6 +97,8 @@ def _quantize_linear(graph: Graph, node: Node, tensors: dict[str, Tensor]) -> tu
     weights = graph.tensors[node.inputs[1]]
     bias = graph.tensors[node.inputs[2]] if len(node.inputs) > 2 else None
     q = weights.qparams or weight_qparams(weights, bias, x, out)
+    if one_scale and weights.qparams is None:
+        q = QParams.per_tensor(max(q.scale))
     names = [node.inputs[0], _free_name(tensors, weights.name)]
     tensors[names[1]] = replace(
         weights,

@@ -1,0 +1,107 @@
+"""TFLite's requantization of convolutions and dense layers: two roundings.
+
+Sources: TensorFlow Lite `kernels/internal/common.h` (`MultiplyByQuantizedMultiplier`),
+`kernels/internal/quantization_util.cc` (`QuantizeMultiplier`), `kernels/kernel_util.cc`
+(`PopulateConvolutionQuantizationParams`, `GetQuantizedConvolutionMultipler`); gemmlowp
+`fixedpoint/fixedpoint.h` (`SaturatingRoundingDoublingHighMul`, `RoundingDivideByPOT`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from edgecomp.fixedpoint import INT32_MAX, INT32_MIN, IntArray, saturate
+from edgecomp.ir import Array, Tensor
+from edgecomp.ops.linear import LinearConstants
+
+
+@dataclass(frozen=True)
+class TfliteConstants(LinearConstants):
+    """Constants of a linear layer in TFLite's arithmetic.
+
+    `multiplier` is 0 or in [2^30, 2^31); `shift` may be negative, and left where positive.
+    """
+
+    def finish(self, acc: Array) -> Array:
+        """Turn products' sums `(..., channels)`, bias not yet added, into output codes."""
+        scaled = multiply_by_quantized_multiplier(acc + self.bias, self.multiplier, self.shift)
+        return saturate(scaled + self.zero_point, self.low, self.high)
+
+
+def quantize_multiplier_tflite(scale: float) -> tuple[int, int]:
+    """Return `(multiplier, shift)` with `scale = multiplier * 2^(shift - 31)`, as TFLite does.
+
+    >>> quantize_multiplier_tflite(0.5)
+    (1073741824, 0)
+    >>> quantize_multiplier_tflite(0.0)
+    (0, 0)
+    """
+    mantissa, shift = math.frexp(scale)
+    # C's round: ties away from zero.
+    multiplier = math.floor(abs(mantissa) * 2**31 + 0.5) * (1 if mantissa >= 0 else -1)
+    if abs(multiplier) == 2**31:
+        multiplier //= 2
+        shift += 1
+    return (multiplier, shift) if shift >= -31 and multiplier else (0, 0)
+
+
+def multiply_by_quantized_multiplier(
+    acc: Array, multiplier: IntArray | int, shift: IntArray | int
+) -> IntArray:
+    """Scale int32 accumulators by `multiplier * 2^(shift - 31)`, rounding twice.
+
+    Args:
+        acc: integers that fit int32 after a left shift by `max(shift, 0)`.
+        multiplier: int32, broadcast against `acc`.
+        shift: positive is left; broadcast against `acc`.
+    """
+    shift = np.asarray(shift, np.int64)
+    shifted = np.asarray(acc, np.int64) << np.maximum(shift, 0)
+    high = saturating_rounding_doubling_high_multiply(shifted, np.asarray(multiplier, np.int64))
+    return rounding_divide_by_power_of_two(high, np.maximum(-shift, 0))
+
+
+def saturating_rounding_doubling_high_multiply(a: IntArray, b: IntArray) -> IntArray:
+    """Return `a * b / 2^31`, rounded to nearest, ties away from zero on the positive side only."""
+    product = a * b
+    nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
+    # C divides towards zero.
+    quotient = np.where(nudged >= 0, nudged >> 31, -((-nudged) >> 31))
+    both_least = (a == INT32_MIN) & (b == INT32_MIN)
+    return np.asarray(np.where(both_least, INT32_MAX, quotient), np.int64)
+
+
+def rounding_divide_by_power_of_two(x: IntArray, exponent: IntArray) -> IntArray:
+    """Return `x / 2^exponent`, rounded to nearest, ties away from zero."""
+    mask = (np.int64(1) << exponent) - 1
+    threshold = (mask >> 1) + (x < 0)
+    return np.asarray((x >> exponent) + ((x & mask) > threshold), np.int64)
+
+
+def tflite_constants(
+    op: str, inputs: Sequence[Tensor], output: Tensor, own: LinearConstants
+) -> LinearConstants:
+    """Replace the multipliers of a linear layer by TFLite's.
+
+    Args:
+        op: `conv2d` or `dense`.
+        inputs: quantized input and weights.
+        output: quantized output.
+        own: the layer's constants in edgecomp's arithmetic; their proof that the accumulator fits
+            int32 holds here too, because TFLite never shifts further to the left.
+    """
+    x, weights = inputs[0].qparams, inputs[1].qparams
+    assert x is not None
+    assert weights is not None
+    assert output.qparams is not None
+    if op == "dense" and len(weights.scale) == 1:
+        product = float(np.float32(x.scalar) * np.float32(weights.scalar))
+        scales = [product / output.qparams.scalar] * len(own.multiplier)
+    else:
+        per_channel = np.broadcast_to(np.asarray(weights.scale), own.multiplier.shape)
+        scales = [x.scalar * float(scale) / output.qparams.scalar for scale in per_channel]
+    pairs = np.array([quantize_multiplier_tflite(scale) for scale in scales], np.int64)
+    given = {field.name: getattr(own, field.name) for field in fields(LinearConstants)}
+    return TfliteConstants(**{**given, "multiplier": pairs[:, 0], "shift": pairs[:, 1]})
