@@ -118,6 +118,7 @@ class _Walker:
     def _leaves(self, at: Instruction, before: State, after: State) -> bool:
         """Handle calls, jumps and returns; True if the next instruction is not reached."""
         first, _, rest = at.operands.partition(", ")
+        target = after.registers.pop("pc", None)  # where it jumps to, which nothing else reads
         if at.name == "bl":
             if self.program.functions.get(at.target) in _CASE_TABLES:
                 self._case_table(at, before)
@@ -144,8 +145,8 @@ class _Walker:
             return self._jump_to(at, after, before.registers.get(first))
         if at.name == "mov" and first == "pc":
             return self._jump_to(at, after, before.registers.get(rest))
-        if after.registers.get("pc") is not None:
-            return self._jump_to(at, after, after.registers["pc"])
+        if target is not None:
+            return self._jump_to(at, after, target)
         if first == "pc" or ("pc" in at.register_list and at.name.startswith(("pop", "ldm"))):
             self._refuse(at, "a jump that is not understood")
         return False
@@ -200,7 +201,16 @@ class _Walker:
                 break
             if found.name in {"bhi", "bcs", "bls", "bcc"}:
                 unsigned_branch = found.name
-            if found.name == "cmp" and found.immediate is not None and unsigned_branch:
-                return found.immediate - (unsigned_branch in {"bcs", "bcc"})
+            limit = self._compared_with(found) if unsigned_branch else None
+            if limit is not None:
+                return limit - (unsigned_branch in {"bcs", "bcc"})
             here = found
         self._refuse(at, "a jump table without a compare that bounds its index")
+
+    def _compared_with(self, at: Instruction) -> int | None:
+        """Return the constant that a compare has, as a number or in a register."""
+        if at.name != "cmp" or at.immediate is not None:
+            return at.immediate if at.name == "cmp" else None
+        # More than 256 cases: Armv6-M compares with a register.
+        kind, number = self.states[at.addr].registers.get(at.operands.split(", ")[1], ("", 0))
+        return number if kind == "const" else None
