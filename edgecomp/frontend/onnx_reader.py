@@ -149,6 +149,8 @@ class _Conversion:
         if node.op_type in onnx_fold.SHAPE_OPS:
             attrs = onnx_fold.attributes(node)
             results = [onnx_fold.shape_constant(node, attrs, self._build.shape(inputs[0]))]
+        elif node.op_type == "CastLike" and self._build.value(inputs[1]) is None:
+            results = [self._constant(inputs[0]).astype(np.float32)]
         else:
             copy = onnx.NodeProto()
             copy.CopyFrom(node)

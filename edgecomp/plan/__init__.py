@@ -1,0 +1,1 @@
+"""Deciding before generating: kernels, order, memory, stack, and whether it fits."""
