@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 from onnx import helper
-from onnx_cases import make_model
+
+from tests.frontend.onnx_cases import make_model
 
 Shape = tuple[int, ...]
 

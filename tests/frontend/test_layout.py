@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx_cases import check_model, make_model, node, ops
 
 from edgecomp.ir import Graph, View
 from edgecomp.passes.views import Layout, as_view, inverse
+from tests.frontend.onnx_cases import check_model, make_model, node, ops
 
 RNG = np.random.default_rng(3)
 

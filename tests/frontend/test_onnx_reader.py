@@ -6,12 +6,20 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnx_cases import check_model, make_model, node, ops, random_inputs, run_graph, save
 
 from edgecomp.errors import UnsupportedError, UserError
 from edgecomp.frontend import read_model
 from edgecomp.frontend.names import c_identifier
 from edgecomp.passes import run_passes
+from tests.frontend.onnx_cases import (
+    check_model,
+    make_model,
+    node,
+    ops,
+    random_inputs,
+    run_graph,
+    save,
+)
 
 RNG = np.random.default_rng(7)
 

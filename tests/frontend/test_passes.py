@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx_cases import check_model, make_model, node, ops, save
 
 from edgecomp.errors import UnsupportedError
 from edgecomp.frontend import read_model
@@ -20,6 +19,7 @@ from edgecomp.passes.fold_affine import fold_affine
 from edgecomp.passes.fuse_clamp import fuse_clamp
 from edgecomp.passes.fuse_unary import fuse_unary
 from edgecomp.passes.identities import drop_dead, drop_identities
+from tests.frontend.onnx_cases import check_model, make_model, node, ops, save
 
 RNG = np.random.default_rng(5)
 IMAGE = {"x": [1, 3, 8, 8]}

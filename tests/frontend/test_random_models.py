@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from onnx_cases import check_model, difference, random_inputs, run_graph, save
-from random_models import random_model
 
 from edgecomp.frontend import read_model
 from edgecomp.ir import Graph
 from edgecomp.ir.verify import verify
 from edgecomp.ops import OPS
 from edgecomp.passes import DEFAULT_PASSES
+from tests.frontend.onnx_cases import check_model, difference, random_inputs, run_graph, save
+from tests.frontend.random_models import random_model
 
 
 @pytest.mark.parametrize("seed", range(150))
