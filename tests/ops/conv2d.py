@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edgecomp.ir import NO_CLAMP, Clamp
+from edgecomp.ir import Clamp
 from edgecomp.ops.conv2d import Conv2dParams
 from tests.support.cases import Act, Bias, OpCase, Weights
 

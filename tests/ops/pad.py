@@ -4,7 +4,7 @@ from edgecomp.ir import Shape
 from edgecomp.ops.movement import PadParams
 from tests.support.cases import Act, OpCase
 
-IMAGE = (1, 3, 4, 2)
+IMAGE = Act((1, 3, 4, 2), -1, 2)
 
 
 def pad(
@@ -12,7 +12,7 @@ def pad(
     before: Shape,
     after: Shape,
     value: float = 0.0,
-    x: Act = Act(IMAGE, -1, 2),
+    x: Act = IMAGE,
 ) -> OpCase:
     """Build a case."""
     return OpCase(name, "pad", PadParams(before, after, value), (x,))

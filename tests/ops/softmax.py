@@ -17,9 +17,7 @@ def softmax(
     few_codes: bool = False,
 ) -> OpCase:
     """Build a case."""
-    return OpCase(
-        name, "softmax", SoftmaxParams(), (Act(shape, *span),), out, few_codes=few_codes
-    )
+    return OpCase(name, "softmax", SoftmaxParams(), (Act(shape, *span),), out, few_codes=few_codes)
 
 
 CASES = (

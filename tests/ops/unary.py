@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgecomp.ops.expression import X, Expr, call
+from edgecomp.ops.expression import Expr, X, call
 from edgecomp.ops.unary import UnaryParams
 from tests.support.cases import Act, OpCase
 

@@ -34,7 +34,10 @@ def binary_cases(op: str, params: Callable[[Clamp], OpParams]) -> tuple[OpCase, 
         case("both-sides", Act((1, 4, 1, 6)), Act((1, 1, 5, 1))),
         case("outer", Act((1, 1, 6)), Act((1, 5, 1))),
         OpCase(
-            "same-tensor-twice", op, params(NO_CLAMP), (Act((1, 5, 4, 3), -1, 2), Again(0)),
+            "same-tensor-twice",
+            op,
+            params(NO_CLAMP),
+            (Act((1, 5, 4, 3), -1, 2), Again(0)),
             few_codes=op == "sub",
         ),
         # Constants.
