@@ -12,6 +12,7 @@ from edgecomp.ir import Array, QParams, Shape, Tensor
 from edgecomp.kernels import Constant
 from edgecomp.plan.types import ARENA_ALIGN, Plan, Stage
 from edgecomp.quant.input_codes import InputQuantizer, input_quantizer
+from edgecomp.requant import REQUANTIZERS
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,6 @@ class ModelContext:
         return sum(stage.weights_bytes for stage in self.stages)
 
 
-REQUANTIZE = {"edgecomp": "ec_requantize", "tflite": "ec_requantize_tflite"}
-"""C function that turns an accumulator into a code, by the layer's numerics."""
-
-
 def _shape_text(shape: Shape) -> str:
     """A shape without its batch of 1: `32x32x3`."""
     return "x".join(str(n) for n in shape[1:])
@@ -103,7 +100,7 @@ def _stage_source(plan: Plan, stage: Stage) -> StageSource:
         f"kernels/{kernel.template}",
         layer=stage.label,
         op=layer.node.op,
-        requantize=REQUANTIZE[layer.node.numerics],
+        requantize=REQUANTIZERS[layer.node.numerics].c_function,
         **context,
     )
     signature = next(line for line in body.splitlines() if line.startswith("static void"))
