@@ -189,6 +189,22 @@ def refuse_unknown(
     )
 
 
+def refuse_inconsistent(model: onnx.ModelProto, name: str) -> None:
+    """Refuse a network whose layers do not fit together.
+
+    Raises:
+        UserError: types or shapes contradict each other.
+    """
+    try:
+        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"the layers of {name} do not fit together: {first}\n"
+            "  the file was probably edited or damaged; export the model again"
+        ) from error
+
+
 def _qualified(node: onnx.NodeProto) -> str:
     """Operator name, with its domain where that is not the standard one."""
     return node.op_type if node.domain in STANDARD_DOMAINS else f"{node.domain}.{node.op_type}"

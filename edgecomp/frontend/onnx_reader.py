@@ -20,6 +20,7 @@ from edgecomp.frontend.onnx_file import (
     input_shape,
     load_model,
     opset_version,
+    refuse_inconsistent,
     refuse_unknown,
 )
 from edgecomp.ir import Array, Graph
@@ -70,6 +71,7 @@ class _Conversion:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         """Look at the names and find what is constant."""
+        self._model = model
         self._graph = model.graph
         self._opset = opset_version(model)
         self._initializers = {t.name: t for t in self._graph.initializer}
@@ -93,6 +95,7 @@ class _Conversion:
         known = frozenset(ONNX_IMPORTERS) | own
         known |= {_MICROSOFT + op for op in (qdq.QUANTIZE, qdq.DEQUANTIZE)}
         refuse_unknown(self._graph.node, imported, known)
+        refuse_inconsistent(self._model, name)
         inputs = self._inputs(input_shapes)
         for tensor in self._initializers.values():
             self._build.add_constant(tensor.name, Constant(numpy_helper.to_array(tensor)))
@@ -187,7 +190,7 @@ class _Conversion:
                 result = node.inputs[0]
             else:
                 result = ONNX_IMPORTERS[node.op_type](node, self._build)
-        except (EdgecompError, AssertionError):
+        except EdgecompError:
             raise
         except Exception as error:
             raise InternalError(

@@ -74,7 +74,7 @@ def read_torch(source: str, factory: str = "", *, input_shapes: InputShapes | No
     else:
         module, example = _call_factory(torch, Path(source[: -len(factory) - 1]), factory)
         if example is None or shapes:
-            example = _zeros(torch, source, shapes)
+            example = _zeros(torch, source, module, shapes)
             shapes = {}
         program, name = _export(torch, source, module, example), factory
         if name in {"model", "factory", "build", "create", "make", "net", "network"}:
@@ -143,15 +143,28 @@ def _load_module(path: Path) -> ModuleType:
     return module
 
 
-def _zeros(torch: Any, source: str, shapes: InputShapes) -> "tuple[torch.Tensor, ...]":
-    """Example inputs of the shapes that the user gave."""
+def _zeros(
+    torch: Any, source: str, module: "torch.nn.Module", shapes: InputShapes
+) -> "tuple[torch.Tensor, ...]":
+    """Example inputs of the shapes that the user gave, with or without the batch of 1.
+
+    `1,28,28` may be a picture of one channel or one sequence: what the module accepts decides.
+    """
     if not shapes:
         raise UserError(
             f"the shape of {source}'s input is not known\n"
             "  give it, for example --input-shape 1,3,32,32, or let the factory return a pair of "
             "the network and an example input"
         )
-    return tuple(torch.zeros([int(n) for n in shape]) for shape in shapes.values())
+    given = tuple(torch.zeros([int(n) for n in shape]) for shape in shapes.values())
+    batched = tuple(tensor.unsqueeze(0) for tensor in given)
+    likely_batched = all(t.shape[:1] == (1,) and t.ndim in {2, 4} for t in given)
+    candidates = (given, batched) if likely_batched else (batched, given)
+    for example in candidates:
+        with contextlib.suppress(Exception), _quiet(torch), torch.no_grad():
+            module(*example)
+            return example
+    return given
 
 
 def _export(

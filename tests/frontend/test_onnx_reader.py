@@ -103,6 +103,11 @@ def test_weights_that_are_not_numbers(value: float, kind: str, tmp_path: Path) -
         read_model(save(small_net(w=bad), tmp_path))
 
 
+def test_layers_that_do_not_fit_together(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="do not fit together"):
+        read_model(save(small_net(m=weights(99, 5)), tmp_path))
+
+
 def test_statistics_that_give_nan(tmp_path: Path) -> None:
     one = np.ones(3, np.float32)
     nodes = [node("BatchNormalization", "x s s s v", "y", "norm")]

@@ -272,6 +272,15 @@ def test_activations_per_channel_or_16_bits_are_refused(tmp_path: Path) -> None:
         read_model(save(make_model(nodes, {"x": [1, 4]}, ["y"], constants, opset=21), tmp_path))
 
 
+def test_quantizers_of_the_microsoft_domain(tmp_path: Path) -> None:
+    constants = {"s": scalar(S1), "z": scalar(0, np.uint8)}
+    nodes = pair("x", "y", "s", "z")
+    for made in nodes:
+        made.domain = "com.microsoft"
+    graph = read_model(save(make_model(nodes, {"x": [1, 4]}, ["y"], constants), tmp_path))
+    assert graph.tensor("x").qparams == QParams.per_tensor(S1, -128)
+
+
 def test_scale_that_is_not_positive_is_refused(tmp_path: Path) -> None:
     constants = {"s": scalar(0.0), "z": scalar(0, np.int8)}
     with pytest.raises(UnsupportedError, match="not a positive number"):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgecomp.frontend import read_model
+from edgecomp.interp import run_int
 from edgecomp.ir import Graph
 from edgecomp.ir.text import graph_summary
 from edgecomp.ops import OPS
@@ -22,6 +23,7 @@ from tests.frontend.onnx_cases import (
     random_inputs,
     run_graph,
     run_onnxruntime,
+    to_device,
 )
 
 FLOAT_MODELS = {
@@ -163,6 +165,33 @@ def test_one_network_in_all_its_shapes(
     module = run_passes(read_model(f"{factories}:{factory}"))
     for file in files:
         assert_same_network(module, run_passes(read_model(data_path("models", file))))
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "factor", "distance"),
+    [
+        (QDQ_MODELS[0], "har_hapt_test.npz", 1 / 4096, 0),
+        (QDQ_MODELS[3], "kws_gsc_v2_test_mfcc.npz", 1 / 256, 0),
+        (QDQ_MODELS[4], "mnist_eval5k.npz", 1 / 255, 0),
+        # Roundings that differ by one code once in a thousand meet in its residual sums.
+        (QDQ_MODELS[2], "cifar10_test.npz", 1, 3),
+    ],
+)
+def test_quantized_model_computes_the_codes_of_the_file(
+    model: str, data: str, factor: float, distance: int
+) -> None:
+    path = data_path("models", model)
+    graph, _ = quantize_model(run_passes(read_model(path)), None)
+    (name,), (output,) = graph.inputs, graph.outputs
+    x = real_inputs(data, model_shape(graph, name)) * np.float32(factor)
+    q_in, q_out = graph.tensor(name).qparams, graph.tensor(output).qparams
+    assert q_in is not None
+    assert q_out is not None
+    y = run_int(graph, {name: q_in.quantize(to_device(graph, name, x)).astype(np.int8)})[output]
+    io_name, out_name = graph.io_names[name], graph.io_names[output]
+    expected = np.stack([run_onnxruntime(path, {io_name: s}, [out_name])[0] for s in x])
+    assert np.ptp(y.astype(int)) >= 10
+    assert np.abs(y - q_out.quantize(expected)).max() <= distance
 
 
 @pytest.mark.parametrize("model", QDQ_MODELS)

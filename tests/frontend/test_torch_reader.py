@@ -117,6 +117,8 @@ def test_shape_instead_of_an_example(net: Path) -> None:
     graph = read_model(f"{net}:model", input_shapes={"": (1, 3, 8, 8)})
     assert graph.name == "my_net"
     assert run_passes(graph).tensor(graph.inputs[0]).shape == (1, 8, 8, 3)
+    without_batch = read_model(f"{net}:model", input_shapes={"": (3, 8, 8)})
+    assert without_batch.tensor(graph.inputs[0]).shape == (1, 3, 8, 8)
     with pytest.raises(UserError, match="--input-shape"):
         read_model(f"{net}:model")
 
