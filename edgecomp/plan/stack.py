@@ -66,7 +66,7 @@ def stack_bound(elf: Path, core: Core, roots: Sequence[str] = ("Reset_Handler",)
         addr = program.addr_of(root)
         if addr is None:
             raise InternalError(f"{elf.name} has no function {root!r} to start from")
-        summary = _summarize(program, addr, known, [])
+        summary = _summarize(program, core, addr, known, [])
         if deepest is None or summary.bytes > deepest.bytes:
             deepest = summary
     if deepest is None:
@@ -79,7 +79,7 @@ def stack_bound(elf: Path, core: Core, roots: Sequence[str] = ("Reset_Handler",)
 
 
 def _summarize(
-    program: Program, entry: int, known: dict[int, _Summary], active: list[int]
+    program: Program, core: Core, entry: int, known: dict[int, _Summary], active: list[int]
 ) -> _Summary:
     """Return the summary of the function at `entry`; `active` are the calls that lead here."""
     if entry in known:
@@ -91,12 +91,12 @@ def _summarize(
 
     # Callees come first: whether a call returns decides what code is reached behind it.
     def returns(call: Call) -> bool:
-        summary = _summarize(program, call.target, known, [*active, entry])
+        summary = _summarize(program, core, call.target, known, [*active, entry])
         calls.append((call.depth, summary))
         return summary.returns
 
     calls: list[tuple[int, _Summary]] = []
-    own_bytes, comes_back = walk(program, entry, returns)
+    own_bytes, comes_back = walk(program, entry, returns, far_jumps=core.is_v6m)
     name = program.name_at(entry)
     best = _Summary(own_bytes, comes_back, ((name, own_bytes),))
     for depth, callee in calls:

@@ -11,11 +11,12 @@ Value = tuple[str, int]
 RETURN_ADDRESS: Value = ("return", 0)
 
 _CALLER_SAVED = ("r0", "r1", "r2", "r3", "ip", "lr")
-_NO_RESULT = ("str", "stm", "stc", "cmp", "cmn", "tst", "teq", "push", "vst", "cb", "msr", "pld")
+_NO_RESULT = ("str", "stm", "stc", "cmp", "cmn", "tst", "teq", "push", "vst", "cb", "bx", "msr")
 _TWO_RESULTS = ("v", "ldrd", "smull", "umull", "smlal", "umlal", "umaal", "smlsld", "asrl", "lsll")
 _REGISTERS = (*(f"r{number}" for number in range(10)), "sl", "fp", "ip", "sp", "lr", "pc")
 _MOVED_BEFORE = re.compile(r"\[sp, #(-?\d+)\]!")
 _MOVED_AFTER = re.compile(r"\[sp\], #(-?\d+)")
+_ON_STACK = re.compile(r"\[sp(?:, #(\d+))?\]$")
 _BASE_WRITTEN = re.compile(r"(?:\[(\w+)[^\]]*\]!|\[(\w+)\], |^(\w+)!)")
 _NUMBER = re.compile(r"#-?(?:0x[0-9a-f]+|\d+)")
 _INDEXED = re.compile(r"^\[(\w+), (\w+)(?:, lsl #\d)?\]$")
@@ -74,6 +75,14 @@ class State:
             loaded = self.slots.get(self.depth)
             self._shrink(int(moved[1]))
             self._set(first, loaded)
+        elif moved := _ON_STACK.search(at.operands):
+            slot = self.depth - int(moved[1] or 0)
+            if at.name.startswith("ldr"):
+                loaded = self.slots.get(slot) if at.name == "ldr" else None
+                self._compute(at, first, rest, program)
+                self._set(first, loaded)
+            else:
+                self._store(at, first, slot)
         elif first == "sp" and not at.name.startswith(_NO_RESULT):
             self._compute_stack(at, rest)
         elif at.name in {"bl", "blx"}:
@@ -86,6 +95,13 @@ class State:
         self.registers.pop(register, None)
         if value is not None:
             self.registers[register] = value
+
+    def _store(self, at: Instruction, register: str, slot: int) -> None:
+        """Note a store to the stack: it replaces what lay in the words from `slot` on."""
+        for word in range(1 if at.name.startswith("str") and at.name != "strd" else 4):
+            self.slots.pop(slot - 4 * word, None)
+        if at.name == "str" and register in self.registers:
+            self.slots[slot] = self.registers[register]
 
     def _push(self, names: tuple[str, ...]) -> None:
         self.depth += _list_bytes(names)
@@ -140,6 +156,8 @@ class State:
         """Return what becomes of the first operand, if it can be followed."""
         parts = rest.split(", ")
         name = at.name.removesuffix("s").removesuffix("w")
+        if name in {"add", "adr"} and at.target >= 0:
+            return ("const", at.target)  # an address near the program counter
         if name == "ldr":
             if rest.startswith("[pc, #"):
                 word = program.number_at(at.target)

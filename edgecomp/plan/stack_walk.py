@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from edgecomp.build import Instruction, Program
 from edgecomp.errors import InternalError
-from edgecomp.plan.stack_state import State, UnknownStackError, Value
+from edgecomp.plan.stack_state import RETURN_ADDRESS, State, UnknownStackError, Value
 
 _CONDITIONS = ("eq", "ne", "cs", "cc", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le")
 _LOOPS = ("cbz", "cbnz", "le", "letp", "wls", "wlstp")
@@ -18,6 +18,7 @@ _CASE_TABLES = {  # libgcc's switch helpers: name -> (entry format, factor)
     "__gnu_thumb1_case_shi": ("<h", 2),
     "__gnu_thumb1_case_si": ("<i", 1),
 }
+_CASE_STACK_BYTES = 8  # what the helpers push at most: lib1funcs.S
 _ENTRY_BYTES = {"<B": 1, "<b": 1, "<H": 2, "<h": 2, "<I": 4, "<i": 4}
 _COMPARE_REACH = 12  # instructions between the compare of a switch and its jump
 
@@ -30,13 +31,16 @@ class Call:
     depth: int
 
 
-def walk(program: Program, entry: int, returns: Callable[[Call], bool]) -> tuple[int, bool]:
+def walk(
+    program: Program, entry: int, returns: Callable[[Call], bool], *, far_jumps: bool
+) -> tuple[int, bool]:
     """Follow every path from `entry`.
 
     Args:
         program: the image.
         entry: where the function begins.
         returns: called for every call, tells whether it comes back.
+        far_jumps: whether a `bl` to no function is a jump, as on Armv6-M; elsewhere it calls.
 
     Returns:
         The deepest stack of the function itself, in bytes, and whether it ever returns.
@@ -44,7 +48,7 @@ def walk(program: Program, entry: int, returns: Callable[[Call], bool]) -> tuple
     Raises:
         InternalError: an instruction whose effect on the stack cannot be known.
     """
-    walker = _Walker(program, entry, returns)
+    walker = _Walker(program, entry, returns, far_jumps)
     walker.run()
     return walker.deepest, walker.comes_back
 
@@ -52,10 +56,13 @@ def walk(program: Program, entry: int, returns: Callable[[Call], bool]) -> tuple
 class _Walker:
     """The walk through one function: a work list of addresses with what is known there."""
 
-    def __init__(self, program: Program, entry: int, returns: Callable[[Call], bool]) -> None:
+    def __init__(
+        self, program: Program, entry: int, returns: Callable[[Call], bool], far_jumps: bool
+    ) -> None:
         self.program = program
         self.entry = entry
         self.returns = returns
+        self.far_jumps = far_jumps
         self.deepest = 0
         self.comes_back = False
         self.states: dict[int, State] = {entry: State.at_entry()}
@@ -90,9 +97,9 @@ class _Walker:
                 return
         elif at.conditional and after.depth != state.depth:
             self._refuse(at, "a conditional instruction moves the stack pointer")
-        after.depth = state.depth if at.conditional else after.depth
-        if at.conditional:
-            after.meet(state)
+        if at.conditional:  # perhaps it did nothing: the registers it writes are unknown now
+            registers = dict(state.registers.items() & after.registers.items())
+            after = State(state.depth, registers, state.slots)
         self._go(at, at.next_addr, after)
 
     def _go(self, at: Instruction, addr: int, state: State) -> None:
@@ -123,7 +130,7 @@ class _Walker:
             if self.program.functions.get(at.target) in _CASE_TABLES:
                 self._case_table(at, before)
                 return True
-            if at.target not in self.program.functions:
+            if self.far_jumps and at.target not in self.program.functions:
                 # On Armv6-M gcc jumps with bl inside a function that b does not reach across.
                 self._go(at, at.target, after)
                 return True
@@ -148,14 +155,15 @@ class _Walker:
         if target is not None:
             return self._jump_to(at, after, target)
         if first == "pc" or ("pc" in at.register_list and at.name.startswith(("pop", "ldm"))):
-            self._refuse(at, "a jump that is not understood")
+            # Parts of libgcc's floating point free their caller's frame and return in its stead.
+            return self._jump_to(at, after, RETURN_ADDRESS if after.depth < 0 else None)
         return False
 
     def _jump_to(self, at: Instruction, state: State, value: Value | None) -> bool:
         """Jump to, call or return to what a register holds."""
         kind, number = value or ("", 0)
         if kind == "return":
-            if state.depth:
+            if state.depth > 0:
                 self._refuse(at, f"a return with {state.depth} bytes left on the stack")
             self.comes_back = True
         elif kind == "const" and at.name == "blx":
@@ -170,7 +178,7 @@ class _Walker:
 
     def _case_table(self, at: Instruction, state: State) -> None:
         """Follow a switch that goes through one of libgcc's Thumb-1 helpers."""
-        self.returns(Call(at.target, state.depth))
+        self.deepest = max(self.deepest, state.depth + _CASE_STACK_BYTES)
         form, factor = _CASE_TABLES[self.program.functions[at.target]]
         table = (at.next_addr + 3) & ~3 if factor == 1 else at.next_addr
         self._jump_table(at, state, table, form, lambda entry: table + factor * entry)
