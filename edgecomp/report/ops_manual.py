@@ -16,12 +16,13 @@ _HEAD = """\
 
 <!-- written by `python -m edgecomp.report.ops_manual docs/ops.md`: do not edit -->
 
-A layer that is not listed here, or that breaks a limit, is refused before anything is generated: the message
-names the layer, the attribute and the limit, and suggests what to do. The exact integer arithmetic of each
-operator is in [numerics.md](numerics.md).
+A layer that is not listed here, or that breaks a limit, is refused before anything is generated:
+the message names the layer, the attribute and the limit, and suggests what to do. The exact integer
+arithmetic of each operator is in [numerics.md](numerics.md).
 
-QuantizeLinear and DequantizeLinear become scales of the tensors between them; Identity, Dropout and Constant
-disappear; whatever depends on constants and shapes only is computed while the model is read.
+QuantizeLinear and DequantizeLinear become scales of the tensors between them; Identity, Dropout and
+Constant disappear; whatever depends on constants and shapes only is computed while the model is
+read.
 """
 
 _IMPORT = re.compile(r"^Import (?:ONNX )?[A-Z]\w*(?: and [A-Z]\w*)?\s*[:,;]?\s*")
