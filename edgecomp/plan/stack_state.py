@@ -98,7 +98,8 @@ class State:
 
     def _store(self, at: Instruction, register: str, slot: int) -> None:
         """Note a store to the stack: it replaces what lay in the words from `slot` on."""
-        for word in range(1 if at.name.startswith("str") and at.name != "strd" else 4):
+        words = 2 if at.name == "strd" else _list_bytes((register,)) // 4
+        for word in range(words):
             self.slots.pop(slot - 4 * word, None)
         if at.name == "str" and register in self.registers:
             self.slots[slot] = self.registers[register]

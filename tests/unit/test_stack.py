@@ -155,12 +155,14 @@ def test_code_behind_a_call_that_never_returns_does_not_count(tmp_path):
 
 SWITCH = """
 int one(int); int two(int); int three(int); int volatile x;
-#define F(name, n) __attribute__((noinline)) int name(int a) { volatile char b[n]; b[a] = 1; return b[a]; }
+#define F(name, n) \\
+    __attribute__((noinline)) int name(int a) { volatile char b[n]; b[a] = 1; return b[a]; }
 F(one, 8) F(two, 200) F(three, 24)
 void Reset_Handler(void) {
     switch (x) {
     case 0: x = one(1); break; case 1: x = two(1); break; case 2: x = three(1); break;
-    case 3: x = one(2) + 1; break; case 4: x = three(5) + two(3); break; case 5: x = two(7) - 3; break;
+    case 3: x = one(2) + 1; break; case 4: x = three(5) + two(3); break;
+    case 5: x = two(7) - 3; break;
     case 6: x = 9; break; case 7: x = 11 + one(7); break; default: x = 3;
     }
 }
