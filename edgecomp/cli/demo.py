@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from edgecomp.cli import options
@@ -21,6 +20,8 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Train a small network on handwritten digits, build it for a board, run and check it."""
+    import numpy as np
+
     from edgecomp.data.sources import read_arrays
     from edgecomp.paths import write_atomically
     from edgecomp.pipeline import build

@@ -1,8 +1,5 @@
 """`edgecomp doctor`: whether everything that a build needs is installed."""
 
-import importlib.metadata
-import platform
-
 from edgecomp import __version__
 from edgecomp.cli import options
 from edgecomp.errors import ToolError
@@ -25,6 +22,9 @@ PACKAGES = {
 
 def command(json: options.Json = False) -> None:
     """Look for the programs and packages that edgecomp uses; say how to get missing ones."""
+    import importlib.metadata
+    import platform
+
     from edgecomp.build.toolchain import find_library, find_tool
 
     found: dict[str, dict[str, str | None]] = {}
