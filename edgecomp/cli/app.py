@@ -18,6 +18,7 @@ app = typer.Typer(
     help="From a trained neural network to verified firmware for Arm Cortex-M.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # importing rich would take half of the time of `--help`
     pretty_exceptions_enable=False,
     epilog="Exit codes: 2 input, 3 does not fit, 4 tool, 5 device, 6 accuracy or bits, 70 ours.",
 )

@@ -11,7 +11,7 @@ NAME = "build"
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="model.onnx, model.pt2 or file.py:factory")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="model.onnx, model.pt2 or file.py:factory")],
     board: Annotated[str, typer.Option(help="Board to build for; see `edgecomp boards`.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.")] = Path("out"),
     data: options.Data = None,
@@ -40,7 +40,10 @@ def command(
     boards_file: options.BoardsFile = None,
     json: options.Json = False,
 ) -> None:
-    """Compile MODEL for a board: C, firmware, report; on emulated boards checked bit for bit."""
+    """Turn MODEL into C, firmware and a report for a board.
+
+    On an emulated board the firmware is run and compared with the host, bit for bit.
+    """
     from edgecomp.pipeline import build
     from edgecomp.report.render import print_report
     from edgecomp.request import Request

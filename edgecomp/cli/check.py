@@ -24,7 +24,10 @@ def command(
     boards_file: options.BoardsFile = None,
     json: options.Json = False,
 ) -> None:
-    """Check the device's answers against the integer reference and measure its accuracy."""
+    """Compare the device with the host, bit for bit.
+
+    The integer reference says what every tensor must be; the accuracy of the device is measured.
+    """
     from edgecomp.checking import check
     from edgecomp.report.render import print_check
 

@@ -19,7 +19,10 @@ def command(
     board: Annotated[str, typer.Option(help="An emulated board.")] = BOARD,
     json: options.Json = False,
 ) -> None:
-    """Train a small network on handwritten digits, build it for a board, run and check it."""
+    """Train, build, run and check a small network.
+
+    It reads handwritten digits and takes about a minute.
+    """
     import numpy as np
 
     from edgecomp.data.sources import read_arrays

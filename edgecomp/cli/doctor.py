@@ -21,7 +21,10 @@ PACKAGES = {
 
 
 def command(json: options.Json = False) -> None:
-    """Look for the programs and packages that edgecomp uses; say how to get missing ones."""
+    """Say which programs and packages are missing.
+
+    And how to get them; the exit code is 4 where a build would fail.
+    """
     import importlib.metadata
     import platform
 

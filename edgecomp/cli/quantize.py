@@ -11,7 +11,7 @@ NAME = "quantize"
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="model.onnx, model.pt2 or file.py:factory")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="model.onnx, model.pt2 or file.py:factory")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Output file, .onnx.")],
     data: options.Data = None,
     calibration_data: options.CalibrationData = None,
@@ -26,7 +26,10 @@ def command(
     std: options.Std = None,
     json: options.Json = False,
 ) -> None:
-    """Quantize MODEL to int8 and write it as QDQ ONNX, for onnxruntime and others."""
+    """Quantize MODEL to int8 and write it as QDQ ONNX.
+
+    onnxruntime and others can run the file.
+    """
     from edgecomp.pipeline import quantize_only
     from edgecomp.request import Request
 
