@@ -11,7 +11,7 @@ NAME = "build"
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="model.onnx, model.pt2 or file.py:factory")],
+    model: options.Model,
     board: Annotated[str, typer.Option(help="Board to build for; see `edgecomp boards`.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.")] = Path("out"),
     data: options.Data = None,

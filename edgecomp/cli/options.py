@@ -10,6 +10,9 @@ import typer
 
 from edgecomp.errors import UserError
 
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="model.onnx, model.pt2 or file.py:factory")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Data = Annotated[
     str | None,

@@ -11,7 +11,7 @@ NAME = "quantize"
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="model.onnx, model.pt2 or file.py:factory")],
+    model: options.Model,
     out: Annotated[Path, typer.Option("-o", "--out", help="Output file, .onnx.")],
     data: options.Data = None,
     calibration_data: options.CalibrationData = None,

@@ -10,7 +10,7 @@ NAME = "show"
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="model.onnx, model.pt2 or file.py:factory")],
+    model: options.Model,
     input_shape: options.InputShape = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="As the file has it, before any optimization.")
