@@ -26,21 +26,20 @@ class Provenance:
 
 @dataclass(frozen=True)
 class StageSource:
-    """One stage as the templates need it."""
+    """One stage as the templates need it.
+
+    `arguments` are arena offsets: of the inputs, of the output, of the scratch where there is one.
+    """
 
     stage: Stage
     function: str
     constants: tuple[Constant, ...]
     body: str
+    output_offset: int
     arguments: tuple[int, ...]
     shapes: str
     weights_bytes: int
     macs: int
-
-    @property
-    def output_offset(self) -> int:
-        """Arena offset of the output: the last argument."""
-        return self.arguments[-1]
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,11 @@ def _stage_source(plan: Plan, stage: Stage) -> StageSource:
         function=signature.split("(")[0].split()[-1],
         constants=tuple(kernel.constants(layer)),
         body=body.strip() + "\n",
-        arguments=tuple(plan.buffer(n).arena_offset for n in (*stage.inputs, stage.output)),
+        output_offset=plan.buffer(stage.output).arena_offset,
+        arguments=(
+            *(plan.buffer(name).arena_offset for name in (*stage.inputs, stage.output)),
+            *((stage.scratch_offset,) if stage.scratch_bytes else ()),
+        ),
         shapes=" -> ".join(ends),
         weights_bytes=plan.weights_bytes(stage),
         macs=layer.macs,
