@@ -41,7 +41,7 @@ def range_qparams(low: float, high: float, *, symmetric: bool = False) -> QParam
         return QParams.per_tensor(1 / 128, 0 if symmetric or low < 0 else -128)
     if symmetric:
         return QParams.per_tensor(float(scale))
-    zero_point = round(-128 - low / float(scale))
+    zero_point = round(-128 - low * 255 / (high - low))
     return QParams.per_tensor(float(scale), min(max(zero_point, -128), 127))
 
 
@@ -72,26 +72,30 @@ def percentile(histogram: Histogram, symmetric: bool) -> Range:
 
 
 def least_squares(histogram: Histogram, symmetric: bool) -> Range:
-    """Range with the least squared error: both ends together, then each alone, twice."""
-
-    def best(candidates: Sequence[Range]) -> Range:
-        return min(
-            candidates,
-            key=lambda r: squared_error(histogram, range_qparams(*r, symmetric=symmetric)),
-        )
-
-    low, high = best([(histogram.low * f, histogram.high * f) for f in _STEPS])
-    if not symmetric:
-        for _ in range(2):
-            low, high = best([(low, histogram.high * f) for f in _STEPS])
-            low, high = best([(histogram.low * f, high) for f in _STEPS])
-    return low, high
+    """Range with the least squared error."""
+    return _search(
+        histogram,
+        symmetric,
+        lambda low, high: squared_error(histogram, range_qparams(low, high, symmetric=symmetric)),
+    )
 
 
 def entropy(histogram: Histogram, symmetric: bool) -> Range:
     """Range with the least Kullback-Leibler divergence between values and codes."""
-    candidates = [(histogram.low * f, histogram.high * f) for f in _STEPS]
-    return min(candidates, key=lambda r: _divergence(histogram, *r))
+    return _search(histogram, symmetric, lambda low, high: _divergence(histogram, low, high))
+
+
+def _search(histogram: Histogram, symmetric: bool, cost: Callable[[float, float], float]) -> Range:
+    """Range with the least cost: both ends are moved together, then each alone, twice."""
+    lows, highs = histogram.low * _STEPS, histogram.high * _STEPS
+    low, high = min(zip(lows, highs, strict=True), key=lambda r: cost(*r))
+    if symmetric:
+        # Both ends have the same distance from 0, so they only move together.
+        return float(low), float(high)
+    for _ in range(2):
+        high = min(highs, key=lambda end: cost(low, end)) if histogram.high else high
+        low = min(lows, key=lambda end: cost(end, high)) if histogram.low else low
+    return float(low), float(high)
 
 
 def _divergence(histogram: Histogram, low: float, high: float) -> float:
