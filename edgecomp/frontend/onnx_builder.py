@@ -1,5 +1,6 @@
 """Collects the graph that the importers of the operators emit."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,10 +12,15 @@ from edgecomp.frontend.names import UniqueNames
 from edgecomp.ir import Array, Clamp, Graph, Node, OpParams, QParams, Shape, Tensor
 from edgecomp.ops import OPS
 from edgecomp.ops.base import ImportedNode
+from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.movement import ReshapeParams, TransposeParams
 
 _MOVING = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"})
 """Layers of the file that are a movement themselves, so that it bears their name."""
+
+
+LARGEST_TENSOR = 2**31
+"""Elements."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +99,13 @@ class GraphBuilder:
         layer = self._layers.take(label if label not in self._layers else f"{node.name}.{op}")
         made = Node(layer, op, tuple(inputs), output, params)
         tensors = [self._tensors[name] for name in inputs]
+        _check_fit(op, params, tensors, node)
         operator = OPS[op]
         same = operator.same_qparams and len({tensor.qparams for tensor in tensors}) == 1
         qparams = tensors[0].qparams if same else None
-        self._tensors[output] = Tensor(output, operator.infer(params, tensors), qparams=qparams)
+        shape = operator.infer(params, tensors)
+        _check_size(output, shape)
+        self._tensors[output] = Tensor(output, shape, qparams=qparams)
         self._producers[output] = len(self._nodes)
         self._nodes.append(made)
         return output
@@ -144,6 +153,7 @@ class GraphBuilder:
 
     def add_input(self, name: str, shape: Shape) -> str:
         """Add a graph input."""
+        _check_size(name, shape)
         self._unused.discard(name)
         self._tensors[name] = Tensor(name, shape)
         return name
@@ -218,3 +228,30 @@ class GraphBuilder:
             "quantize along the axis of the output channels",
             "axis",
         )
+
+
+def _check_fit(op: str, params: OpParams, tensors: Sequence[Tensor], node: ImportedNode) -> None:
+    """Refuse weights that do not fit what they are applied to.
+
+    The shape inference of ONNX does not see it where shapes are symbolic or channels grouped.
+
+    Raises:
+        UserError: naming the layer.
+    """
+    if op not in {"conv2d", "dense"}:
+        return
+    has, weights = tensors[0].shape[-1], tensors[1].shape
+    groups = params.groups if isinstance(params, Conv2dParams) else 1
+    wants = weights[-1] * groups
+    if has != wants or weights[0] % groups:
+        raise UserError(
+            f"layer {node.name!r} ({node.op_type}): its weights are for {wants} inputs in {groups} "
+            f"group(s) with {weights[0]} outputs, but it is given {has} inputs\n"
+            "  the file was probably edited, or the input shape is wrong"
+        )
+
+
+def _check_size(name: str, shape: Shape) -> None:
+    """Refuse sizes that no microcontroller has, before anything is allocated."""
+    if math.prod(shape) > LARGEST_TENSOR or math.prod(shape) <= 0:
+        raise UserError(f"tensor {name!r} would have the shape {'x'.join(map(str, shape))}")

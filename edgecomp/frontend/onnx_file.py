@@ -51,6 +51,8 @@ def load_model(path: Path) -> onnx.ModelProto:
         ) from error
     if not model.HasField("graph") or not model.graph.output or not model.opset_import:
         raise UserError(f"{path} holds no network: it is empty, truncated or not an ONNX model")
+    if not _is_text(model.graph):
+        raise UserError(f"{path} has names that are not text: the file is damaged")
     _load_external_data(model, path)
     return checked(model, str(path))
 
@@ -74,10 +76,20 @@ def checked(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
         value.type.tensor_type.shape.SetInParent()
     try:
         onnx.checker.check_model(complete)
-    except onnx.checker.ValidationError as error:
+    except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(f"{source} is not a valid ONNX model: {first}") from error
     return model
+
+
+def _is_text(graph: onnx.GraphProto) -> bool:
+    """Whether all names are valid UTF-8; protobuf hands broken ones out as bytes."""
+    named = (*graph.input, *graph.output, *graph.initializer, *graph.node)
+    names = [item.name for item in named]
+    for node in graph.node:
+        names += [node.op_type, node.domain, *node.input, *node.output]
+        names += [attribute.name for attribute in node.attribute]
+    return all(isinstance(name, str) for name in names)
 
 
 def _load_external_data(model: onnx.ModelProto, path: Path) -> None:

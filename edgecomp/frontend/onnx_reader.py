@@ -98,7 +98,7 @@ class _Conversion:
         refuse_inconsistent(self._model, name)
         inputs = self._inputs(input_shapes)
         for tensor in self._initializers.values():
-            self._build.add_constant(tensor.name, Constant(numpy_helper.to_array(tensor)))
+            self._build.add_constant(tensor.name, Constant(_elements(tensor)))
         for index, node in enumerate(self._graph.node):
             self._build.layer = self._layers[index]
             if index in self._foldable:
@@ -257,6 +257,18 @@ class _Conversion:
             text = onnx.TensorProto.DataType.Name(target)
             raise self._build.unsupported(node, f"activations cannot become {text}", attribute="to")
         return node.inputs[0]
+
+
+def _elements(tensor: onnx.TensorProto) -> Array:
+    """Elements of an initializer.
+
+    Raises:
+        UserError: there are more or fewer than its shape says.
+    """
+    try:
+        return numpy_helper.to_array(tensor)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"the constant {tensor.name!r} is damaged: {error}") from error
 
 
 def _layer_names(nodes: Sequence[onnx.NodeProto]) -> list[str]:

@@ -70,6 +70,23 @@ def test_truncated_file(tmp_path: Path) -> None:
             read_model(path)
 
 
+def test_damaged_names_and_constants(tmp_path: Path) -> None:
+    content = save(small_net(), tmp_path).read_bytes()
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(content.replace(b"first", b"fi\xffst"))
+    with pytest.raises(UserError, match="not text"):
+        read_model(path)
+    model = small_net()
+    model.graph.initializer[1].raw_data += b"1234"
+    with pytest.raises(UserError, match=r"'b'|damaged"):
+        read_model(save(model, tmp_path))
+
+
+def test_absurd_sizes(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="would have the shape 1x100000x100000"):
+        read_model(save(shapeless(1, 100_000, 100_000), tmp_path))
+
+
 def test_garbage_and_missing_files(tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     path.write_bytes(b"this is not a network\n" * 40)
@@ -106,6 +123,8 @@ def test_weights_that_are_not_numbers(value: float, kind: str, tmp_path: Path) -
 def test_layers_that_do_not_fit_together(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="do not fit together"):
         read_model(save(small_net(m=weights(99, 5)), tmp_path))
+    with pytest.raises(UserError, match=r"'first' \(Conv\): its weights are for 2 inputs"):
+        read_model(save(small_net(w=weights(4, 2, 3, 3)), tmp_path))
 
 
 def test_statistics_that_give_nan(tmp_path: Path) -> None:
