@@ -8,11 +8,12 @@ from typing import Any
 
 from edgecomp import __version__
 from edgecomp.artifact import layout_of, stored_tensors
-from edgecomp.build.compile import Images
+from edgecomp.build.compile import Images, Stack
 from edgecomp.build.toolchain import find_tool
 from edgecomp.measure import Measured, layer_sqnr
 from edgecomp.paths import sha256_of
 from edgecomp.plan.planner import macs_of
+from edgecomp.plan.stack import StackBound
 from edgecomp.plan.types import Plan
 from edgecomp.request import QuantizedModel, Request
 from edgecomp.targets.boards import Board
@@ -63,6 +64,10 @@ def manifest(
             "preprocessing": asdict(model.samples.preprocessing),
         },
         "build_id": build_id,
+        "stack": {
+            "firmware": _stack(images.firmware_stack),
+            "check": _stack(images.check_stack),
+        },
         "layout": asdict(layout_of(plan, build_id)),
         "stored": [asdict(entry) for entry in stored_tensors(plan)],
         "plan": {
@@ -73,6 +78,12 @@ def manifest(
         },
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def _stack(bound: Stack) -> dict[str, Any]:
+    """The worst case of one image and the chain of calls that leads there."""
+    assert isinstance(bound, StackBound)
+    return asdict(bound) | {"total_bytes": bound.total_bytes}
 
 
 @dataclass(frozen=True)

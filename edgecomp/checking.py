@@ -137,7 +137,7 @@ def run(
         folder: what `build` made.
         input_file: `.npz` with `x` (real values before preprocessing) or `x_q` (codes), or `.npy`.
         output_file: where to write `y_q` and `y` (named after the outputs where there are several),
-            in the model's own layout.
+            in the model's own layout, the samples in place of its batch.
         engine: `qemu`, `host`, or `reference` for the integer reference itself.
         dump_tensors: where to write every stored tensor: `NAME_q` codes, `NAME` real values, as
             they lie on the device.
@@ -156,8 +156,8 @@ def run(
         single = len(built.graph.outputs) == 1
         key = "y" if single else built.graph.io_names.get(name, name) or f"y{index}"
         view = built.graph.views.get(name)
-        arrays[key] = device_to_model(real[name], view)
-        arrays[f"{key}_q"] = device_to_model(outputs[name], view)
+        arrays[key] = _without_batch(device_to_model(real[name], view))
+        arrays[f"{key}_q"] = _without_batch(device_to_model(outputs[name], view))
     if output_file is not None:
         _write_npz(output_file, arrays)
     if dump_tensors is not None:
@@ -215,6 +215,11 @@ def _compute(
         for entry, array in zip(built.stored, result.dumps or (), strict=False)
     }
     return outputs, stored
+
+
+def _without_batch(array: Array) -> Array:
+    """Drop the model's own batch of 1: `(samples, 1, ...)` becomes `(samples, ...)`."""
+    return array[:, 0] if array.ndim > 2 and array.shape[1] == 1 else array
 
 
 def _dumped(built: BuiltModel, stored: Mapping[str, Array]) -> dict[str, Array]:

@@ -1,0 +1,1 @@
+"""What was made and measured, for people and for scripts."""
