@@ -5,10 +5,11 @@ from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import external_data_helper, inliner
+from onnx import external_data_helper, inliner, numpy_helper
 
 from edgecomp.errors import UnsupportedError, UserError
-from edgecomp.ir import Shape
+from edgecomp.frontend.names import UniqueNames
+from edgecomp.ir import Array, Shape
 
 OLDEST_OPSET = 11
 STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
@@ -112,6 +113,28 @@ def opset_version(model: onnx.ModelProto) -> int:
     """Version of the standard operator set that the model uses."""
     versions = [o.version for o in model.opset_import if o.domain in STANDARD_DOMAINS]
     return max(versions, default=onnx.defs.onnx_opset_version())
+
+
+def elements(tensor: onnx.TensorProto) -> Array:
+    """Elements of an initializer.
+
+    Raises:
+        UserError: there are more or fewer than its shape says.
+    """
+    try:
+        return numpy_helper.to_array(tensor)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"the constant {tensor.name!r} is damaged: {error}") from error
+
+
+def layer_names(nodes: Sequence[onnx.NodeProto]) -> list[str]:
+    """Name every layer: as the file does where it can be, else by operator and index."""
+    unique = UniqueNames()
+    names = [unique.take(node.name) if node.name else "" for node in nodes]
+    return [
+        name or unique.take(f"{node.op_type}_{index}")
+        for index, (node, name) in enumerate(zip(nodes, names, strict=True))
+    ]
 
 
 def input_shape(value: onnx.ValueInfoProto, given: InputShapes, *, only: bool) -> tuple[Shape, int]:

@@ -4,20 +4,21 @@ The only module, with its helpers beside it, that knows ONNX's graph structure; 
 means is asked of `edgecomp.ops`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from edgecomp.errors import EdgecompError, InternalError, UserError
 from edgecomp.frontend import onnx_fold, qdq
-from edgecomp.frontend.names import UniqueNames, c_identifier
+from edgecomp.frontend.names import c_identifier
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
 from edgecomp.frontend.onnx_file import (
     InputShapes,
+    elements,
     input_shape,
+    layer_names,
     load_model,
     opset_version,
     refuse_inconsistent,
@@ -82,7 +83,7 @@ class _Conversion:
         self._alias: dict[str, str] = {}
         self._codes: set[str] = set()
         self._io_names: dict[str, str] = {}
-        self._layers = _layer_names(self._graph.node)
+        self._layers = layer_names(self._graph.node)
         self._read = {name for node in self._graph.node for name in node.input}
         self._read |= {value.name for value in self._graph.output}
 
@@ -98,7 +99,7 @@ class _Conversion:
         refuse_inconsistent(self._model, name)
         inputs = self._inputs(input_shapes)
         for tensor in self._initializers.values():
-            self._build.add_constant(tensor.name, Constant(_elements(tensor)))
+            self._build.add_constant(tensor.name, Constant(elements(tensor)))
         for index, node in enumerate(self._graph.node):
             self._build.layer = self._layers[index]
             if index in self._foldable:
@@ -257,25 +258,3 @@ class _Conversion:
             text = onnx.TensorProto.DataType.Name(target)
             raise self._build.unsupported(node, f"activations cannot become {text}", attribute="to")
         return node.inputs[0]
-
-
-def _elements(tensor: onnx.TensorProto) -> Array:
-    """Elements of an initializer.
-
-    Raises:
-        UserError: there are more or fewer than its shape says.
-    """
-    try:
-        return numpy_helper.to_array(tensor)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"the constant {tensor.name!r} is damaged: {error}") from error
-
-
-def _layer_names(nodes: Sequence[onnx.NodeProto]) -> list[str]:
-    """Name every layer: as the file does where it can be, else by operator and index."""
-    unique = UniqueNames()
-    names = [unique.take(node.name) if node.name else "" for node in nodes]
-    return [
-        name or unique.take(f"{node.op_type}_{index}")
-        for index, (node, name) in enumerate(zip(nodes, names, strict=True))
-    ]

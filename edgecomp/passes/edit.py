@@ -47,8 +47,3 @@ def unused_name(graph: Graph, wanted: str) -> str:
         count += 1
         name = f"{wanted}_{count}"
     return name
-
-
-def spread(graph: Graph, nodes: Iterable[Node]) -> Graph:
-    """Return the graph with `nodes`, all else unchanged."""
-    return graph.with_nodes(nodes, graph.tensors)
