@@ -78,6 +78,9 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         model = quantize_phase(request, say)
         say("planning memory")
         plan = plan_graph(model.graph, board.core, keep_input=request.keep_input)
+        if request.keep_input:
+            without = plan_graph(model.graph, board.core).arena_bytes
+            say(f"keeping the input costs {plan.arena_bytes - without:,} bytes of the arena")
         say("generating C")
         build_id = _write_sources(folder, request, model, plan)
         (folder / "model_int8.onnx").write_bytes(export_qdq(model.graph).SerializeToString())
