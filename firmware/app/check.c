@@ -100,7 +100,7 @@ int main(void)
 {
     struct {
         uint32_t magic, build_id, flags, samples;
-    } request;
+    } request = {0u, 0u, 0u, 0u};
 
     stack_paint();
     io_open();

@@ -12,28 +12,28 @@
 #define DWT_CTRL_COUNT (1u << 0)
 #define DWT_CYCCNT REGISTER(0xe0001004u)
 
-static uint32_t *stack_pointer(void)
+static uintptr_t stack_pointer(void)
 {
-    uint32_t *pointer;
+    uintptr_t pointer;
     __asm__ volatile("mov %0, sp" : "=r"(pointer));
     return pointer;
 }
 
 void stack_paint(void)
 {
-    uint32_t *const end = stack_pointer();
-    for (volatile uint32_t *word = link_stack_limit; word < end; word++) {
-        *word = PAINT;
+    const uintptr_t end = stack_pointer();
+    for (uintptr_t at = (uintptr_t)link_stack_limit; at < end; at += 4u) {
+        REGISTER(at) = PAINT;
     }
 }
 
 uint32_t stack_high_water(void)
 {
-    const volatile uint32_t *word = link_stack_limit;
-    while (word < link_stack_top && *word == PAINT) {
-        word++;
+    uintptr_t at = (uintptr_t)link_stack_limit;
+    while (at < (uintptr_t)link_stack_top && REGISTER(at) == PAINT) {
+        at += 4u;
     }
-    return (uint32_t)((uintptr_t)link_stack_top - (uintptr_t)word);
+    return (uint32_t)((uintptr_t)link_stack_top - at);
 }
 
 /* QEMU and Armv6-M have no cycle counter: there it does not advance, or is not there at all. */

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,9 @@ def write_model(work: Path, fault: int = 0) -> Path:
     return work
 
 
-def build(work: Path, board: Board, fault: int = 0, stack_bytes: int | None = None) -> Images:
+def build(
+    work: Path, board: Board, fault: int = 0, stack_bytes: int | None = None, **options: Any
+) -> Images:
     """Build the hand-made model for `board`."""
     work.mkdir(parents=True)
     write_model(work, fault)
@@ -58,7 +61,7 @@ def build(work: Path, board: Board, fault: int = 0, stack_bytes: int | None = No
     def stack_of(elf: Path):
         return FixedStack(stack_bytes) if stack_bytes else stack_bound(elf, board.core)
 
-    return compile_images(work, board, ["src/fake.c"], stack_of=stack_of)
+    return compile_images(work, board, ["src/fake.c"], stack_of=stack_of, **options)
 
 
 def reference(inputs: NDArray[np.int8]) -> list[NDArray[np.int8]]:
