@@ -62,7 +62,7 @@ class QdqBuilder:
     def constant(self, data: Array, name: str) -> str:
         """Add a constant and return its name."""
         name = self.unique(name)
-        self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(data), name)
+        self.initializers[name] = numpy_helper.from_array(np.asarray(data, order="C"), name)
         return name
 
     def emit(self, op_type: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
