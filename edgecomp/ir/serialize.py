@@ -41,9 +41,7 @@ def save_graph(graph: Graph, path: Path) -> None:
         "name": graph.name,
         "inputs": graph.inputs,
         "outputs": graph.outputs,
-        "nodes": [
-            {**_shallow(node), "params": _params_to_json(node.params)} for node in graph.nodes
-        ],
+        "nodes": [_node_to_json(node) for node in graph.nodes],
         "tensors": tensors,
         "views": {name: dataclasses.asdict(view) for name, view in graph.views.items()},
         "io_names": dict(graph.io_names),

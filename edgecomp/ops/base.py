@@ -55,9 +55,10 @@ class Builder(Protocol):
         """The elements of a constant, or None for an activation."""
 
     def constant(self, data: Array, hint: str, layout: str = "", like: str = "") -> str:
-        """Add a constant and return its name; `like` names the constant it is a rearranged
-        copy of, whose quantization parameters are kept (the channel axis is found again by
-        length).
+        """Add a constant and return its name.
+
+        `like` names the constant that it is a rearranged copy of: its quantization parameters are
+        kept, the channels being on axis 0 now.
         """
 
     def emit(
