@@ -8,6 +8,8 @@ import numpy as np
 from edgecomp.ir import Array
 
 LINE_WIDTH = 96
+_MARKS = re.compile(r"(?<=\*)(?=/)|(?<=/)(?=\*)|(?<=\?)(?=\?)")
+"""Where a space keeps two characters from being the mark of a comment or a trigraph."""
 
 C_KEYWORDS = frozenset(
     """
@@ -73,8 +75,8 @@ def c_elements(values: Array, indent: str = "    ") -> str:
 
 def c_comment(text: str, limit: int = 80) -> str:
     """Any text made harmless inside a block comment: printable ASCII, no comment marks."""
-    safe = "".join(ch if " " <= ch <= "~" else "?" for ch in text)
-    safe = safe.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?").replace("\\", "/")
+    safe = "".join(ch if " " <= ch <= "~" else "?" for ch in text).replace("\\", "/")
+    safe = _MARKS.sub(" ", safe)
     return safe if len(safe) <= limit else safe[: limit - 3] + "..."
 
 
