@@ -35,10 +35,11 @@ def order_nodes(graph: Graph, *, keep_input: bool = False) -> tuple[Node, ...]:
     """Return the nodes in the topological order with the least peak of live bytes.
 
     The search goes through the sets of executed nodes, always from the one with the lowest peak so
-    far, so the first complete order is the best; among equals the model's own order wins.
-    Graphs that are too wide for it keep the model's order.
+    far, so the first complete order is the best.  The model's own order is kept where none needs
+    less, and where the graph is too wide for the search.
     """
     search = _Search(graph, keep_input=keep_input)
+    own_peak = live_bytes_of_order(graph, graph.nodes, keep_input=keep_input)
     count = len(search.nodes)
     start: frozenset[int] = frozenset()
     queue: list[tuple[int, int, tuple[int, ...], frozenset[int]]] = [(0, 0, (), start)]
@@ -56,7 +57,7 @@ def order_nodes(graph: Graph, *, keep_input: bool = False) -> tuple[Node, ...]:
                 continue
             after = done | {index}
             reached = max(peak, search.bytes_while(done, index))
-            if reached < best.get(after, 1 << 62):
+            if reached < best.get(after, own_peak):
                 best[after] = reached
                 heapq.heappush(queue, (reached, -len(order) - 1, (*order, index), after))
     return search.nodes
