@@ -77,7 +77,7 @@ def test_most_tensors_vary(folder, count):
 def test_removing_dead_channels_keeps_the_bits(folder, count):
     removed = 0
     for model in prepared(folder, count)[0]:
-        smaller, report = remove_dead_channels(model.graph)
+        smaller, _ = remove_dead_channels(model.graph)
         assert set(smaller.inputs) == set(model.graph.inputs)
         before = run_int(model.graph, model.codes)
         after = run_int(smaller, model.codes)

@@ -1,0 +1,134 @@
+"""Whatever the blocks are, their places do not overlap; and a plan with a fault is found out."""
+
+from dataclasses import replace
+from functools import cache
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgecomp.errors import InternalError
+from edgecomp.kernels import KERNELS
+from edgecomp.plan.arena import Block, lower_bound, place
+from edgecomp.plan.planner import plan_graph
+from edgecomp.plan.types import Plan
+from edgecomp.plan.verify import verify_plan
+from edgecomp.targets.cores import get_core
+from tests.support.random_graphs import float_graph, quantized_model, random_model
+
+GRAPHS = 12
+M4 = get_core("cortex-m4f")
+
+
+@st.composite
+def blocks(draw):
+    first = draw(st.integers(-1, 12))
+    return Block(draw(st.integers(1, 300)), first, first + draw(st.integers(0, 6)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(blocks(), max_size=14), st.sampled_from([1, 4, 8, 16]))
+def test_blocks_alive_together_lie_apart(found, align):
+    offsets, total = place(found, align)
+    ends = [offset + block.size_bytes for offset, block in zip(offsets, found, strict=True)]
+    assert all(offset % align == 0 and offset >= 0 for offset in offsets)
+    assert total % align == 0
+    assert max(ends, default=0) <= total < max(ends, default=0) + align
+    for a, b in combinations(range(len(found)), 2):
+        together = (
+            found[a].first_use <= found[b].last_use and found[b].first_use <= found[a].last_use
+        )
+        if together:
+            assert ends[a] <= offsets[b] or ends[b] <= offsets[a]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(blocks(), max_size=14), st.sampled_from([1, 4, 16]))
+def test_no_moment_needs_more_than_the_bound_says(found, align):
+    peak = max(
+        (
+            sum(
+                -(-block.size_bytes // align) * align
+                for block in found
+                if block.first_use <= moment <= block.last_use
+            )
+            for moment in range(-1, 20)
+        ),
+        default=0,
+    )
+    assert lower_bound(found, align) == peak
+    assert place(found, align)[1] >= peak
+
+
+@cache
+def plan_of(folder, seed, keep_input):
+    random = random_model(seed)
+    graph = quantized_model(random, float_graph(random, folder)).graph
+    return plan_graph(graph, M4, keep_input=keep_input)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("plans")
+
+
+def faulty(plan: Plan) -> bool:
+    """Whether two buffers share bytes while both are needed, looked at pair by pair."""
+    overwrites = set()
+    for stage in plan.stages:
+        layer = plan.layer(stage)
+        for index in KERNELS[stage.kernel].in_place_inputs(layer):
+            overwrites.add((plan.aliases[layer.inputs[index].name], plan.aliases[stage.output]))
+    for a, b in combinations(plan.buffers.values(), 2):
+        early, late = sorted((a, b), key=lambda buffer: (buffer.first_use, buffer.last_use))
+        if late.first_use > early.last_use:
+            continue
+        if (
+            early.arena_offset + early.size_bytes <= late.arena_offset
+            or late.arena_offset + late.size_bytes <= early.arena_offset
+        ):
+            continue
+        taken_over = early.last_use == late.first_use and early.arena_offset == late.arena_offset
+        if not (taken_over and (early.name, late.name) in overwrites):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("keep_input", [False, True])
+@pytest.mark.parametrize("seed", range(GRAPHS))
+def test_planned_buffers_lie_apart(folder, seed, keep_input):
+    plan = plan_of(folder, seed, keep_input)
+    assert not faulty(plan)
+    assert plan.lower_bound_bytes <= plan.arena_bytes
+    verify_plan(plan)
+
+
+@pytest.mark.parametrize("keep_input", [False, True])
+def test_a_planted_overlap_is_found(folder, keep_input):
+    planted = 0
+    for seed in range(GRAPHS):
+        plan = plan_of(folder, seed, keep_input)
+        for name, buffer in plan.buffers.items():
+            for step in (-4, 4, -buffer.arena_offset):
+                offset = buffer.arena_offset + step
+                if offset < 0 or offset + buffer.size_bytes > plan.arena_bytes:
+                    continue
+                moved = replace(buffer, arena_offset=offset)
+                broken = replace(plan, buffers={**plan.buffers, name: moved})
+                if faulty(broken):
+                    planted += 1
+                    with pytest.raises(InternalError, match="plan:"):
+                        verify_plan(broken)
+                else:
+                    verify_plan(broken)
+    assert planted >= 2 * GRAPHS
+
+
+def test_a_buffer_outside_the_arena_is_found(folder):
+    plan = plan_of(folder, 0, False)
+    name, buffer = next(iter(plan.buffers.items()))
+    for offset in (plan.arena_bytes, buffer.arena_offset + 2):
+        moved = replace(buffer, arena_offset=offset)
+        with pytest.raises(InternalError, match="outside the arena or is not aligned"):
+            verify_plan(replace(plan, buffers={**plan.buffers, name: moved}))
