@@ -109,8 +109,9 @@ def open_artifact(folder: Path, boards_file: Path | None = None) -> BuiltModel:
         stored = tuple(StoredTensor(**entry) for entry in manifest["stored"])
         board_id = manifest["board"]
     except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__} {error}"
         raise UserError(
-            f"{folder} is not a folder that `edgecomp build` made ({error})\n"
+            f"{folder} is not a folder that `edgecomp build` made ({MANIFEST}: {reason})\n"
             "  build first: edgecomp build --board NAME model.onnx -o DIR"
         ) from error
     return BuiltModel(

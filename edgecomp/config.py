@@ -69,7 +69,8 @@ def read_recipe(path: str | Path) -> Recipe:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RecipeError(f"recipe {path} cannot be read: {reason}") from error
     return parse_recipe(text, path.name)
 
 

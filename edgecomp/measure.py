@@ -11,7 +11,7 @@ from edgecomp.data import Dataset
 from edgecomp.errors import UserError
 from edgecomp.interp import outputs_in_chunks, run_float, run_int
 from edgecomp.ir import Array, Graph
-from edgecomp.report.metrics import Answers, find_metric
+from edgecomp.report.metrics import METRICS, Answers, find_metric
 from edgecomp.samples import Samples, input_codes, random_codes, real_outputs
 from edgecomp.verification import Outcome, compare
 
@@ -80,7 +80,10 @@ class Measured:
 
 
 def default_metric(dataset: Dataset | None, graph: Graph) -> str | None:
-    """The metric that a data set calls for: accuracy for labels, `mse` for reconstructions."""
+    """The metric that a data set calls for.
+
+    Accuracy for labels, AUC for labels of a single output, `mse` for values and reconstructions.
+    """
     if dataset is None:
         return None
     if not dataset.targets:
@@ -88,7 +91,32 @@ def default_metric(dataset: Dataset | None, graph: Graph) -> str | None:
         return "mse" if same and not dataset.codes else None
     target = next(iter(dataset.targets.values()))
     per_sample = target.reshape(len(target), -1).shape[1]
-    return "accuracy" if per_sample == 1 and target.dtype.kind in "iu" else "mse"
+    if per_sample != 1 or target.dtype.kind not in "iu":
+        return "mse"
+    if graph.tensors[graph.outputs[0]].size > 1:
+        return "accuracy"
+    return "auc" if set(np.unique(target)) == {0, 1} else "mse"
+
+
+def check_metric(metric: str | None, samples: Samples, graph: Graph) -> None:
+    """Refuse a metric that the data cannot give, before anything is computed.
+
+    Raises:
+        UserError: there is no such metric, there are no samples, or their targets do not fit it.
+    """
+    dataset = samples.accuracy_set
+    name = metric or default_metric(dataset, graph)
+    if name is None:
+        return
+    judge = find_metric(name)
+    if dataset is None:
+        raise UserError(f"the metric {name!r} needs samples: give a data set with --data")
+    if name in METRICS:
+        zeros = {
+            output: np.broadcast_to(np.float32(0), (len(dataset), *graph.tensors[output].shape))
+            for output in graph.outputs
+        }
+        judge(Answers(zeros, dataset.targets, {**dataset.raw, **dataset.codes}))
 
 
 def measure_model(

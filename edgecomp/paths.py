@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgecomp.errors import InternalError, UserError
+from edgecomp.errors import InternalError, ToolError, UserError
 
 MANIFEST = "manifest.json"
 """The file by which a folder is known as an output of edgecomp."""
+
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -50,6 +52,7 @@ def staged_directory(target: Path) -> Iterator[Path]:
     """Offer an empty folder that takes the place of `target` when the block ends well.
 
     If the block fails or is interrupted the folder is removed and `target` stays as it was.
+    A compiler that fails because the disk is full is reported as a full disk.
 
     Raises:
         UserError: `target` is a file, is a folder that edgecomp did not make, or cannot be written.
@@ -62,18 +65,21 @@ def staged_directory(target: Path) -> Iterator[Path]:
             f"{target} has files that edgecomp did not write; give an empty folder with -o"
         )
     staging = _temporary_beside(target)
+    old = target.with_name(f".{target.name}.old-{os.getpid()}")
     try:
         yield staging
-        old = target.with_name(f".{target.name}.old-{os.getpid()}")
         if target.exists():
             target.rename(old)
         staging.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
+    except (OSError, ToolError) as error:
+        number = _disk_problem(error)
+        if number is None:
             raise
-        raise UserError(_cannot_write(target, error)) from error
+        raise UserError(_cannot_write(target, number)) from error
     finally:
+        if old.exists() and not target.exists():  # interrupted between the two moves
+            old.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(staging, ignore_errors=True)
 
 
@@ -88,7 +94,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
     except OSError as error:
-        raise UserError(_cannot_write(path, error)) from error
+        raise UserError(_cannot_write(path, error.errno or 0)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -104,14 +110,23 @@ def _temporary_beside(target: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
     except OSError as error:
-        raise UserError(_cannot_write(target, error)) from error
+        raise UserError(_cannot_write(target, error.errno or 0)) from error
     staging.chmod(0o755)
     return staging
 
 
-def _cannot_write(path: Path, error: OSError) -> str:
+def _disk_problem(error: OSError | ToolError) -> int | None:
+    """The error number, where what failed is the disk and not us."""
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        return error.errno
+    # shutil collects several failures, and compilers print theirs: both keep the system's words.
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return next((number for number in full if os.strerror(number) in str(error)), None)
+
+
+def _cannot_write(path: Path, number: int) -> str:
     remedy = {
         errno.ENOSPC: "free some space, or give another place with -o",
         errno.EDQUOT: "your quota is used up; give another place with -o",
-    }.get(error.errno or 0, "give another place with -o")
-    return f"cannot write {path}: {error.strerror}; nothing was changed there\n  {remedy}"
+    }.get(number, "give another place with -o")
+    return f"cannot write {path}: {os.strerror(number)}; nothing was changed there\n  {remedy}"

@@ -9,14 +9,15 @@ from edgecomp import __version__
 from edgecomp.account import build_report, manifest, plan_text
 from edgecomp.artifact import GRAPH_FILE, HARNESS_FOLDER, SOURCE_FOLDER, open_artifact
 from edgecomp.build.compile import Images, Optimize, compile_images
+from edgecomp.build.toolchain import find_library, find_tool, find_toolchain
 from edgecomp.codegen.context import Provenance, build_id, model_context
 from edgecomp.codegen.emit import application_headers, model_sources
 from edgecomp.config import Recipe, read_recipe
 from edgecomp.data import Preprocessing
-from edgecomp.errors import UserError
+from edgecomp.errors import ToolError, UserError
 from edgecomp.frontend import read_model
 from edgecomp.ir.serialize import save_graph
-from edgecomp.measure import measure_model
+from edgecomp.measure import check_metric, measure_model
 from edgecomp.passes import run_passes
 from edgecomp.passes.dead_channels import remove_dead_channels
 from edgecomp.paths import MANIFEST, sha256_of, staged_directory, write_atomically
@@ -46,6 +47,7 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
         request.calibration_samples,
         preprocessing,
     )
+    check_metric(request.metric, samples, float_graph)
     say(f"calibrating with {samples.calibration_count} samples and quantizing")
     section = recipe.quantize
     options = QuantizeOptions(
@@ -74,6 +76,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         EdgecompError: something is wrong; the output folder is as it was before.
     """
     board = get_board(request.board, request.boards_file)
+    _require_tools(board)
     with staged_directory(request.out) as folder:
         model = quantize_phase(request, say)
         say("planning memory")
@@ -102,6 +105,16 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         report = build_report(request, model, plan, board, images, measured)
         write_atomically(folder / "report.json", report.to_json())
     return report.values
+
+
+def _require_tools(board: Board) -> None:
+    """Refuse before anything is computed what would fail after minutes."""
+    find_toolchain()
+    problem = find_library()
+    if problem:
+        raise ToolError(problem)
+    if board.emulator is not None:
+        find_tool("qemu-system-arm")
 
 
 def _write_sources(folder: Path, request: Request, model: QuantizedModel, plan: Plan) -> int:

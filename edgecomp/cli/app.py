@@ -1,6 +1,7 @@
 """The program `edgecomp`: its commands, and the one place where errors become messages."""
 
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edgecomp import __version__
-from edgecomp.cli import boards, build, check, demo, doctor, quantize, run, show
+from edgecomp.cli import boards, build, check, demo, doctor, profile, quantize, run, show
 from edgecomp.errors import EdgecompError, InternalError
 
 INTERRUPTED = 130
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="Exit codes: 2 input, 3 does not fit, 4 tool, 5 device, 6 accuracy or bits, 70 ours.",
 )
-for _module in (build, run, check, show, quantize, boards, doctor, demo):
+for _module in (build, run, check, profile, show, quantize, boards, doctor, demo):
     app.command(_module.NAME)(_module.command)
 
 
@@ -37,6 +38,7 @@ def _root(
 
 def main() -> None:
     """Run the program; every error ends in one message and the documented exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         app()
     except EdgecompError as error:
@@ -58,6 +60,11 @@ def main() -> None:
             "  EDGECOMP_DEBUG=1 shows where it happened",
             InternalError.exit_code,
         )
+
+
+def _terminate(number: int, frame: object) -> None:
+    """End as Ctrl-C does, so that temporary folders and emulators go away."""
+    sys.exit(128 + number)
 
 
 def _fail(message: str, code: int) -> None:

@@ -53,19 +53,33 @@ class Answers:
             )
         return flat[:, 0]
 
+    def classes(self) -> Array:
+        """The targets as numbers of outputs `(samples,)`.
+
+        Raises:
+            UserError: there are none, or one of them is not the number of an output.
+        """
+        labels, count = self.labels(), self.output().shape[1]
+        if labels.min() < 0 or labels.max() >= count:
+            raise UserError(
+                f"the labels go from {labels.min()} to {labels.max()}, but the network has "
+                f"{count} classes, 0 to {count - 1}"
+            )
+        return labels
+
 
 Metric = Callable[[Answers], float]
 
 
 def accuracy(answers: Answers) -> float:
     """Share of samples whose largest output is the labelled class."""
-    return float(np.mean(answers.output().argmax(axis=1) == answers.labels()))
+    return float(np.mean(answers.output().argmax(axis=1) == answers.classes()))
 
 
 def top5(answers: Answers) -> float:
     """Share of samples whose labelled class is among the five largest outputs."""
     best = np.argsort(-answers.output(), axis=1, kind="stable")[:, :5]
-    return float(np.mean((best == answers.labels()[:, None]).any(axis=1)))
+    return float(np.mean((best == answers.classes()[:, None]).any(axis=1)))
 
 
 def mse(answers: Answers) -> float:
