@@ -62,7 +62,8 @@ def load_graph(path: Path, params_types: Mapping[str, type[OpParams]]) -> Graph:
         UserError: the file is missing, damaged or of another version.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # numpy leaves the file open where it finds no archive in it, so it gets an open one.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             document = json.loads(archive["graph"].tobytes())
             if document["format"] != FORMAT:
                 raise UserError(f"{path} was made by another version of edgecomp; build again")
