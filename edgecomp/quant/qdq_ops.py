@@ -113,16 +113,18 @@ def _conv2d(build: QdqBuilder, node: Node) -> Emitted:
 def _dense(build: QdqBuilder, node: Node) -> Emitted:
     x, weights, *bias = _tensors(build, node)
     name = build.take(x.name, first=False)
-    biases = [build.dequantized(tensor, tensor.value) for tensor in bias]
-    if len(x.shape) == 2:
-        w = build.dequantized(weights, weights.value)
-        y = build.emit("Gemm", [name, w, *biases], _real(node), transB=1)
-    else:
-        w = build.dequantized(weights, weights.value.T, axis=1)
-        y = build.emit("MatMul", [name, w], _real(node))
-        for addend in biases:
-            y = build.emit("Add", [y, addend], f"{node.output}.biased")
-    return _clamped(build, node, y), False
+    # Gemm takes matrices; a MatMul and an Add would have a tensor without scale between them.
+    if len(x.shape) != 2:
+        rows = build.constant(np.array([-1, x.shape[-1]], np.int64), f"{node.name}.rows")
+        name = build.emit("Reshape", [name, rows], f"{x.name}.rows")
+    constants = [build.dequantized(tensor, tensor.value) for tensor in (weights, *bias)]
+    y = _clamped(build, node, build.emit("Gemm", [name, *constants], _real(node), transB=1))
+    if len(x.shape) != 2:
+        shape = np.array(build.graph.tensors[node.output].shape, np.int64)
+        y = build.emit(
+            "Reshape", [y, build.constant(shape, f"{node.name}.shape")], f"{node.output}.shaped"
+        )
+    return y, False
 
 
 def _elementwise(op_type: str) -> Emitter:
