@@ -71,9 +71,10 @@ def encode_request(layout: ModelLayout, flags: int, inputs: NDArray[np.int8]) ->
     return header + np.ascontiguousarray(inputs).tobytes()
 
 
-def samples_done(reply_bytes: int, layout: ModelLayout, flags: int) -> int:
-    """Return how many samples a reply of that length, perhaps cut short, holds in full."""
-    return max(0, reply_bytes - _HEADER.size) // max(1, layout.sample_bytes(flags))
+def samples_done(reply_bytes: int, layout: ModelLayout, flags: int, samples: int) -> int:
+    """Return how many of `samples` a reply of that length, perhaps cut short, holds in full."""
+    body = max(0, reply_bytes - _HEADER.size)
+    return min(samples, body // max(1, layout.sample_bytes(flags)))
 
 
 def decode_reply(reply: bytes, layout: ModelLayout, flags: int, samples: int) -> CheckResult:
@@ -88,7 +89,7 @@ def decode_reply(reply: bytes, layout: ModelLayout, flags: int, samples: int) ->
     if len(reply) != expected:
         raise BadFrame(
             f"the reply has {len(reply)} bytes instead of {expected}\n"
-            f"  {samples_done(len(reply), layout, flags)} of {samples} samples are there"
+            f"  {samples_done(len(reply), layout, flags, samples)} of {samples} samples are there"
         )
     done, count, stack, arena, guard, counter = _TRAILER.unpack(reply[-_TRAILER.size :])
     if done != _DONE or count != samples or counter >= len(_COUNTERS):

@@ -97,7 +97,8 @@ def run_samples(
 
 def _progress(folder: Path, layout: ModelLayout, flags: int, samples: int) -> str:
     path = folder / REPLY_FILE
-    done = samples_done(path.stat().st_size if path.exists() else 0, layout, flags)
+    size = path.stat().st_size if path.exists() else 0
+    done = samples_done(size, layout, flags, samples)
     return f"\n  {done} of {samples} samples were done"
 
 
