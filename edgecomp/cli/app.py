@@ -12,8 +12,6 @@ from edgecomp import __version__
 from edgecomp.cli import boards, build, check, demo, doctor, profile, quantize, run, show
 from edgecomp.errors import EdgecompError, InternalError
 
-INTERRUPTED = 130
-
 app = typer.Typer(
     name="edgecomp",
     help="From a trained neural network to verified firmware for Arm Cortex-M.",
@@ -38,13 +36,12 @@ def _root(
 
 def main() -> None:
     """Run the program; every error ends in one message and the documented exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
     try:
         app()
     except EdgecompError as error:
         _fail(f"error: {error}", error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted; nothing was changed", INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
@@ -62,9 +59,10 @@ def main() -> None:
         )
 
 
-def _terminate(number: int, frame: object) -> None:
-    """End as Ctrl-C does, so that temporary folders and emulators go away."""
-    sys.exit(128 + number)
+def _stop(number: int, frame: object) -> None:
+    """End so that temporary folders and emulators go away; a second Ctrl-C does not hinder that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _fail("interrupted; nothing was changed", 128 + number)
 
 
 def _fail(message: str, code: int) -> None:

@@ -33,6 +33,7 @@ class Answer:
 def call(*arguments: str | Path) -> Answer:
     """Call the program in this process."""
     out, err = io.StringIO(), io.StringIO()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     saved, sys.argv = sys.argv, ["edgecomp", *(str(argument) for argument in arguments)]
     code = 0
     try:
@@ -42,6 +43,8 @@ def call(*arguments: str | Path) -> Answer:
         code = end.code if isinstance(end.code, int) else 1
     finally:
         sys.argv = saved
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     return Answer(code, out.getvalue(), err.getvalue())
 
 
