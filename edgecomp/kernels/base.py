@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecomp.ir import Array, Graph, Node, OpParams, Tensor
+from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops import OPS
 from edgecomp.requant import prepare_node
 from edgecomp.targets.cores import Core
@@ -96,6 +97,23 @@ class Kernel(ABC):
     @abstractmethod
     def context(self, layer: Layer) -> dict[str, Any]:
         """Values for the template; everything is computed here, templates only write."""
+
+    def schedule(self, layer: Layer) -> Schedule | None:
+        """The events of the loop nest, where input and output may overlap; else None.
+
+        It is what the C does, in its order: the planner believes it, and a replay checks the plan.
+        """
+        return None
+
+    def overlap(self, layer: Layer, index: int) -> int | None:
+        """Bytes by which the output must begin before input `index`; None: they must not meet.
+
+        0 means in place, a negative number that the output may begin behind the input's start.
+        """
+        schedule = self.schedule(layer)
+        if schedule is not None:
+            return schedule.distance(index) if index in schedule.reads else None
+        return 0 if index in self.in_place_inputs(layer) else None
 
     def in_place_inputs(self, layer: Layer) -> tuple[int, ...]:
         """Inputs that the output of this very layer may overwrite."""

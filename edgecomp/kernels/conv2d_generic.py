@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecomp.kernels.base import Constant, Kernel, Layer, linear_constants
+from edgecomp.kernels.events import in_order, window_reads
+from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
 
@@ -40,6 +42,13 @@ class Conv2dGeneric(Kernel):
         """Weights as OHWI."""
         return linear_constants(layer, layer.inputs[1].value, "OHWI")
 
+    def schedule(self, layer: Layer) -> Schedule:
+        """Row, column, output channel; each reads its group's channels of the whole window."""
+        group_in = layer.inputs[1].shape[3]
+        group = np.arange(layer.output.shape[-1]) // (layer.output.shape[-1] // layer.params.groups)
+        first = group * group_in
+        return in_order(window_reads(layer, first.tolist(), (first + group_in - 1).tolist()))
+
     def context(self, layer: Layer) -> dict[str, Any]:
         """Shapes, window and groups."""
         group_in = layer.inputs[1].shape[3]
@@ -69,6 +78,12 @@ class DepthwiseGeneric(Kernel):
         """Weights as HWC."""
         weights = layer.inputs[1].value[..., 0]
         return linear_constants(layer, np.ascontiguousarray(np.moveaxis(weights, 0, 2)), "HWC")
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Row, column, output channel; each reads its own channel of the window."""
+        multiplier = layer.output.shape[-1] // layer.params.groups
+        own = (np.arange(layer.output.shape[-1]) // multiplier).tolist()
+        return in_order(window_reads(layer, own, own))
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Shapes, window and channel multiplier."""

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecomp.kernels.base import Constant, Kernel, Layer, linear_constants
+from edgecomp.kernels.events import in_order
+from edgecomp.kernels.schedule import Reads, Schedule
 
 
 class DenseGeneric(Kernel):
@@ -19,6 +21,13 @@ class DenseGeneric(Kernel):
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """Weights as OI."""
         return linear_constants(layer, layer.inputs[1].value, "OI")
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Row, output; each reads its whole row."""
+        out_channels, in_channels = layer.inputs[1].shape
+        rows = math.prod(layer.inputs[0].shape[:-1])
+        low = np.repeat(np.arange(rows, dtype=np.int64) * in_channels, out_channels)
+        return in_order(Reads(low, low + in_channels - 1))
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Rows, inputs and outputs."""

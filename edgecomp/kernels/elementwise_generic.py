@@ -7,6 +7,8 @@ import numpy as np
 
 from edgecomp.ir import Shape
 from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.events import broadcast_elements, in_order
+from edgecomp.kernels.schedule import Schedule
 
 
 def merged_axes(shapes: Sequence[Shape], output: Shape) -> tuple[list[int], list[list[int]]]:
@@ -57,7 +59,14 @@ def index_text(strides: Sequence[int], variables: Sequence[str]) -> str:
 class BinaryGeneric(Kernel):
     """Two operands, with broadcasting; a constant operand lies in flash."""
 
-    in_place: ClassVar[tuple[int, ...]] = (0, 1)
+    def schedule(self, layer: Layer) -> Schedule:
+        """The output's elements in order."""
+        return in_order(
+            *(
+                None if x.is_const else broadcast_elements(x.shape, layer.output.shape)
+                for x in layer.inputs
+            )
+        )
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """The constant operand, if there is one."""
@@ -112,7 +121,10 @@ class UnaryTable(Kernel):
     name: ClassVar[str] = "unary_table"
     op: ClassVar[str] = "unary"
     template: ClassVar[str] = "unary/table.c.j2"
-    in_place: ClassVar[tuple[int, ...]] = (0,)
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Element by element."""
+        return in_order(broadcast_elements(layer.output.shape, layer.output.shape))
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """The table, indexed by code + 128."""
@@ -133,7 +145,10 @@ class PReluGeneric(Kernel):
     name: ClassVar[str] = "prelu_generic"
     op: ClassVar[str] = "prelu"
     template: ClassVar[str] = "prelu/generic.c.j2"
-    in_place: ClassVar[tuple[int, ...]] = (0,)
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Element by element."""
+        return in_order(broadcast_elements(layer.output.shape, layer.output.shape))
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """Multiplier and shift of each channel's slope."""

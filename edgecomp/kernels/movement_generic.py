@@ -7,6 +7,8 @@ import numpy as np
 
 from edgecomp.kernels.base import Kernel, Layer
 from edgecomp.kernels.elementwise_generic import index_text
+from edgecomp.kernels.events import elements, in_order
+from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.movement import Pad
 
 
@@ -51,6 +53,26 @@ class ConcatGeneric(Kernel):
     op: ClassVar[str] = "concat"
     template: ClassVar[str] = "concat/generic.c.j2"
 
+    def schedule(self, layer: Layer) -> Schedule:
+        """The output in order; each event reads one element of one input."""
+        axis, shape = layer.params.axis, layer.output.shape
+        source = np.concatenate(
+            [np.full(tensor.shape, index) for index, tensor in enumerate(layer.inputs)], axis=axis
+        ).reshape(-1)
+        number = np.concatenate(
+            [np.arange(tensor.size).reshape(tensor.shape) for tensor in layer.inputs], axis=axis
+        ).reshape(-1)
+        assert len(number) == math.prod(shape)
+        return in_order(
+            *(
+                Reads(
+                    np.where(source == index, number, NOTHING),
+                    np.where(source == index, number, -1),
+                )
+                for index in range(len(layer.inputs))
+            )
+        )
+
     def context(self, layer: Layer) -> dict[str, Any]:
         """How often each input has a run, and its length."""
         axis = layer.params.axis
@@ -66,6 +88,11 @@ class TransposeGeneric(Kernel):
     name: ClassVar[str] = "transpose_generic"
     op: ClassVar[str] = "transpose"
     template: ClassVar[str] = "transpose/generic.c.j2"
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """The output in order; each event reads one element."""
+        numbers = np.arange(layer.inputs[0].size, dtype=np.int64).reshape(layer.inputs[0].shape)
+        return in_order(elements(numbers.transpose(layer.params.perm)))
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Loops over the output's axes and the input's index."""

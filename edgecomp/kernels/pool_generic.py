@@ -8,6 +8,8 @@ import numpy as np
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.elementwise_generic import index_text
+from edgecomp.kernels.events import in_order, window_reads
+from edgecomp.kernels.schedule import Reads, Schedule
 from edgecomp.ops.pool import AveragePool
 
 
@@ -17,6 +19,11 @@ class MaxPoolGeneric(Kernel):
     name: ClassVar[str] = "max_pool_generic"
     op: ClassVar[str] = "max_pool"
     template: ClassVar[str] = "max_pool/generic.c.j2"
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Row, column, channel; each reads its own channel of the window."""
+        own = range(layer.output.shape[-1])
+        return in_order(window_reads(layer, own, own))
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Shapes and window."""
@@ -29,6 +36,11 @@ class AveragePoolGeneric(Kernel):
     name: ClassVar[str] = "average_pool_generic"
     op: ClassVar[str] = "average_pool"
     template: ClassVar[str] = "average_pool/generic.c.j2"
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Row, column, channel; each reads its own channel of the window."""
+        own = range(layer.output.shape[-1])
+        return in_order(window_reads(layer, own, own))
 
     def _divisors(self, layer: Layer) -> list[int]:
         found = AveragePool().divisors(layer.params, layer.inputs[0])
@@ -70,6 +82,14 @@ class ReduceMeanGeneric(Kernel):
     op: ClassVar[str] = "reduce_mean"
     template: ClassVar[str] = "reduce_mean/generic.c.j2"
 
+    def schedule(self, layer: Layer) -> Schedule:
+        """The kept axes in order; each event runs over the reduced ones."""
+        shape, axes = layer.inputs[0].shape, layer.params.axes
+        numbers = np.arange(layer.inputs[0].size, dtype=np.int64).reshape(shape)
+        return in_order(
+            Reads(numbers.min(axis=axes).reshape(-1), numbers.max(axis=axes).reshape(-1))
+        )
+
     def context(self, layer: Layer) -> dict[str, Any]:
         """Loops and the index of the input."""
         shape = layer.inputs[0].shape
@@ -91,7 +111,13 @@ class SoftmaxGeneric(Kernel):
     name: ClassVar[str] = "softmax_generic"
     op: ClassVar[str] = "softmax"
     template: ClassVar[str] = "softmax/generic.c.j2"
-    in_place: ClassVar[tuple[int, ...]] = (0,)
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Element by element; a row is read whole before its first element is written."""
+        classes = layer.output.shape[-1]
+        number = np.arange(layer.output.size, dtype=np.int64)
+        starts = number % classes == 0
+        return in_order(Reads(number, np.where(starts, number + classes - 1, number)))
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """The exponentials by distance from the largest code."""

@@ -1,11 +1,18 @@
-"""Where each block of the arena lies: first fit over many orders, with the bound beside it."""
+"""Where each block of the arena lies: first fit over many orders, with a bound beside it.
+
+Blocks that are alive together must not meet, with one exception: a stage's output may lie over an
+input that dies there, if it begins far enough before it (`edgecomp.kernels.schedule`).
+"""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-ATTEMPTS = 400
+ATTEMPTS = 600
 """Orders that are tried, beyond the usual ones, while the lower bound is not reached."""
+
+Overlaps = Mapping[tuple[int, int], int]
+"""For a pair (input, output) of blocks: `output offset <= input offset - D` is allowed."""
 
 
 @dataclass(frozen=True)
@@ -22,41 +29,54 @@ class Block:
 
 
 def aligned(size_bytes: int, align: int) -> int:
-    """`size_bytes` rounded up to a multiple of `align`."""
+    """`size_bytes` rounded up to a multiple of `align`, also for negative numbers."""
     return -(-size_bytes // align) * align
 
 
-def lower_bound(blocks: Sequence[Block], align: int) -> int:
-    """Largest sum of sizes alive at one stage: no placement needs less."""
-    moments = {block.first_use for block in blocks}
-    return max(
-        (
-            sum(
-                aligned(block.size_bytes, align)
-                for block in blocks
-                if block.first_use <= moment <= block.last_use
-            )
-            for moment in moments
-        ),
-        default=0,
-    )
+def lower_bound(blocks: Sequence[Block], align: int, overlaps: Overlaps | None = None) -> int:
+    """Bytes that no placement can do without.
+
+    The largest, over all stages, of the bytes alive there; where an output may lie over an input,
+    the pair counts with the bytes that it needs at its closest.
+    """
+    overlaps = overlaps or {}
+    bound = 0
+    for moment in {block.first_use for block in blocks}:
+        alive = [i for i, b in enumerate(blocks) if b.first_use <= moment <= b.last_use]
+        total = sum(aligned(blocks[i].size_bytes, align) for i in alive)
+        # An output can lie over one input; with several candidates the best saving is assumed
+        # for all of them, which keeps this a bound.
+        savings = []
+        for (source, result), distance in overlaps.items():
+            if source in alive and result in alive and blocks[result].first_use == moment:
+                sizes = [aligned(blocks[i].size_bytes, align) for i in (source, result)]
+                together = max(sizes[1], sizes[0] + max(aligned(distance, align), 0), sizes[0])
+                savings.append(max(sum(sizes) - together, 0))
+        bound = max(bound, total - sum(savings))
+    return bound
 
 
-def place(blocks: Sequence[Block], align: int) -> tuple[list[int], int]:
-    """Find offsets such that blocks alive together do not overlap.
+def place(
+    blocks: Sequence[Block], align: int, overlaps: Overlaps | None = None
+) -> tuple[list[int], int]:
+    """Find offsets such that no two blocks hurt each other.
 
     Args:
         blocks: the blocks.
         align: every offset is a multiple of it, bytes.
+        overlaps: pairs that may overlap.
 
     Returns:
         One offset per block and the total size.  The search is deterministic; it ends at once
         when the lower bound is reached.
     """
-    bound = lower_bound(blocks, align)
+    overlaps = overlaps or {}
+    bound = lower_bound(blocks, align, overlaps)
     indices = list(range(len(blocks)))
     orders = [
         sorted(indices, key=lambda i: (-blocks[i].size_bytes, blocks[i].first_use)),
+        # From the last stage back, each input finds its place over the output it dies into.
+        sorted(indices, key=lambda i: (-blocks[i].last_use, -blocks[i].first_use)),
         sorted(indices, key=lambda i: (blocks[i].first_use, -blocks[i].size_bytes)),
         sorted(indices, key=lambda i: (-blocks[i].last_use, -blocks[i].size_bytes)),
         sorted(indices, key=lambda i: blocks[i].first_use - blocks[i].last_use),
@@ -71,34 +91,46 @@ def place(blocks: Sequence[Block], align: int) -> tuple[list[int], int]:
             order = list(best_order)
             for _ in range(generator.randint(1, 3)):
                 i, j = generator.randrange(len(order)), generator.randrange(len(order))
-                order[i], order[j] = order[j], order[i]
-        offsets, total = _first_fit(blocks, order, align)
-        if best is None or total < best[1]:
+                order.insert(j, order.pop(i))
+        offsets, total = _first_fit(blocks, order, align, overlaps)
+        if best is None or total <= best[1]:
             best, best_order = (offsets, total), order
-        if best[1] <= bound:
+        if best[1] <= aligned(bound, align):
             break
     assert best is not None
     return best
 
 
-def _first_fit(blocks: Sequence[Block], order: Sequence[int], align: int) -> tuple[list[int], int]:
-    """Put each block, in `order`, at the lowest offset that is free during its life."""
+def _forbidden(
+    blocks: Sequence[Block], index: int, other: int, offset: int, overlaps: Overlaps
+) -> tuple[int, int]:
+    """Offsets of block `index`, ends excluded, that would hurt `other` at `offset`."""
+    low, high = offset - blocks[index].size_bytes, offset + blocks[other].size_bytes
+    if (other, index) in overlaps:  # this block is the output: it may begin D before the input
+        low = max(low, offset - overlaps[other, index])
+    if (index, other) in overlaps:  # this block is the input: it may begin D behind the output
+        high = min(high, offset + overlaps[index, other])
+    return low, high
+
+
+def _first_fit(
+    blocks: Sequence[Block], order: Sequence[int], align: int, overlaps: Overlaps
+) -> tuple[list[int], int]:
+    """Put each block, in `order`, at the lowest offset that hurts nobody."""
     offsets = [0] * len(blocks)
     placed: list[int] = []
     total = 0
     for index in order:
-        block = blocks[index]
         taken = sorted(
-            (offsets[other], offsets[other] + blocks[other].size_bytes)
+            _forbidden(blocks, index, other, offsets[other], overlaps)
             for other in placed
-            if block.meets(blocks[other])
+            if blocks[index].meets(blocks[other])
         )
         offset = 0
-        for begin, end in taken:
-            if offset + block.size_bytes <= begin:
-                break
-            offset = max(offset, aligned(end, align))
+        for low, high in taken:
+            if low < offset < high:
+                offset = aligned(high, align)
         offsets[index] = offset
         placed.append(index)
-        total = max(total, offset + block.size_bytes)
+        total = max(total, offset + blocks[index].size_bytes)
     return offsets, aligned(total, align)

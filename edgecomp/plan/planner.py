@@ -1,6 +1,7 @@
 """From a quantized graph to a plan: kernels, order, live ranges, arena."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from edgecomp.errors import UnsupportedError
 from edgecomp.ir import Graph, Node
@@ -82,51 +83,62 @@ def _life(
     return {root: (first[root], last[root]) for root in first}
 
 
+def _overlaps(
+    graph: Graph,
+    stages: tuple[Stage, ...],
+    aliases: dict[str, str],
+    life: dict[str, tuple[int, int]],
+) -> dict[tuple[str, str], int]:
+    """For each pair of a dying input and the output over which it may lie: the distance."""
+    found: dict[tuple[str, str], int] = {}
+    for stage in stages:
+        layer = Layer(graph, stage.nodes[-1])
+        output = aliases[stage.output]
+        distances: dict[str, list[int | None]] = {}
+        for index, tensor in enumerate(layer.inputs):
+            if not tensor.is_const:
+                root = aliases[tensor.name]
+                if life[root][1] == stage.index and root != output:
+                    distances.setdefault(root, []).append(
+                        KERNELS[stage.kernel].overlap(layer, index)
+                    )
+        for root, several in distances.items():
+            known = [distance for distance in several if distance is not None]
+            if len(known) == len(several):
+                found[root, output] = max(known)
+    return found
+
+
 def _place_buffers(
     graph: Graph, stages: tuple[Stage, ...], aliases: dict[str, str], *, keep_input: bool
 ) -> Plan:
-    """Merge in-place results with their inputs, then place the rest."""
+    """Place buffers and scratch, outputs over dying inputs where the kernels allow it."""
     life = _life(graph, stages, aliases, keep_input)
-    home = {root: root for root in life}  # the root whose block a tensor occupies
-
-    def find(root: str) -> str:
-        while home[root] != root:
-            root = home[root]
-        return root
-
-    ends = {root: life[root][1] for root in life}
-    for stage in stages:
-        layer = Layer(graph, stage.nodes[-1])
-        for index in KERNELS[stage.kernel].in_place_inputs(layer):
-            source = find(aliases[layer.inputs[index].name])
-            if ends[source] == stage.index:
-                output = aliases[stage.output]
-                home[output] = source
-                ends[source] = life[output][1]
-                break
-    roots = [root for root in life if home[root] == root]
-    blocks = [Block(graph.tensors[root].size_bytes, life[root][0], ends[root]) for root in roots]
+    roots = list(life)
+    number = {root: index for index, root in enumerate(roots)}
+    blocks = [Block(graph.tensors[root].size_bytes, *life[root]) for root in roots]
     scratch = [stage for stage in stages if stage.scratch_bytes]
     blocks += [Block(stage.scratch_bytes, stage.index, stage.index) for stage in scratch]
-    offsets, total = place(blocks, BUFFER_ALIGN)
-    where = dict(zip(roots, offsets, strict=False))
-    buffers = {
-        root: Buffer(root, graph.tensors[root].size_bytes, *life[root], where[find(root)])
-        for root in life
+    overlaps = {
+        (number[source], number[result]): distance
+        for (source, result), distance in _overlaps(graph, stages, aliases, life).items()
     }
+    offsets, total = place(blocks, BUFFER_ALIGN, overlaps)
     scratch_offsets = dict(
         zip((stage.index for stage in scratch), offsets[len(roots) :], strict=True)
     )
     return Plan(
         graph=graph,
         stages=tuple(
-            Stage(**{**vars(stage), "scratch_offset": scratch_offsets.get(stage.index, 0)})
-            for stage in stages
+            replace(stage, scratch_offset=scratch_offsets.get(stage.index, 0)) for stage in stages
         ),
-        buffers=buffers,
+        buffers={
+            root: Buffer(root, graph.tensors[root].size_bytes, *life[root], offset)
+            for root, offset in zip(roots, offsets, strict=False)
+        },
         aliases=aliases,
         arena_bytes=max(aligned(total, ARENA_ALIGN), ARENA_ALIGN),
-        lower_bound_bytes=lower_bound(blocks, BUFFER_ALIGN),
+        lower_bound_bytes=lower_bound(blocks, BUFFER_ALIGN, overlaps),
         keep_input=keep_input,
     )
 

@@ -1,16 +1,19 @@
 """An independent check of a plan: it looks at the stages only, not at how they were placed."""
 
+import numpy as np
+
 from edgecomp.errors import InternalError
 from edgecomp.ir import DType
-from edgecomp.plan.types import BUFFER_ALIGN, Plan
+from edgecomp.plan.types import BUFFER_ALIGN, Plan, Stage
 
 
 def verify_plan(plan: Plan) -> None:
     """Replay the plan on a map of the arena's bytes.
 
     Every byte remembers which tensor was last written there.  Before a stage runs, each input must
-    still own all its bytes; while it runs, its output and its scratch may only cover bytes that
-    nobody needs any more, or those of an input that its kernel may overwrite at this stage.
+    still own all its bytes.  While it runs, its scratch may not cover its inputs, and where its
+    output does, its events are replayed element by element: none may read what an earlier one
+    has overwritten.
 
     Raises:
         InternalError: a stage would read bytes that another tensor has overwritten, or a buffer
@@ -49,17 +52,39 @@ def verify_plan(plan: Plan) -> None:
             owner[begin:end] = [""] * (end - begin)
             for tensor in stage.inputs:
                 check(tensor, f"stage {stage.index} ({stage.name}), whose scratch overlaps,")
-        layer = plan.layer(stage)
-        names = [tensor.name for tensor in layer.inputs]
-        overwritable = {root[names[index]] for index in plan.kernel(stage).in_place_inputs(layer)}
+        for index, source in enumerate(plan.layer(stage).inputs):
+            if not source.is_const:
+                _check_overlap(plan, stage, index)
         claim(stage.output)
-        output = plan.buffer(stage.output)
-        for tensor in stage.inputs:
-            same_place = plan.buffer(tensor).arena_offset == output.arena_offset
-            if not (root[tensor] in overwritable and same_place):
-                check(tensor, f"stage {stage.index} ({stage.name}), while writing its output,")
     for tensor in plan.graph.outputs:
         check(tensor, "the caller")
     if plan.keep_input:
         for tensor in plan.graph.inputs:
             check(tensor, "the caller, who keeps the input,")
+
+
+def _check_overlap(plan: Plan, stage: Stage, index: int) -> None:
+    """Replay the stage's events where its output lies over input `index`."""
+    layer, kernel = plan.layer(stage), plan.kernel(stage)
+    source, result = layer.inputs[index], layer.output
+    gap = plan.buffer(result.name).arena_offset - plan.buffer(source.name).arena_offset
+    if gap >= source.size_bytes or -gap >= result.size_bytes:
+        return
+    where = f"plan: stage {stage.index} ({stage.name}) writes its output over {source.name!r}"
+    schedule = kernel.schedule(layer)
+    if schedule is None:
+        if gap != 0 or index not in kernel.in_place_inputs(layer):
+            raise InternalError(f"{where}, which {kernel.name} does not allow")
+        return
+    if index not in schedule.reads:
+        raise InternalError(f"{where}, which {kernel.name} does not allow")
+    reads = schedule.reads[index]
+    last_read = np.full(source.size, -1)
+    for event, (low, high) in enumerate(zip(reads.low.tolist(), reads.high.tolist(), strict=True)):
+        last_read[low : high + 1] = event
+    hit = schedule.writes + gap  # the element of the input over which each event writes
+    events = np.arange(len(hit))
+    inside = (hit >= 0) & (hit < source.size)
+    lost = events[inside][last_read[hit[inside]] > events[inside]]
+    if len(lost):
+        raise InternalError(f"{where} before element {int(hit[lost[0]])} is read")

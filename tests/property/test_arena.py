@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecomp.errors import InternalError
-from edgecomp.kernels import KERNELS
 from edgecomp.plan.arena import Block, lower_bound, place
 from edgecomp.plan.planner import plan_graph
 from edgecomp.plan.types import Plan
@@ -75,11 +74,6 @@ def folder(tmp_path_factory):
 
 def faulty(plan: Plan) -> bool:
     """Whether two buffers share bytes while both are needed, looked at pair by pair."""
-    overwrites = set()
-    for stage in plan.stages:
-        layer = plan.layer(stage)
-        for index in KERNELS[stage.kernel].in_place_inputs(layer):
-            overwrites.add((plan.aliases[layer.inputs[index].name], plan.aliases[stage.output]))
     for a, b in combinations(plan.buffers.values(), 2):
         early, late = sorted((a, b), key=lambda buffer: (buffer.first_use, buffer.last_use))
         if late.first_use > early.last_use:
@@ -89,10 +83,33 @@ def faulty(plan: Plan) -> bool:
             or late.arena_offset + late.size_bytes <= early.arena_offset
         ):
             continue
-        taken_over = early.last_use == late.first_use and early.arena_offset == late.arena_offset
-        if not (taken_over and (early.name, late.name) in overwrites):
+        if early.last_use != late.first_use or late.first_use < 0:
+            return True
+        if late.first_use >= len(plan.stages) or not written_over(plan, early, late):
             return True
     return False
+
+
+def written_over(plan, early, late) -> bool:
+    """Whether the stage that reads `early` last may write `late` there, event by event."""
+    stage = plan.stages[late.first_use]
+    layer = plan.layer(stage)
+    if plan.aliases[stage.output] != late.name:
+        return False
+    for index, tensor in enumerate(layer.inputs):
+        if tensor.is_const or plan.aliases[tensor.name] != early.name:
+            continue
+        schedule = plan.kernel(stage).schedule(layer)
+        if schedule is None or index not in schedule.reads:
+            return False
+        reads = schedule.reads[index]
+        gone = set()
+        for event, written in enumerate(schedule.writes):
+            for element in range(reads.low[event], reads.high[event] + 1):
+                if early.arena_offset + element in gone:
+                    return False
+            gone.add(late.arena_offset + int(written))
+    return True
 
 
 @pytest.mark.parametrize("keep_input", [False, True])

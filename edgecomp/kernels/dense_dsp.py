@@ -1,0 +1,107 @@
+"""Dense layers on cores with the DSP extension: 4 channels at once."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgecomp.ir import Array
+from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.conv2d_dsp import Expansion, code_name
+from edgecomp.kernels.gemm_dsp import WORD, Column, channel_blocks, raw_stream, refusal
+from edgecomp.targets.cores import Core
+
+CHANNELS = 4
+"""Output channels of a block."""
+TURN = 2
+"""Steps that one load of the column brings."""
+UNROLL_TURNS = 4
+"""Turns that the loop over the column takes at once."""
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A block of the product, as its template needs it.
+
+    Attributes:
+        name: of the C function; blocks of one name are equal.
+        steps: words of the column, a multiple of `TURN`.
+        channels: outputs that are stored, 4 if the layer has so many.
+    """
+
+    name: str
+    steps: int
+    channels: int
+
+    @property
+    def unroll(self) -> int:
+        """Turns that the loop takes at once."""
+        return UNROLL_TURNS
+
+    @property
+    def first_turns(self) -> int:
+        """Turns before the loop."""
+        return (self.steps // TURN - 1) % UNROLL_TURNS + 1
+
+    @property
+    def loops(self) -> bool:
+        """Whether there is a loop."""
+        return self.first_turns * TURN < self.steps
+
+    @property
+    def accumulators(self) -> list[tuple[str, str]]:
+        """The accumulator of each stored output and the register of its multiplier."""
+        return [(f"r{2 + i}", f"r{6 + i}") for i in range(self.channels)]
+
+
+def dot_weights(weights: Array) -> Array:
+    """Fill the inputs of weights `(channels, inputs)` with zeros to a whole number of turns."""
+    missing = -weights.shape[1] % (WORD * TURN)
+    return np.pad(weights, ((0, 0), (0, missing)))
+
+
+class DenseDsp(Kernel):
+    """1 row x 4 channels at once, weights as raw words."""
+
+    name: ClassVar[str] = "dense_dsp"
+    op: ClassVar[str] = "dense"
+    template: ClassVar[str] = "dense/dsp_dot.c.j2"
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Any shape, if the raw words are proved exact."""
+        if not core.dsp:
+            return "the core lacks the DSP extension"
+        return refusal(layer, dot_weights(layer.inputs[1].value))
+
+    def scratch_bytes(self, layer: Layer) -> int:
+        """The expanded input."""
+        return 2 * dot_weights(layer.inputs[1].value).shape[1]
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """One stream in the order of use."""
+        weights = dot_weights(layer.inputs[1].value)
+        stream = raw_stream(weights, layer.prepared, channel_blocks(len(weights), CHANNELS))
+        comment = "by 4 channels: biases, raw words (256 * odd + even), multipliers"
+        return [Constant("stream", "uint32_t", stream, True, comment)]
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """The block and the expansion."""
+        out_channels, in_channels = layer.inputs[1].shape
+        k = layer.prepared
+        steps = dot_weights(layer.inputs[1].value).shape[1] // WORD
+        channels = min(out_channels, CHANNELS)
+        per_block = CHANNELS * (steps + 2)
+        blocks = math.ceil(out_channels / CHANNELS)
+        whole = blocks if out_channels < CHANNELS else out_channels // CHANNELS
+        return {
+            "rows": math.prod(layer.inputs[0].shape[:-1]),
+            "in_channels": in_channels,
+            "out_channels": out_channels,
+            "d": Dot(code_name(f"dot_{steps}x{channels}", k), steps, channels),
+            "e": Expansion(Column(1, in_channels, 0), 1, in_channels),
+            "k": k,
+            "blocks_end": whole * per_block,
+            "stream_words": blocks * per_block,
+        }

@@ -1,0 +1,159 @@
+"""Raw-word products on cores with the DSP extension: packing, proofs and shapes of the blocks.
+
+Two int8 weights of one output channel lie in a 16-bit lane as `v = 256 * odd + even`, a *raw
+word* holds two such lanes: four weights.  SMLAD multiplies lanes of 16 bits, so the activations
+are expanded once, for all output channels, to
+
+    odd'  = x_odd - 127                in [-255, 0]
+    even' = 256 * x_even - odd'        in [-32768, 32767]
+
+and `odd' * v + even' * even = 256 * (odd' * odd + x_even * even)`.  One SXTB16 per raw word gives
+the even weights.  The accumulator is 256 times the sum that the reference computes, less
+`127 * sum(odd)`, which the bias carries.  All of it is exact modulo 2^32, so that partial sums
+may wrap; the last sum must fit 24 bits, which `refusal` proves from the weights.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecomp.ir import Array
+from edgecomp.kernels.base import Layer
+from edgecomp.ops.linear import LinearConstants
+
+WORD = 4
+"""Weights in a raw word."""
+ACC_BITS = 24
+"""Bits of the accumulator that its factor 256 leaves."""
+UNROLL = 8
+"""Steps of four inputs that a loop over a column takes at once."""
+
+
+def raw_lanes(weights: Array) -> Array:
+    """Return `256 * odd + even` for pairs along the last axis, as int64."""
+    wide = weights.astype(np.int64)
+    return np.asarray(256 * wide[..., 1::2] + wide[..., 0::2], np.int64)
+
+
+def refusal(layer: Layer, weights: Array) -> str | None:
+    """Say why raw words cannot compute a linear layer; None if they are proved exact.
+
+    Args:
+        layer: a convolution or a dense layer.
+        weights: its weights in the order of the columns, `(channels, inputs)`, `inputs` a
+            multiple of 4.
+    """
+    prepared: LinearConstants = layer.prepared
+    lanes = raw_lanes(weights)
+    limit = 1 << (ACC_BITS - 1)
+    if layer.node.numerics != "edgecomp":
+        return f"its numerics are {layer.node.numerics}"
+    if np.any(prepared.shift):
+        return "a multiplier needs a shift"
+    if prepared.acc_min.min() < -limit or prepared.acc_max.max() >= limit:
+        return f"an accumulator can exceed {ACC_BITS} bits"
+    if lanes.size and (lanes.min() < -(2**15) or lanes.max() >= 2**15):
+        return "a pair of weights exceeds 16 bits"
+    return None
+
+
+def raw_stream(weights: Array, prepared: LinearConstants, channels: Array) -> Array:
+    """Return bias, raw words and multipliers in the order in which a block reads them.
+
+    Args:
+        weights: as for `refusal`.
+        prepared: bias and multipliers.
+        channels: the output channels of each block, `(blocks, channels at once)`; -1 is a channel
+            of zeros.
+
+    Returns:
+        uint32: for each block the biases, the words of each step of four inputs (one per
+        channel), the multipliers.
+    """
+    lanes = (raw_lanes(weights) & 0xFFFF).astype(np.int64)
+    words = lanes[:, 0::2] | lanes[:, 1::2] << 16
+    bias = 256 * (prepared.bias + 127 * weights[:, 1::2].astype(np.int64).sum(axis=1))
+    live = channels >= 0
+    parts = [
+        np.where(live, bias[channels], 0)[:, None, :],
+        np.where(live[:, None, :], np.moveaxis(words[channels], 2, 1), 0),
+        np.where(live, prepared.multiplier[channels], 0)[:, None, :],
+    ]
+    return (np.concatenate(parts, axis=1).reshape(-1) & 0xFFFFFFFF).astype(np.uint32)
+
+
+def channel_blocks(channels: int, at_once: int) -> Array:
+    """Return the channels of each block, `(blocks, at_once)`; the last block may overlap.
+
+    Fewer channels than `at_once` are filled up with -1.
+
+    >>> channel_blocks(5, 2).tolist()
+    [[0, 1], [2, 3], [3, 4]]
+    """
+    if channels < at_once:
+        return np.array([[c if c < channels else -1 for c in range(at_once)]])
+    starts = [min(c, channels - at_once) for c in range(0, channels, at_once)]
+    return np.array(starts)[:, None] + np.arange(at_once)
+
+
+@dataclass(frozen=True)
+class Column:
+    """How the window of one output lies in an expanded column.
+
+    The window is `rows` runs of `row_bytes` neighbouring bytes.  Whole words of every run come
+    first, then the bytes that are left over of all runs, four by four.
+
+    Attributes:
+        rows: runs of the window.
+        row_bytes: bytes of a run.
+        row_stride: bytes from one run to the next.
+    """
+
+    rows: int
+    row_bytes: int
+    row_stride: int
+
+    @property
+    def words(self) -> int:
+        """Whole words of a run."""
+        return self.row_bytes // WORD
+
+    @property
+    def left_over(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """Run and place of the bytes of each word after the whole ones."""
+        places = [
+            (row, place)
+            for row in range(self.rows)
+            for place in range(self.words * WORD, self.row_bytes)
+        ]
+        return tuple(tuple(places[i : i + WORD]) for i in range(0, len(places), WORD))
+
+    @property
+    def steps(self) -> int:
+        """Words of the column: steps of a product."""
+        return self.rows * self.words + len(self.left_over)
+
+    def ordered(self, weights: Array) -> Array:
+        """Bring weights `(channels, rows * row_bytes)` to the column's order, filled with 0."""
+        runs = weights.reshape(len(weights), self.rows, self.row_bytes)
+        whole = runs[:, :, : self.words * WORD].reshape(len(weights), -1)
+        rest = runs[:, :, self.words * WORD :].reshape(len(weights), -1)
+        filled = np.zeros((len(weights), WORD * self.steps), np.int8)
+        filled[:, : whole.shape[1]] = whole
+        filled[:, whole.shape[1] : whole.shape[1] + rest.shape[1]] = rest
+        return filled
+
+
+BLOCK_CYCLES = {4: 33, 3: 25}
+"""Cycles of one step for the pixels that a block computes at once, two channels each."""
+
+
+def block_pixels(pixels: int) -> int:
+    """Return how many pixels a block should take: the last block of a layer overlaps."""
+    return min(BLOCK_CYCLES, key=lambda n: (math.ceil(pixels / n) * BLOCK_CYCLES[n], -n))
+
+
+def first_steps(steps: int) -> int:
+    """Steps of a column before its loop of `UNROLL`."""
+    return steps if steps <= UNROLL + 1 else (steps - 1) % UNROLL + 1
