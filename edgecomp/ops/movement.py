@@ -230,10 +230,14 @@ def _pad(node: ImportedNode, build: Builder) -> str:
     pads = _ints(node, build, "pads", 1) or []
     if node.has_input(3):
         axes = [axis % rank for axis in _ints(node, build, "axes", 3) or []]
+        if len(pads) != 2 * len(axes):
+            raise build.unsupported(node, "two numbers per axis are needed", attribute="pads")
         full = [0] * (2 * rank)
         for index, axis in enumerate(axes):
             full[axis], full[axis + rank] = pads[index], pads[index + len(axes)]
         pads = full
+    if len(pads) != 2 * rank:
+        raise build.unsupported(node, "two numbers per axis are needed", attribute="pads")
     value = float(node.attrs.get("value", 0.0))
     if node.has_input(2):
         given = build.value(node.inputs[2])
