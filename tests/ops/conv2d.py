@@ -1,5 +1,6 @@
 """Cases of convolution."""
 
+from dataclasses import replace
 from typing import Any
 
 from edgecomp.ir import Clamp
@@ -15,14 +16,13 @@ def conv(
     bias: float | None = 0.5,
     out: tuple[float, float] | None = None,
     few_codes: bool = False,
-    numerics: str = "edgecomp",
     **params: Any,
 ) -> OpCase:
     """Build a case; the kernel's size comes from the weights' shape."""
     kernel_h, kernel_w = weights.shape[1:3]
     window = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, **params)
     operands = (x, weights) if bias is None else (x, weights, Bias(bias))
-    return OpCase(name, "conv2d", window, operands, out, numerics, few_codes)
+    return OpCase(name, "conv2d", window, operands, out, few_codes=few_codes)
 
 
 def pads(top: int, left: int, bottom: int, right: int) -> dict[str, int]:
@@ -32,7 +32,7 @@ def pads(top: int, left: int, bottom: int, right: int) -> dict[str, int]:
 
 SAME3 = pads(1, 1, 1, 1)
 
-CASES = (
+OWN_CASES = (
     # Shapes of the window.
     conv("1x1", Act((1, 4, 5, 6)), Weights((7, 1, 1, 6))),
     conv("3x3", Act((1, 6, 5, 4)), Weights((5, 3, 3, 4))),
@@ -144,3 +144,22 @@ CASES = (
          Weights((3, 3, 3, 64), pattern="largest", uneven=1.0)),
     conv("saturating", Act((1, 6, 6, 4)), Weights((5, 3, 3, 4), 2.0), out=(-0.5, 0.5)),
 )  # fmt: skip
+
+TFLITE = frozenset(
+    """
+    1x1 3x3-same stride-2 dilation-2 padding-of-each-side no-bias 1d groups-2 depthwise
+    depthwise-multiplier-2 zero-points-lowest zero-points-highest zero-points-odd relu6
+    clamp-both-sides shift shift-in-some-channels shift-large tiny-weights tiny-next-to-large
+    dead-channels extreme-products largest-products saturating
+    """.split()  # noqa: SIM905 - a list of one word per line helps nobody
+)
+"""Cases that are computed by TFLite's arithmetic, too."""
+
+CASES = (
+    *OWN_CASES,
+    *(
+        replace(case, name=f"tflite-{case.name}", numerics="tflite")
+        for case in OWN_CASES
+        if case.name in TFLITE
+    ),
+)

@@ -1,5 +1,7 @@
 """Cases of the dense layer."""
 
+from dataclasses import replace
+
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.dense import DenseParams
 from tests.support.cases import Act, Bias, OpCase, Weights
@@ -14,14 +16,13 @@ def dense(
     out: tuple[float, float] | None = None,
     clamp: Clamp = NO_CLAMP,
     few_codes: bool = False,
-    numerics: str = "edgecomp",
 ) -> OpCase:
     """Build a case."""
     operands = (x, weights) if bias is None else (x, weights, Bias(bias))
-    return OpCase(name, "dense", DenseParams(clamp), operands, out, numerics, few_codes)
+    return OpCase(name, "dense", DenseParams(clamp), operands, out, few_codes=few_codes)
 
 
-CASES = (
+OWN_CASES = (
     dense("plain", Act((1, 20)), Weights((12, 20))),
     dense("no-bias", Act((1, 20)), Weights((12, 20)), bias=None),
     dense("odd", Act((1, 37)), Weights((11, 37))),
@@ -50,3 +51,9 @@ CASES = (
     dense("largest-of-the-highest-zero-point", Act((1, 2000), -1, 0),
           Weights((3, 2000), pattern="largest", uneven=1.0)),
 )  # fmt: skip
+
+CASES = (
+    *OWN_CASES,
+    *(replace(case, name=f"tflite-{case.name}", numerics="tflite") for case in OWN_CASES),
+)
+"""Every case is computed by TFLite's arithmetic, too."""

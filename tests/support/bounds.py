@@ -27,6 +27,8 @@ def code_error_bound(graph: Graph, node: Node) -> float:
     layer = Layer(graph, node)
     k = layer.prepared
     match node.op:
+        case "conv2d" | "dense" if node.numerics == "tflite":
+            return _tflite_bound(layer)
         case "conv2d" | "dense":
             size = np.maximum(np.abs(k.acc_min), np.abs(k.acc_max)).astype(np.float64)
             error = float((size * 2.0 ** (k.shift - 31)).max())
@@ -55,3 +57,18 @@ def code_error_bound(graph: Graph, node: Node) -> float:
         case _:
             return FLOAT_NOISE  # codes are only moved
     return 0.5 + error + FLOAT_NOISE
+
+
+def _tflite_bound(layer: Layer) -> float:
+    """TFLite rounds after the high multiply and once more after the shift to the right.
+
+    Its 31-bit multiplier is at most 1/2 off; a dense layer with one scale forms it in float32.
+    """
+    k = layer.prepared
+    size = np.maximum(np.abs(k.acc_min), np.abs(k.acc_max)).astype(np.float64)
+    error = 0.5 * size * 2.0 ** (k.shift - 31) + np.where(k.shift < 0, 0.5 * 2.0**k.shift, 0.0)
+    weights = layer.inputs[1].qparams
+    assert weights is not None
+    if layer.node.op == "dense" and len(weights.scale) == 1:
+        error += size * k.multiplier * 2.0 ** (k.shift - 31) * 2.0**-24
+    return 0.5 + float(error.max()) + FLOAT_NOISE
