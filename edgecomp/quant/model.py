@@ -7,7 +7,9 @@ from edgecomp.errors import UserError
 from edgecomp.fixedpoint import PRECISE_MULTIPLIER
 from edgecomp.ir import Array, Graph, QParams
 from edgecomp.ops.linear import LinearConstants
+from edgecomp.quant.bias_correction import correct_biases
 from edgecomp.quant.calibrate import Calibration, needs_samples, observe_and_choose
+from edgecomp.quant.equalize import equalize
 from edgecomp.quant.quantize import quantize
 from edgecomp.quant.sharing import insert_rescales
 from edgecomp.requant import prepare_node
@@ -79,16 +81,22 @@ def quantize_model(
             f"{graph.name} needs calibration samples: the model file does not give the scales of "
             "all its activations; give a data set with --data"
         )
+    equalized: tuple[str, ...] = ()
+    if options.equalize and samples is not None:
+        ready, equalized = equalize(ready, samples)
     calibrations = observe_and_choose(
         ready, samples or {}, options.calibration, symmetric=options.symmetric
     )
     qparams: dict[str, QParams] = {name: c.qparams for name, c in calibrations.items()}
     quantized = quantize(ready, qparams, symmetric=options.symmetric, numerics=options.numerics)
+    if options.bias_correction and samples is not None:
+        quantized = correct_biases(ready, quantized, samples)
     report = CalibrationReport(
         samples=len(next(iter(samples.values()))) if samples else 0,
         tensors=calibrations,
         coarse_channels=coarse_channels(quantized),
         rescales=rescales,
+        equalized=equalized,
     )
     return quantized, report
 

@@ -94,6 +94,18 @@ def observe_histograms(
     }
 
 
+def observe_channels(
+    graph: Graph, inputs: Mapping[str, Array], names: Iterable[str]
+) -> dict[str, Array]:
+    """Largest absolute value of each channel (last axis) of the tensors in `names`."""
+    largest = {name: np.zeros(graph.tensors[name].shape[-1], np.float32) for name in names}
+    for values in _runs(graph, inputs):
+        for name, seen in largest.items():
+            array = np.abs(values[name])
+            np.maximum(seen, array.reshape(-1, len(seen)).max(axis=0), out=seen)
+    return dict(largest)
+
+
 def _runs(graph: Graph, inputs: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
     """Compute every tensor, some samples at a time."""
     sample_bytes = sum(t.size_bytes for t in graph.tensors.values() if not t.is_const)
