@@ -171,16 +171,21 @@ def quantize_only(request: Request, say: Say = lambda text: None) -> dict[str, A
     """Quantize and write QDQ ONNX to `request.out`, without generating anything.
 
     Returns:
-        `macs`, `macs_model`, `calibration_samples` and the output's name.
+        `macs`, `macs_model`, `calibration_samples`, the output's name, and `layers`: each layer's
+        signal to quantization noise, the worst first.
     """
     if request.out.suffix != ".onnx":
         raise UserError(f"{request.out} must end in .onnx")
     model = quantize_phase(request, say)
     write_atomically(request.out, export_qdq(model.full_graph).SerializeToString())
+    dataset = model.samples.accuracy_set or model.samples.calibration_set
+    layer_of = {node.output: node.name for node in model.full_graph.nodes}
+    noise = layer_sqnr(model.float_graph, model.full_graph, dataset)
     return {
         "output": request.out.name,
         "edgecomp": __version__,
         "macs": macs_of(model.graph),
         "macs_model": macs_of(model.float_graph),
         "calibration_samples": model.samples.calibration_count,
+        "layers": [{"name": layer_of[name], "sqnr_db": value} for name, value in noise.items()],
     }

@@ -51,3 +51,7 @@ def command(
         options.print_json(result)
     else:
         print(f"wrote {out}, calibrated with {result['calibration_samples']} samples")
+        if result["layers"]:
+            print("signal to quantization noise, the worst layers first:")
+        for layer in result["layers"]:
+            print(f"  {layer['sqnr_db']:6.1f} dB  {layer['name']}")
