@@ -70,7 +70,7 @@ def test_channels_come_closer():
         spreads = [seen[name].max() / seen[name].min() for seen in (before, after)]
         assert spreads[0] > 20
         assert spreads[1] < spreads[0] / 4
-        assert after[name].max() == pytest.approx(before[name].max(), rel=1e-5)
+        assert after[name].max() < 2 * before[name].max()
 
 
 def test_uneven_channels_gain_precision():
