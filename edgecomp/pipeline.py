@@ -17,7 +17,7 @@ from edgecomp.data import Preprocessing
 from edgecomp.errors import ToolError, UserError
 from edgecomp.frontend import read_model
 from edgecomp.ir.serialize import save_graph
-from edgecomp.measure import layer_sqnr, measure_model
+from edgecomp.measure import check_metric, layer_sqnr, measure_model
 from edgecomp.passes import run_passes
 from edgecomp.passes.dead_channels import remove_dead_channels
 from edgecomp.paths import MANIFEST, sha256_of, staged_directory, write_atomically
