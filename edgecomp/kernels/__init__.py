@@ -1,7 +1,9 @@
 """How layers are computed: for each operator a generic kernel, and faster ones beside it."""
 
 from edgecomp.kernels import (
+    conv2d_dsp,
     conv2d_generic,
+    dense_dsp,
     dense_generic,
     elementwise_generic,
     movement_generic,
@@ -13,8 +15,10 @@ KERNELS: dict[str, Kernel] = {
     kernel.name: kernel
     for kernel in (
         # Where several kernels of one operator apply, the first one is preferred.
+        conv2d_dsp.Conv2dDsp(),
         conv2d_generic.DepthwiseGeneric(),
         conv2d_generic.Conv2dGeneric(),
+        dense_dsp.DenseDsp(),
         dense_generic.DenseGeneric(),
         elementwise_generic.AddGeneric(),
         elementwise_generic.SubGeneric(),

@@ -8,16 +8,19 @@ from typing import Any, ClassVar
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import window_context
+from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.gemm_dsp import (
     UNROLL,
     WORD,
     Column,
     block_pixels,
+    block_schedule,
     channel_blocks,
     first_steps,
     raw_stream,
     refusal,
 )
+from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.ops.spatial import Window
 from edgecomp.targets.cores import Core
@@ -147,18 +150,14 @@ class Expansion:
         """The same where the distance of the rows is the variable `stride`."""
         index = {0: "", 1: "stride + "}
         return _joined_bytes(
-            [
-                f"{pointer}[{index.get(row, f'{row} * stride + ')}{place}]"
-                for row, place in places
-            ]
+            [f"{pointer}[{index.get(row, f'{row} * stride + ')}{place}]" for row, place in places]
         )
 
 
 def _joined_bytes(codes: Sequence[str]) -> str:
     """C expression of a word whose bytes are these codes."""
     terms = [
-        f"(uint32_t)(uint8_t){code}" + (f" << {8 * i}" if i else "")
-        for i, code in enumerate(codes)
+        f"(uint32_t)(uint8_t){code}" + (f" << {8 * i}" if i else "") for i, code in enumerate(codes)
     ]
     return " | ".join(terms)
 
@@ -291,6 +290,12 @@ class Conv2dDsp(Kernel):
         shape = _Shape.of(layer)
         border = shape.column.rows * shape.column.row_bytes if layer.params.has_padding else 0
         return shape.gemm.column_bytes + border
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Blocks of pixels in order; each reads its windows before it writes."""
+        shape = _Shape.of(layer)
+        windows = window_reads(layer, [0], [shape.channels - 1])
+        return block_schedule(windows, shape.gemm.pixels, shape.out_channels)
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """One stream in the order of use."""

@@ -10,7 +10,15 @@ import numpy as np
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_dsp import Expansion, code_name
-from edgecomp.kernels.gemm_dsp import WORD, Column, channel_blocks, raw_stream, refusal
+from edgecomp.kernels.gemm_dsp import (
+    WORD,
+    Column,
+    block_schedule,
+    channel_blocks,
+    raw_stream,
+    refusal,
+)
+from edgecomp.kernels.schedule import Reads, Schedule
 from edgecomp.targets.cores import Core
 
 CHANNELS = 4
@@ -77,7 +85,13 @@ class DenseDsp(Kernel):
 
     def scratch_bytes(self, layer: Layer) -> int:
         """The expanded input."""
-        return 2 * dot_weights(layer.inputs[1].value).shape[1]
+        return 2 * int(dot_weights(layer.inputs[1].value).shape[1])
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Row by row; each is read before its outputs are written."""
+        out_channels, in_channels = layer.inputs[1].shape
+        low = np.arange(0, layer.inputs[0].size, in_channels, dtype=np.int64)
+        return block_schedule(Reads(low, low + in_channels - 1), 1, out_channels)
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """One stream in the order of use."""

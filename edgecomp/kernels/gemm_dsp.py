@@ -20,6 +20,7 @@ import numpy as np
 
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Layer
+from edgecomp.kernels.schedule import NOTHING, IndexArray, Reads, Schedule
 from edgecomp.ops.linear import LinearConstants
 
 WORD = 4
@@ -157,3 +158,27 @@ def block_pixels(pixels: int) -> int:
 def first_steps(steps: int) -> int:
     """Steps of a column before its loop of `UNROLL`."""
     return steps if steps <= UNROLL + 1 else (steps - 1) % UNROLL + 1
+
+
+def block_starts(pixels: int, at_once: int) -> IndexArray:
+    """Return the first pixel of each block; the last block overlaps the one before it."""
+    return np.minimum(np.arange(0, pixels, at_once, dtype=np.int64), pixels - at_once)
+
+
+def block_schedule(windows: Reads, at_once: int, out_channels: int) -> Schedule:
+    """Return the events of a loop over blocks of pixels, which reads all before it writes.
+
+    Args:
+        windows: what each pixel's output reads.
+        at_once: pixels of a block.
+        out_channels: outputs of a pixel.
+    """
+    starts = block_starts(len(windows.low), at_once)
+    members = starts[:, None] + np.arange(at_once)
+    outputs = at_once * out_channels
+    writes = starts[:, None] * out_channels + np.arange(outputs)
+    low = np.full((len(starts), outputs), NOTHING)
+    high = np.full((len(starts), outputs), -1, np.int64)
+    low[:, 0] = windows.low[members].min(axis=1)
+    high[:, 0] = windows.high[members].max(axis=1)
+    return Schedule(writes.reshape(-1), {0: Reads(low.reshape(-1), high.reshape(-1))})
