@@ -72,7 +72,9 @@ def rescale(
         multiplier: int32, broadcast against `acc`.
         shift: left shift, >= 0, broadcast against `acc`.
     """
-    wide = np.asarray(acc, dtype=np.int64) << np.asarray(shift, dtype=np.int64)
+    wide = np.asarray(acc, dtype=np.int64)
+    if np.any(shift):
+        wide = wide << np.asarray(shift, dtype=np.int64)
     product: IntArray = wide * np.asarray(multiplier, dtype=np.int64)
     product += 1 << 31
     product >>= 32

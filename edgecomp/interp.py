@@ -3,7 +3,10 @@
 The integer run is the oracle: what firmware computes is compared with it bit for bit.
 """
 
+import functools
+import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,8 +15,9 @@ from edgecomp.ir import Array, Graph, Node
 from edgecomp.ops import OPS
 from edgecomp.requant import prepare_node
 
-DEFAULT_CHUNK = 64
+DEFAULT_CHUNK = 16
 """Samples computed together: enough for BLAS, little enough for the windows to stay in cache."""
+MOST_THREADS = 8
 
 
 def run_float(graph: Graph, inputs: Mapping[str, Array], *, keep: bool = False) -> dict[str, Array]:
@@ -94,7 +98,9 @@ def in_chunks(
 def outputs_in_chunks(
     graph: Graph, inputs: Mapping[str, Array], *, integer: bool, chunk: int = DEFAULT_CHUNK
 ) -> dict[str, Array]:
-    """Compute the outputs of many samples without holding all activations at once."""
+    """Compute the outputs of many samples, some at a time, on all processors of this host."""
     compute = IntegerRun(graph) if integer else _float_node
-    parts = [_run(graph, part, False, compute) for part in in_chunks(inputs, chunk)]
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as pool:
+        run = functools.partial(_run, graph, keep=False, compute=compute)
+        parts = list(pool.map(run, in_chunks(inputs, chunk)))
     return {name: np.concatenate([part[name] for part in parts]) for name in graph.outputs}

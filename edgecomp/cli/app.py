@@ -12,6 +12,10 @@ from edgecomp import __version__
 from edgecomp.cli import boards, build, check, demo, doctor, profile, quantize, run, show
 from edgecomp.errors import EdgecompError, InternalError
 
+# Samples are computed side by side (edgecomp/interp.py); threads of BLAS would only wait for each
+# other.  Read when numpy is first imported, which the commands do.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 app = typer.Typer(
     name="edgecomp",
     help="From a trained neural network to verified firmware for Arm Cortex-M.",

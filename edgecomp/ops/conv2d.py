@@ -148,13 +148,15 @@ def _depthwise(params: Conv2dParams, padded: Array, weights: Array, bound: int) 
         padded.shape[2] - params.pad_left - params.pad_right,
     )
     acc = np.zeros((x.shape[0], out_h, out_w, weights.shape[0]), dtype)
+    product = np.empty_like(acc)
     for tap_h in range(params.kernel_h):
         top = tap_h * params.dilation_h
         rows = slice(top, top + (out_h - 1) * params.stride_h + 1, params.stride_h)
         for tap_w in range(params.kernel_w):
             left = tap_w * params.dilation_w
             columns = slice(left, left + (out_w - 1) * params.stride_w + 1, params.stride_w)
-            acc += x[:, rows, columns] * w[:, tap_h, tap_w, 0]
+            np.multiply(x[:, rows, columns], w[:, tap_h, tap_w, 0], out=product)
+            acc += product
     return acc.astype(np.int64) if is_integer else acc
 
 

@@ -44,7 +44,8 @@ class LinearConstants:
     def finish(self, acc: Array) -> Array:
         """Turn products' sums `(..., channels)`, bias not yet added, into output codes."""
         scaled = rescale(acc + self.bias, self.multiplier, self.shift)
-        return saturate(scaled + self.zero_point, self.low, self.high)
+        scaled += self.zero_point
+        return saturate(scaled, self.low, self.high)
 
     @property
     def magnitude(self) -> int:
