@@ -49,7 +49,8 @@ OWN_CASES = (
     dense("extreme", Act((1, 500)), Weights((6, 500), pattern="extreme", uneven=1.0)),
     dense("largest", Act((1, 2000), 0, 1), Weights((20, 2000), pattern="largest"), bias=90.0),
     dense("largest-of-the-highest-zero-point", Act((1, 2000), -1, 0),
-          Weights((3, 2000), pattern="largest", uneven=1.0)),
+          Weights((20, 2000), pattern="largest"),
+        bias=90.0,),
 )  # fmt: skip
 
 CASES = (
