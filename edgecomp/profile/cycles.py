@@ -46,7 +46,13 @@ _PRODUCTS = (
     _K.DSP_MULTIPLY,
     _K.DSP_MULTIPLY_ADD,
 )
-_ARMV6M = {_K.LOAD: 2, _K.STORE: 2, _K.LOAD_WORDS: 1, _K.STORE_WORDS: 1}
+_ARMV6M = {
+    _K.LOAD: 2,
+    _K.LOAD_NARROW: 2,
+    _K.STORE: 2,
+    _K.LOAD_WORDS: 1,
+    _K.STORE_WORDS: 1,
+}
 _ARMV7M = {**_ARMV6M, _K.TABLE_BRANCH: 2, _K.DIVIDE: 7}
 
 TIMINGS: dict[str, Timing] = {
@@ -106,9 +112,11 @@ TIMINGS: dict[str, Timing] = {
             _K.SHIFTED: Use(latency=2),
             **dict.fromkeys(_PRODUCTS, Use(latency=2)),
             _K.DSP: Use(latency=2),
-            _K.DIVIDE: Use(latency=7, busy=7),
+            _K.DIVIDE: Use(latency=7, busy=7, alone=True),
             _K.LOAD: Use(latency=2),
-            _K.LOAD_WORDS: Use(latency=2),
+            _K.LOAD_NARROW: Use(latency=2),
+            _K.LOAD_WORDS: Use(latency=2, alone=True),
+            _K.STORE_WORDS: Use(alone=True),
             _K.FLOAT: Use(latency=2),
             _K.FLOAT_MULTIPLY_ADD: Use(latency=3, busy=3),
             _K.FLOAT_DIVIDE: Use(latency=14, busy=14),
@@ -128,7 +136,8 @@ TIMINGS: dict[str, Timing] = {
             **dict.fromkeys(_PRODUCTS, Use("mac", latency=2)),
             _K.DSP: Use("simd", latency=2),
             _K.DIVIDE: Use(latency=7, busy=7, alone=True),
-            _K.LOAD: Use("load", latency=2),
+            _K.LOAD: Use("load"),
+            _K.LOAD_NARROW: Use("load", latency=2),
             _K.STORE: Use("store"),
             _K.LOAD_WORDS: Use("load", alone=True),
             _K.STORE_WORDS: Use("store", alone=True),
@@ -148,13 +157,14 @@ _M55 = Pipeline(
     "vector instruction, which overlap with those of other units",
     rough=True,
     width=2,
-    units={"alu": 1, "vls": 1, "vint": 1, "vmul": 1, "vsys": 1},
+    units={"alu": 2, "vls": 1, "vint": 1, "vmul": 1, "vsys": 1},
     uses={
         _K.SHIFTED: Use(latency=2, alone=True),
         **dict.fromkeys(_PRODUCTS, Use(latency=2, alone=True)),
         _K.DSP: Use(latency=2, alone=True),
         _K.DIVIDE: Use(latency=7, busy=7, alone=True),
         _K.LOAD: Use(latency=2),
+        _K.LOAD_NARROW: Use(latency=2),
         _K.LOAD_WORDS: Use(latency=2, alone=True),
         _K.STORE_WORDS: Use(alone=True),
         _K.VECTOR_LOAD: Use("vls", busy=2, alone=True),

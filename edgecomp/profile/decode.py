@@ -25,6 +25,7 @@ class Kind(Enum):
     DSP_MULTIPLY = "dsp_multiply"
     DSP_MULTIPLY_ADD = "dsp_multiply_add"
     LOAD = "load"
+    LOAD_NARROW = "load_narrow"  # a byte or half word
     STORE = "store"
     LOAD_WORDS = "load_words"  # LDRD, LDM, POP
     STORE_WORDS = "store_words"
@@ -53,6 +54,7 @@ class Kind(Enum):
 _K = Kind
 _CLASS_OF = {
     _K.LOAD: "load",
+    _K.LOAD_NARROW: "load",
     _K.LOAD_WORDS: "load",
     _K.STORE: "store",
     _K.STORE_WORDS: "store",
@@ -85,6 +87,7 @@ _SCALAR: tuple[tuple[str, Kind], ...] = (
     (r"le|letp", _K.LOOP_END),
     (r"ldrd|ldm\w*|pop", _K.LOAD_WORDS),
     (r"strd|stm\w*|push", _K.STORE_WORDS),
+    (r"ldr(ex)?s?[bh]t?|lda(ex)?[bh]", _K.LOAD_NARROW),
     (r"ldr\w*|lda\w*", _K.LOAD),
     (r"str\w*|stl\w*", _K.STORE),
     (r"muls?", _K.MULTIPLY),

@@ -23,7 +23,8 @@ class Use:
         unit: the unit that it needs.
         latency: cycles until its result can be read.
         busy: cycles until the unit takes the next one.
-        alone: whether nothing else starts in its cycle.
+        alone: whether nothing else starts in its cycle nor, unless it is a vector instruction,
+            while it keeps its unit busy.
     """
 
     unit: str = "alu"
@@ -91,6 +92,7 @@ class _Run:
         self.core = core
         self.elapsed = 0  # cycles until the next instruction could start
         self.cycle = 0  # in which the last instruction started
+        self.held = 0  # before which nothing starts
         self.started: list[Operation] = []  # in that cycle
         self.ready: dict[str, int] = {}
         self.free = {unit: [0] * count for unit, count in core.units.items()}
@@ -108,7 +110,7 @@ class _Run:
         use = self.core.use(operation)
         lanes = self.free[use.unit]
         lane = min(range(len(lanes)), key=lanes.__getitem__)
-        earliest = max(lanes[lane], self._operands(operation), self.cycle)
+        earliest = max(lanes[lane], self._operands(operation), self.cycle, self.held)
         if earliest == self.cycle and not self._pairs(operation, use):
             earliest = max(earliest, self.cycle + 1)
         if earliest > self.cycle:
@@ -121,8 +123,9 @@ class _Run:
         if operation.address:
             for register in operation.writes & operation.address:  # a base moves at once
                 self.ready[register] = earliest + 1 - self.core.address
-        in_order = 0 if operation.vector else use.busy - 1
-        self.elapsed = max(self.elapsed, earliest + 1 + in_order)
+        if use.alone and not operation.vector:
+            self.held = earliest + use.busy
+        self.elapsed = max(self.elapsed, earliest + 1, self.held)
 
     def _operands(self, operation: Operation) -> int:
         times = [0]

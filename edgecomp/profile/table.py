@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from edgecomp.profile.decode import Kind, Operation
 
 _WORDS = frozenset([Kind.LOAD_WORDS, Kind.STORE_WORDS])
-_SINGLE = frozenset([Kind.LOAD, Kind.STORE])
+_SINGLE = frozenset([Kind.LOAD, Kind.LOAD_NARROW, Kind.STORE])
 
 
 @dataclass(frozen=True)
