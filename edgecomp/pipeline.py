@@ -8,6 +8,7 @@ from typing import Any
 from edgecomp import __version__
 from edgecomp.account import build_report, manifest, plan_text
 from edgecomp.artifact import GRAPH_FILE, HARNESS_FOLDER, SOURCE_FOLDER, open_artifact
+from edgecomp.build import verify_isa
 from edgecomp.build.compile import Images, Optimize, compile_images
 from edgecomp.build.toolchain import find_library, find_tool, find_toolchain
 from edgecomp.codegen.context import Provenance, build_id, model_context
@@ -158,6 +159,9 @@ def _compile(folder: Path, board: Board, name: str, optimize: Optimize) -> Image
         stack_of=lambda elf: stack_bound(elf, board.core),
         optimize=optimize,
     )
+    for elf in (images.firmware, images.check):
+        if elf is not None:
+            verify_isa(elf, board.core)
     for image in ("firmware", "check"):
         for suffix in ("elf", "bin", "hex", "map"):
             made = work / f"{image}.{suffix}"
