@@ -11,7 +11,8 @@ profile.total.instructions, profile.layers[3].cost.modelled_cycles, profile.clas
 | `markers` | the addresses that part one stage's counts from the next one's |
 | `trace` | a run of the check image, counted by the plugin or from QEMU's log |
 | `counts` | what that leaves behind: how often each block of code ran |
-| `decode` | what an instruction does |
+| `blocks` | the same counts by the program's own blocks |
+| `kinds`, `decode` | what an instruction is and does |
 | `table`, `pipeline`, `cycles` | timing models, and the row of each core |
 | `attribute` | from blocks to layers, functions and classes |
 | `session` | `profile_image`, all of it in order |

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from edgecomp.build import Program
-from edgecomp.errors import InternalError
+from edgecomp.profile.blocks import basic_blocks, instructions_of
 from edgecomp.profile.counts import Block, Section
 from edgecomp.profile.cycles import Timing
-from edgecomp.profile.decode import CLASSES, Operation, decode
+from edgecomp.profile.decode import Operation, decode
+from edgecomp.profile.kinds import CLASSES
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Costs:
 
     Attributes:
         total: everything.
-        classes: instructions by class, in the order of `decode.CLASSES`, without empty ones.
+        classes: instructions by class, in the order of `kinds.CLASSES`, without empty ones.
         functions: by decreasing instructions.
     """
 
@@ -69,7 +70,7 @@ class Attributor:
         classes: Counter[str] = Counter()
         functions: dict[str, Cost] = {}
         for section in sections:
-            for block, runs in section.items():
+            for block, runs in basic_blocks(section, self._program).items():
                 operations, through, jump = self._modelled(block)
                 cost = Cost(
                     runs.executions * len(operations),
@@ -90,14 +91,7 @@ class Attributor:
     def _modelled(self, block: Block) -> tuple[list[Operation], int, int]:
         """The block's operations, cycles of one run, and cycles that leaving by a jump adds."""
         if block not in self._blocks:
-            operations = []
-            addr = block.start
-            while addr < block.end:
-                at = self._program.instructions.get(addr)
-                if at is None:
-                    raise InternalError(f"{addr:#x} was executed but is no code of the image")
-                operations.append(decode(at))
-                addr = at.next_addr
+            operations = [decode(at) for at in instructions_of(block, self._program)]
             self._blocks[block] = (operations, *self._timing.cycles(operations, block.start))
         return self._blocks[block]
 

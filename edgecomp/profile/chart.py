@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from edgecomp.profile.decode import CLASSES
+from edgecomp.profile.kinds import CLASSES
 
 _BAR_HEIGHT = 20
 _ROW_HEIGHT = 28

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from edgecomp.errors import UserError
-from edgecomp.profile.decode import Kind, Operation
+from edgecomp.profile.decode import Operation
+from edgecomp.profile.kinds import Kind
 from edgecomp.profile.pipeline import Pipeline, Use
 from edgecomp.profile.table import TimingTable
 

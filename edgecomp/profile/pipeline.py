@@ -8,7 +8,8 @@ is followed until its turns are alike. docs/cycles.md has the sources and the li
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edgecomp.profile.decode import Kind, Operation
+from edgecomp.profile.decode import Operation
+from edgecomp.profile.kinds import Kind
 
 _TURNS = 6  # turns of a loop until they are alike; the last one counts
 _SIMPLE = frozenset(["add", "adds", "sub", "subs", "mov", "movs", "uxtb", "uxth", "sxtb", "sxth"])
@@ -120,9 +121,8 @@ class _Run:
         lanes[lane] = earliest + use.busy
         for register in operation.writes:
             self.ready[register] = earliest + use.latency
-        if operation.address:
-            for register in operation.writes & operation.address:  # a base moves at once
-                self.ready[register] = earliest + 1 - self.core.address
+        for register in operation.base:  # which moves on at once
+            self.ready[register] = earliest + 1 - self.core.address
         if use.alone and not operation.vector:
             self.held = earliest + use.busy
         self.elapsed = max(self.elapsed, earliest + 1, self.held)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgecomp.profile.decode import Kind, Operation
+from edgecomp.profile.decode import Operation
+from edgecomp.profile.kinds import Kind
 
 _WORDS = frozenset([Kind.LOAD_WORDS, Kind.STORE_WORDS])
 _SINGLE = frozenset([Kind.LOAD, Kind.LOAD_NARROW, Kind.STORE])

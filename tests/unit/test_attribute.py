@@ -5,6 +5,7 @@ import pytest
 from edgecomp.build import Instruction, Program
 from edgecomp.errors import InternalError
 from edgecomp.profile.attribute import Attributor, Cost
+from edgecomp.profile.blocks import basic_blocks
 from edgecomp.profile.chart import profile_page
 from edgecomp.profile.counts import Block, Runs
 from edgecomp.profile.cycles import timing_of
@@ -23,7 +24,7 @@ CODE = [
 PROGRAM = Program(
     {row[0]: Instruction(*row) for row in CODE}, {0x40: "f", 0x60: "g"}, ((0x40, bytes(64)),)
 )
-# f with 10 turns: as QEMU runs it, the first turn belongs to the block of the entry.
+# f with 10 turns: the first one belongs to the block of the entry.
 F = {
     Block(0x40, 0x4E): Runs(1, 1),
     Block(0x42, 0x4E): Runs(9, 8),
@@ -34,6 +35,29 @@ G = {Block(0x60, 0x64): Runs(3, 3)}
 
 def attributor(core: str = "cortex-m4f") -> Attributor:
     return Attributor(PROGRAM, timing_of(core))
+
+
+def test_qemus_blocks_become_the_programs_own():
+    assert basic_blocks(F, PROGRAM) == {
+        Block(0x40, 0x42): Runs(1, 0),
+        Block(0x42, 0x4E): Runs(10, 9),
+        Block(0x4E, 0x50): Runs(1, 1),
+    }
+
+
+def test_it_does_not_matter_where_qemu_ends_its_blocks():
+    parted = {
+        Block(0x40, 0x46): Runs(1, 0),
+        Block(0x46, 0x4E): Runs(10, 9),
+        Block(0x42, 0x46): Runs(9, 0),
+        Block(0x4E, 0x50): Runs(1, 1),
+    }
+    assert basic_blocks(parted, PROGRAM) == basic_blocks(F, PROGRAM)
+
+
+def test_a_branch_that_is_never_taken_ends_no_block():
+    straight = {Block(0x40, 0x4E): Runs(3, 0), Block(0x4E, 0x50): Runs(3, 3)}
+    assert basic_blocks(straight, PROGRAM) == {Block(0x40, 0x50): Runs(3, 3)}
 
 
 def test_instructions_and_cycles_add_up():

@@ -5,7 +5,8 @@ import pytest
 from edgecomp.build import Instruction
 from edgecomp.errors import UserError
 from edgecomp.profile.cycles import TIMINGS, timing_of
-from edgecomp.profile.decode import CLASSES, Kind, Operation, decode
+from edgecomp.profile.decode import Operation, decode
+from edgecomp.profile.kinds import CLASSES, Kind
 from edgecomp.targets.cores import CORES
 
 START = 0x100
