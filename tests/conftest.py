@@ -7,6 +7,9 @@ import pytest
 
 from edgecomp.targets.boards import Board, load_boards
 
+# As the command line sets it; numpy reads it when it is first imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 GOLDEN = Path(__file__).parent / "golden" / "expected"
 
 
