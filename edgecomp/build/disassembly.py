@@ -17,6 +17,10 @@ _COMMENT = re.compile(r"\s*[@;].*$")
 _IT = re.compile(r"^it[te]{0,3}$")
 _LIST = re.compile(r"\{(.*)\}")
 _IMMEDIATE = re.compile(r"#(-?\w+)$")
+# CSEL, CSINC, CSINV and CSNEG of Armv8.1-M (manual C2.4.53 to C2.4.58), some of whose aliases
+# binutils 2.40 calls undefined.
+_SELECT = re.compile(r"^ *([0-9a-f]+):\t(ea5[0-9a-f] [89ab]([0-9a-f])[0-9a-f]{2}) *\t.*<UNDEFINED>")
+_REGISTERS = (*(f"r{number}" for number in range(10)), "sl", "fp", "ip", "sp", "lr", "pc")
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,10 @@ def disassemble(elf: Path) -> Program:
     instructions: dict[int, Instruction] = {}
     conditional = 0
     for line in listing.splitlines():
+        if select := _SELECT.match(line):
+            addr, register = int(select[1], 16), _REGISTERS[int(select[3], 16)]
+            instructions[addr] = Instruction(addr, 4, "csel", register, -1)
+            continue
         match = _LINE.match(line)
         if not match or match[3].startswith("."):
             continue  # a heading, or data among the code
