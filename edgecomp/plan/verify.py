@@ -11,9 +11,9 @@ def verify_plan(plan: Plan) -> None:
     """Replay the plan on a map of the arena's bytes.
 
     Every byte remembers which tensor was last written there.  Before a stage runs, each input must
-    still own all its bytes.  While it runs, its scratch may not cover its inputs, and where its
-    output does, its events are replayed element by element: none may read what an earlier one
-    has overwritten.
+    still own all its bytes.  While it runs, its scratch may cover neither its inputs nor its
+    output, and where its output covers inputs, its events are replayed element by element: none
+    may read what an earlier one has overwritten.
 
     Raises:
         InternalError: a stage would read bytes that another tensor has overwritten, or a buffer
@@ -49,6 +49,7 @@ def verify_plan(plan: Plan) -> None:
             check(tensor, f"stage {stage.index} ({stage.name})")
         if stage.scratch_bytes:
             begin, end = stage.scratch_offset, stage.scratch_offset + stage.scratch_bytes
+            _check_scratch(plan, stage, begin, end)
             owner[begin:end] = [""] * (end - begin)
             for tensor in stage.inputs:
                 check(tensor, f"stage {stage.index} ({stage.name}), whose scratch overlaps,")
@@ -61,6 +62,16 @@ def verify_plan(plan: Plan) -> None:
     if plan.keep_input:
         for tensor in plan.graph.inputs:
             check(tensor, "the caller, who keeps the input,")
+
+
+def _check_scratch(plan: Plan, stage: Stage, begin: int, end: int) -> None:
+    """Check where the scratch lies: inside the arena, aligned, and apart from the output."""
+    where = f"plan: the scratch of stage {stage.index} ({stage.name})"
+    if begin % BUFFER_ALIGN or begin < 0 or end > plan.arena_bytes:
+        raise InternalError(f"{where} lies outside the arena or is not aligned")
+    output = plan.buffer(stage.output).arena_offset
+    if begin < output + plan.graph.tensors[stage.output].size_bytes and output < end:
+        raise InternalError(f"{where} lies over its output")
 
 
 def _check_overlap(plan: Plan, stage: Stage, index: int) -> None:
