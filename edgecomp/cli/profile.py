@@ -8,7 +8,7 @@ import typer
 from edgecomp.cli import options
 
 NAME = "profile"
-_WIDTH = 132
+_WIDTH = 128
 
 
 def command(

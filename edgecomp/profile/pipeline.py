@@ -47,6 +47,7 @@ class Pipeline:
         uses: by kind; other kinds use the ALU for one cycle.
         pair_small: whether two start together only if both are of 16 bits and one is simple.
         accumulate: cycles that a product's addend may come late.
+        words_per_cycle: words that one instruction transfers in a cycle.
         address: cycles by which an address must be there early.
         jump: cycles that a taken branch adds.
         loop_jump: what it adds at the end of a hardware loop (LE), which itself takes no time.
@@ -59,6 +60,7 @@ class Pipeline:
     units: Mapping[str, int]
     uses: Mapping[Kind, Use] = field(default_factory=dict)
     pair_small: bool = False
+    words_per_cycle: int = 1
     accumulate: int = 1
     address: int = 0
     jump: int = 2
@@ -80,9 +82,10 @@ class Pipeline:
     def use(self, operation: Operation) -> Use:
         """What `operation` occupies, its words counted."""
         use = self.uses.get(operation.kind, Use())
-        extra = operation.words - 1
-        if not extra:
+        if operation.words == 1:
             return use
+        wide = operation.kind in {_K.LOAD_WORDS, _K.STORE_WORDS}
+        extra = -(-operation.words // (self.words_per_cycle if wide else 1)) - 1
         return Use(use.unit, use.latency + extra, use.busy + extra, use.alone)
 
 

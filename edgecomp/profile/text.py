@@ -13,7 +13,7 @@ _NAME_WIDTH = 28
 def layer_table(profile: Mapping[str, Any]) -> Table:
     """The layers with what each cost, and the total."""
     table = Table(box=None, pad_edge=False)
-    for title in ("layer", "op", "kernel"):
+    for title in ("layer", "kernel"):
         table.add_column(title)
     for title in ("MACs", "instructions", "per MAC", "modelled cycles", "per MAC", "share"):
         table.add_column(title, justify="right")
@@ -21,12 +21,11 @@ def layer_table(profile: Mapping[str, Any]) -> Table:
     for index, layer in enumerate(profile["layers"]):
         table.add_row(
             escape(f"L{index:02d} {_shortened(layer['name'])}"),
-            "+".join(layer["ops"]),
             layer["kernel"],
             *_numbers(layer),
             f"{100 * layer['modelled_cycles'] / max(1, total):.1f} %",
         )
-    table.add_row("one inference", "", "", *_numbers(profile), "", style="bold")
+    table.add_row("one inference", "", *_numbers(profile), "", style="bold")
     return table
 
 
@@ -67,6 +66,8 @@ def summary(profile: Mapping[str, Any]) -> str:
         f"          {timing['source']}",
         f"sample    {profile['sample']}",
     ]
+    if profile["emulated_board"] != profile["board"]:
+        lines.append(f"counted   on {profile['emulated_board']}, linked for it from the same C")
     if counted["layers"] == "stages" and profile["layers"]:
         lines.append("layers    each run by itself, some ten instructions of dispatch included")
     if counted["note"]:

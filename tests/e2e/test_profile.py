@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,8 @@ from edgecomp.device import ModelLayout, QemuEngine
 from edgecomp.plan.stack import stack_bound
 from edgecomp.profile import Layer, Profile, profile_image
 from edgecomp.profile.trace import Tracer, find_tracer
-from edgecomp.targets.boards import get_board
+from edgecomp.profiling import stand_in
+from edgecomp.targets.boards import get_board, load_boards
 from tests.cli.support import FAST, call, tiny_model, tiny_samples
 
 pytestmark = pytest.mark.device
@@ -254,6 +256,28 @@ def test_command_prints_json(folder):
     assert result["sample"] == "the first of the data set"
     again = json.loads(call("profile", folder, "--json").out)
     assert again == result
+
+
+def test_a_board_that_is_not_emulated_is_counted_on_one_with_its_core(folder, tmp_path):
+    copy = tmp_path / "out"
+    shutil.copytree(folder, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["board"] = "nucleo_f411re"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    (copy / "check.elf").unlink()
+    result = json.loads(call("profile", copy, "--json").out)
+    expected = json.loads(call("profile", folder, "--json").out)
+    assert result["emulated_board"] == "mps2-an386"
+    assert result["modelled_ms"] == pytest.approx(result["modelled_cycles"] / 16_000, abs=1e-6)
+    for key in ("instructions", "modelled_cycles", "classes", "functions"):
+        assert result[key] == expected[key]
+
+
+def test_every_board_has_one_that_stands_in_for_it():
+    for board in load_boards().values():
+        other = stand_in(board)
+        assert other.emulator is not None
+        assert other.core == board.core
 
 
 def test_command_prints_a_table_and_writes_a_page(folder, tmp_path):

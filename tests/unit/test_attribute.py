@@ -88,7 +88,8 @@ def test_code_that_the_image_has_not_is_refused():
 
 
 PROFILE = {
-    "board": "mps2-an386",
+    "board": "nucleo_f767zi",
+    "emulated_board": "mps2-an500",
     "model": "<kws>",
     "sample": "random codes",
     "instructions": 48,
@@ -116,11 +117,12 @@ def test_text_says_that_cycles_are_modelled_and_how_they_were_counted():
     assert "ROUGH" in text
     assert "no C compiler" in text
     assert "each run by itself" in text
+    assert "counted   on mps2-an500" in text
 
 
 def test_page_is_whole_and_escapes_names():
     page = profile_page(PROFILE)
-    assert "&lt;kws&gt; on mps2-an386" in page
+    assert "&lt;kws&gt; on nucleo_f767zi" in page
     assert "/a&amp;b/Conv" in page
     assert "rough sketch" in page
     for outside in ("http://", "https://", "<script", "<link", "<img", "src="):

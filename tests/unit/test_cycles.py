@@ -110,6 +110,8 @@ def test_m7_starts_two_independent_instructions_at_once():
     assert cycles("cortex-m7", "adds r0, r0, #1\nadds r1, r1, #1\nadds r2, r2, #1")[0] == 2
     # one multiplier
     assert cycles("cortex-m7", "smlad r0, r1, r2, r0\nsmlad r3, r4, r5, r3")[0] == 2
+    # two words at once
+    assert cycles("cortex-m7", "ldmia r0!, {r1, r2, r3, r4}")[0] == 2
     # an address must be there a cycle early, but a base register moves at once
     assert cycles("cortex-m7", "adds r1, r1, r2\nldr r0, [r1, #0]")[0] == 3
     assert cycles("cortex-m7", "ldr.w r0, [r1], #4\nldr.w r2, [r1], #4")[0] == 1
