@@ -2,16 +2,16 @@
  *
  * model   small.onnx
  *         sha256 0000000000000000000000000000000000000000000000000000000000000000
- * arena   288 bytes, weights 244 bytes
+ * arena   800 bytes, weights 288 bytes
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
- * L00    conv2d_generic          6x6x2 -> 6x6x4                            104  dense8         0
- * L01    depthwise_generic       6x6x4 -> 6x6x4                             68  dense8       144
- * L02    add_generic             6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
+ * L00    conv2d_dsp              6x6x2 -> 6x6x4                            112  dense8       512
+ * L01    depthwise_dsp           6x6x4 -> 6x6x4                             80  dense8       656
+ * L02    add_dsp                 6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
- * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
- * L05    dense_generic           16 -> 3                                    72  dense8        16
+ * L04    unary_table             2x2x4 -> 2x2x4                              0  -             32
+ * L05    dense_dsp               16 -> 3                                    96  dense8        32
  * L06    softmax_generic         3 -> 3                                      0  -              0
  *
  * This file belongs to you: use it in any work, under any terms, without conditions.
@@ -26,106 +26,903 @@
 
 /* ---- L00: conv2d "conv" 6x6x2 -> 6x6x4 ---- */
 
-/* weights, OHWI */
-static const int8_t L00_weights[72] EC_WEIGHTS(small_L00_weights) = {
-    7, -58, 14, -52, 37, 6, 115, 71, -47, 92, 122, -121, 66, -67, 37, 56, -62, 52, -81, -111,
-    -71, -117, 127, -120, 85, 81, -55, 18, -69, 123, 88, -36, 34, -36, 49, -61, 99, -92, 111,
-    -127, 67, -64, -118, -47, -127, 50, 115, 7, 125, -68, 64, -61, -122, -3, 47, 96, 3, 96, -35,
-    59, -82, 115, 111, -37, -7, 0, 125, 56, -40, -116, 17, 25,
+/* by 2 channels: biases, raw words (256 * odd + even) twice, multipliers */
+static const uint32_t L00_stream[28] EC_WEIGHTS(small_L00_stream) = {
+    4293892352, 4286903296, 3423520263, 2327417007, 1540441971, 298406229, 941997378,
+    3693272152, 2272921125, 2059110527, 13250, 49969, 2147484, 3221224, 4281783808, 9865472,
+    2171577443, 1610833967, 830591114, 3681514158, 3275799677, 2346203261, 125026371,
+    4294523613, 64646, 6417, 4294968, 5368708,
 };
 
-/* accumulator start, zero point folded in */
-static const int32_t L00_bias[4] EC_WEIGHTS(small_L00_bias) = {
-    -1532, 1393, -63, 1199,
-};
+#ifndef EC_DSP_HELPERS
+#define EC_DSP_HELPERS
+/* What the layers below share that compute with the DSP extension.  A function marked
+ * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere than on Arm its twin
+ * in C does the same with the same constants. */
+#if defined(__clang__)
+#define EC_ASSEMBLY static __attribute__((naked, noinline))
+#else
+#define EC_ASSEMBLY static __attribute__((naked, noipa))
+#endif
+#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
+#define EC_HELPER static inline __attribute__((unused))
 
-/* scale per output channel */
-static const int32_t L00_multiplier[4] EC_WEIGHTS(small_L00_multiplier) = {
-    2147484, 3221224, 4294968, 5368708,
-};
-
-static void L00_conv2d(const int8_t *input, int8_t *output)
+/* Four codes at any address. */
+EC_HELPER uint32_t ec_word(const int8_t *codes)
 {
-    for (int row = 0; row < 6; row++) {
-        for (int column = 0; column < 6; column++) {
-            const int8_t *weights = L00_weights;
-            for (int channel = 0; channel < 4; channel++) {
-                int32_t acc = L00_bias[channel];
-                for (int tap_h = 0; tap_h < 3; tap_h++) {
-                    const int in_row = row + tap_h - 1;
-                    for (int tap_w = 0; tap_w < 3; tap_w++) {
-                        const int in_column = column + tap_w - 1;
-                        if (in_row < 0 || in_row >= 6 || in_column < 0 || in_column >= 6) {
-                            for (int i = 0; i < 2; i++) {
-                                acc += -1 * weights[i];
-                            }
-                            weights += 2;
-                            continue;
-                        }
-                        const int8_t *pixel = &input[(in_row * 6 + in_column) * 2];
-                        for (int i = 0; i < 2; i++) {
-                            acc += pixel[i] * weights[i];
-                        }
-                        weights += 2;
-                    }
+    uint32_t word;
+    __builtin_memcpy(&word, codes, sizeof word);
+    return word;
+}
+
+/* The two 16-bit lanes of a word. */
+EC_HELPER int32_t ec_low(uint32_t word)
+{
+    return (int16_t)(word & 0xFFFFu);
+}
+
+EC_HELPER int32_t ec_high(uint32_t word)
+{
+    return (int16_t)(word >> 16);
+}
+
+/* sum + low * low + high * high, modulo 2^32 (SMLAD). */
+EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
+{
+    return sum + (uint32_t)(ec_low(a) * ec_low(b)) + (uint32_t)(ec_high(a) * ec_high(b));
+}
+
+/* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
+EC_HELPER uint32_t ec_sxtb16(uint32_t word)
+{
+    const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
+    return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
+}
+
+/* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
+EC_HELPER uint32_t ec_sxtab16(uint32_t lanes, uint32_t word)
+{
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t sum;
+    __asm__("sxtab16 %0, %1, %2" : "=r"(sum) : "r"(lanes), "r"(word));
+    return sum;
+#else
+    const uint32_t bytes = ec_sxtb16(word);
+    const uint32_t low = (uint32_t)(ec_low(lanes) + ec_low(bytes)) & 0xFFFFu;
+    return low | (uint32_t)(ec_high(lanes) + ec_high(bytes)) << 16;
+#endif
+}
+
+EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
+{
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t sum;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(lanes), "r"(word));
+    return sum;
+#else
+    return ec_sxtab16(lanes, word >> 8);
+#endif
+}
+
+/* Odd codes less 127, as lanes: what meets the raw words of weights. */
+EC_HELPER uint32_t ec_odd(uint32_t codes)
+{
+    return ec_sxtab16_high(0xFF81FF81u, codes);
+}
+
+/* 256 * even codes - odd, as lanes: what meets the even weights. */
+EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
+{
+    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t even;
+    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
+    return even;
+#else
+    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
+    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
+#endif
+}
+#endif
+
+#ifndef EC_STEP4
+/* Four inputs of 4 pixels x 2 channels: 23 instructions for 32 products.  r0 walks over the
+ * columns, r1 over the stream, the accumulators are r2-r5 and r6-r9.  The first step finds the
+ * biases in r2 and r6, and therefore writes these two last. */
+#define EC_MAC4(weight, p, q, r, s) \
+    "smlad   " p ", r12, " weight ", " r "\n" \
+    "smlad   " q ", lr, " weight ", " s "\n"
+#define EC_STEP4_FROM(bias0, bias1) \
+    "ldrd    r10, r11, [r1], #8\n" \
+    "ldrd    r12, lr, [r0], #8\n" \
+    EC_MAC4("r10", "r4", "r5", bias0("r4"), bias0("r5")) \
+    EC_MAC4("r11", "r8", "r9", bias1("r8"), bias1("r9")) \
+    "ldrd    lr, r12, [r0], #8\n" \
+    EC_MAC4("r10", "r3", "r2", bias0("r3"), "r2") \
+    EC_MAC4("r11", "r7", "r6", bias1("r7"), "r6") \
+    "sxtb16  r10, r10\n" \
+    "sxtb16  r11, r11\n" \
+    "ldrd    r12, lr, [r0], #8\n" \
+    EC_MAC4("r10", "r4", "r5", "r4", "r5") \
+    EC_MAC4("r11", "r8", "r9", "r8", "r9") \
+    "ldrd    lr, r12, [r0], #8\n" \
+    EC_MAC4("r10", "r3", "r2", "r3", "r2") \
+    EC_MAC4("r11", "r7", "r6", "r7", "r6")
+#define EC_ITSELF(acc) acc
+#define EC_R2(acc) "r2"
+#define EC_R6(acc) "r6"
+#define EC_STEP4_FIRST EC_STEP4_FROM(EC_R2, EC_R6)
+#define EC_STEP4 EC_STEP4_FROM(EC_ITSELF, EC_ITSELF)
+#endif
+
+#ifndef EC_GEMM4X2_5_BY_4_M128
+#define EC_GEMM4X2_5_BY_4_M128
+/* 4 pixels x 2 channels at a time.  columns: 5 steps; [weights, end): for two channels each the
+ * biases, 5 x 2 raw words, the multipliers; the output's pixels are 4 bytes apart. */
+#if defined(__ARM_FEATURE_DSP)
+EC_ASSEMBLY void ec_gemm4x2_5_by_4_m128(const uint32_t *columns EC_UNUSED, const uint32_t *weights EC_UNUSED,
+    const uint32_t *end EC_UNUSED, int8_t *output EC_UNUSED)
+{
+    __asm__ volatile(
+        "push    {r0-r11, lr}\n" /* from sp: columns, their end, end of the stream, output */
+        "1:\n"
+        "ldrd    r2, r6, [r1], #8\n"
+        EC_STEP4_FIRST
+        ".rept   4\n" EC_STEP4 ".endr\n"
+        "ldr     r12, [sp, #12]\n"
+        "ldrd    r10, r11, [r1], #8\n"
+        "mov     lr, #-128\n"
+        "asr     r4, r4, #8\n"
+        "smmlar  r4, r4, r10, lr\n"
+        "ssat    r4, #8, r4\n"
+        "asr     r8, r8, #8\n"
+        "smmlar  r8, r8, r11, lr\n"
+        "ssat    r8, #8, r8\n"
+        "asr     r5, r5, #8\n"
+        "smmlar  r5, r5, r10, lr\n"
+        "ssat    r5, #8, r5\n"
+        "asr     r9, r9, #8\n"
+        "smmlar  r9, r9, r11, lr\n"
+        "ssat    r9, #8, r9\n"
+        "asr     r2, r2, #8\n"
+        "smmlar  r2, r2, r10, lr\n"
+        "ssat    r2, #8, r2\n"
+        "asr     r6, r6, #8\n"
+        "smmlar  r6, r6, r11, lr\n"
+        "ssat    r6, #8, r6\n"
+        "asr     r3, r3, #8\n"
+        "smmlar  r3, r3, r10, lr\n"
+        "ssat    r3, #8, r3\n"
+        "asr     r7, r7, #8\n"
+        "smmlar  r7, r7, r11, lr\n"
+        "ssat    r7, #8, r7\n"
+        "strb    r8, [r12, #1]\n"
+        "strb    r5, [r12, #4]\n"
+        "strb    r9, [r12, #5]\n"
+        "strb    r2, [r12, #8]\n"
+        "strb    r6, [r12, #9]\n"
+        "strb    r3, [r12, #12]\n"
+        "strb    r7, [r12, #13]\n"
+        "strb    r4, [r12], #2\n"
+        "ldr     r10, [sp, #8]\n"
+        "ldr     r0, [sp]\n"
+        "str     r12, [sp, #12]\n"
+        "cmp     r1, r10\n"
+        "bne     1b\n"
+        "pop     {r0-r11, pc}\n");
+}
+#else
+static inline void ec_gemm4x2_5_by_4_m128(const uint32_t *columns, const uint32_t *weights, const uint32_t *end,
+    int8_t *output)
+{
+    while (weights != end) {
+        uint32_t acc[4][2];
+        for (int i = 0; i < 4; i++) {
+            acc[i][0] = weights[0];
+            acc[i][1] = weights[1];
+        }
+        weights += 2;
+        for (int step = 0; step < 5; step++, weights += 2) {
+            const uint32_t *column = columns + 8 * step;
+            for (int i = 0; i < 4; i++) {
+                for (int channel = 0; channel < 2; channel++) {
+                    const uint32_t raw = weights[channel];
+                    acc[i][channel] = ec_smlad(column[i], raw, acc[i][channel]);
+                    acc[i][channel] = ec_smlad(column[4 + i], ec_sxtb16(raw), acc[i][channel]);
                 }
-                *output++ = ec_requantize(acc, L00_multiplier[channel], 0, -128, -128, 127);
+            }
+        }
+        for (int i = 0; i < 4; i++) {
+            for (int channel = 0; channel < 2; channel++) {
+                const int32_t sum = (int32_t)acc[i][channel] >> 8;
+                output[i * 4 + channel] =
+                    ec_requantize(sum, (int32_t)weights[channel], 0, -128, -128, 127);
+            }
+        }
+        weights += 2;
+        output += 2;
+    }
+}
+#endif
+#endif
+
+#ifndef EC_EXPAND4_6X3_BY_12_STEP_2
+#define EC_EXPAND4_6X3_BY_12_STEP_2
+/* The windows of 4 outputs, 2 bytes apart, as columns: 3 x 6 bytes each, 12 bytes from
+ * row to row.  A step is 4 words of odd codes less 127, then 4 of 256 * even - odd. */
+#if defined(__ARM_FEATURE_DSP)
+EC_ASSEMBLY void ec_expand4_6x3_by_12_step_2(uint32_t *column EC_UNUSED, const int8_t *window EC_UNUSED)
+{
+    __asm__ volatile(
+        "push    {r1, r4-r11, lr}\n"
+        "movw    r2, #0xFF81\n" /* -127 in both lanes */
+        "movt    r2, #0xFF81\n"
+        "mov     r3, #0xFF00FF00\n"
+        "mov     lr, #3\n"
+        "1:\n"
+        "ldr     r9, [r1, #2]\n"
+        "ldr     r10, [r1, #4]\n"
+        "ldr     r11, [r1, #6]\n"
+        "ldr     r8, [r1], #4\n"
+        "sxtab16 r4, r2, r8, ror #8\n"
+        "and     r8, r3, r8, lsl #8\n"
+        "ssub16  r8, r8, r4\n"
+        "sxtab16 r5, r2, r9, ror #8\n"
+        "and     r9, r3, r9, lsl #8\n"
+        "ssub16  r9, r9, r5\n"
+        "sxtab16 r6, r2, r10, ror #8\n"
+        "and     r10, r3, r10, lsl #8\n"
+        "ssub16  r10, r10, r6\n"
+        "sxtab16 r7, r2, r11, ror #8\n"
+        "and     r11, r3, r11, lsl #8\n"
+        "ssub16  r11, r11, r7\n"
+        "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+        "add     r1, r1, #8\n"
+        "subs    lr, lr, #1\n"
+        "bne     1b\n"
+        "ldr     r1, [sp]\n" /* the bytes left over of all rows, four by four */
+        "ldrb    r8, [r1, #4]\n"
+        "ldrb    r12, [r1, #5]\n"
+        "orr     r8, r8, r12, lsl #8\n"
+        "ldrb    r12, [r1, #16]\n"
+        "orr     r8, r8, r12, lsl #16\n"
+        "ldrb    r12, [r1, #17]\n"
+        "orr     r8, r8, r12, lsl #24\n"
+        "sxtab16 r4, r2, r8, ror #8\n"
+        "and     r8, r3, r8, lsl #8\n"
+        "ssub16  r8, r8, r4\n"
+        "ldrb    r9, [r1, #6]\n"
+        "ldrb    r12, [r1, #7]\n"
+        "orr     r9, r9, r12, lsl #8\n"
+        "ldrb    r12, [r1, #18]\n"
+        "orr     r9, r9, r12, lsl #16\n"
+        "ldrb    r12, [r1, #19]\n"
+        "orr     r9, r9, r12, lsl #24\n"
+        "sxtab16 r5, r2, r9, ror #8\n"
+        "and     r9, r3, r9, lsl #8\n"
+        "ssub16  r9, r9, r5\n"
+        "ldrb    r10, [r1, #8]\n"
+        "ldrb    r12, [r1, #9]\n"
+        "orr     r10, r10, r12, lsl #8\n"
+        "ldrb    r12, [r1, #20]\n"
+        "orr     r10, r10, r12, lsl #16\n"
+        "ldrb    r12, [r1, #21]\n"
+        "orr     r10, r10, r12, lsl #24\n"
+        "sxtab16 r6, r2, r10, ror #8\n"
+        "and     r10, r3, r10, lsl #8\n"
+        "ssub16  r10, r10, r6\n"
+        "ldrb    r11, [r1, #10]\n"
+        "ldrb    r12, [r1, #11]\n"
+        "orr     r11, r11, r12, lsl #8\n"
+        "ldrb    r12, [r1, #22]\n"
+        "orr     r11, r11, r12, lsl #16\n"
+        "ldrb    r12, [r1, #23]\n"
+        "orr     r11, r11, r12, lsl #24\n"
+        "sxtab16 r7, r2, r11, ror #8\n"
+        "and     r11, r3, r11, lsl #8\n"
+        "ssub16  r11, r11, r7\n"
+        "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+        "ldrb    r8, [r1, #28]\n"
+        "ldrb    r12, [r1, #29]\n"
+        "orr     r8, r8, r12, lsl #8\n"
+        "sxtab16 r4, r2, r8, ror #8\n"
+        "and     r8, r3, r8, lsl #8\n"
+        "ssub16  r8, r8, r4\n"
+        "ldrb    r9, [r1, #30]\n"
+        "ldrb    r12, [r1, #31]\n"
+        "orr     r9, r9, r12, lsl #8\n"
+        "sxtab16 r5, r2, r9, ror #8\n"
+        "and     r9, r3, r9, lsl #8\n"
+        "ssub16  r9, r9, r5\n"
+        "ldrb    r10, [r1, #32]\n"
+        "ldrb    r12, [r1, #33]\n"
+        "orr     r10, r10, r12, lsl #8\n"
+        "sxtab16 r6, r2, r10, ror #8\n"
+        "and     r10, r3, r10, lsl #8\n"
+        "ssub16  r10, r10, r6\n"
+        "ldrb    r11, [r1, #34]\n"
+        "ldrb    r12, [r1, #35]\n"
+        "orr     r11, r11, r12, lsl #8\n"
+        "sxtab16 r7, r2, r11, ror #8\n"
+        "and     r11, r3, r11, lsl #8\n"
+        "ssub16  r11, r11, r7\n"
+        "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+        "pop     {r1, r4-r11, pc}\n");
+}
+#else
+static inline void ec_expand4_6x3_by_12_step_2(uint32_t *column, const int8_t *window)
+{
+    for (int row = 0; row < 3; row++) {
+        for (int word = 0; word < 1; word++, column += 8) {
+            for (int i = 0; i < 4; i++) {
+                const uint32_t codes = ec_word(window + row * 12 + word * 4 + i * 2);
+                column[i] = ec_odd(codes);
+                column[4 + i] = ec_even(codes, column[i]);
+            }
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        const int8_t *codes = window + i * 2;
+        const uint32_t word = (uint32_t)(uint8_t)codes[4] | (uint32_t)(uint8_t)codes[5] << 8 | (uint32_t)(uint8_t)codes[16] << 16 | (uint32_t)(uint8_t)codes[17] << 24;
+        column[i] = ec_odd(word);
+        column[4 + i] = ec_even(word, column[i]);
+    }
+    column += 8;
+    for (int i = 0; i < 4; i++) {
+        const int8_t *codes = window + i * 2;
+        const uint32_t word = (uint32_t)(uint8_t)codes[28] | (uint32_t)(uint8_t)codes[29] << 8;
+        column[i] = ec_odd(word);
+        column[4 + i] = ec_even(word, column[i]);
+    }
+}
+#endif
+#endif
+
+#ifndef EC_EXPAND1_6X3_OF_4
+#define EC_EXPAND1_6X3_OF_4
+/* One window of 3 x 6 bytes, `stride` bytes from row to row, as one of 4 columns. */
+static inline void ec_expand1_6x3_of_4(uint32_t *column, const int8_t *window, int stride)
+{
+    const int8_t *codes = window;
+    for (int row = 0; row < 3; row++, codes += stride) {
+        for (int word = 0; word < 1; word++, column += 8) {
+            const uint32_t four = ec_word(codes + word * 4);
+            column[0] = ec_odd(four);
+            column[4] = ec_even(four, column[0]);
+        }
+    }
+    const uint32_t left_over_0 = (uint32_t)(uint8_t)window[4] | (uint32_t)(uint8_t)window[5] << 8 | (uint32_t)(uint8_t)window[stride + 4] << 16 | (uint32_t)(uint8_t)window[stride + 5] << 24;
+    column[0] = ec_odd(left_over_0);
+    column[4] = ec_even(left_over_0, column[0]);
+    const uint32_t left_over_1 = (uint32_t)(uint8_t)window[2 * stride + 4] | (uint32_t)(uint8_t)window[2 * stride + 5] << 8;
+    column[8] = ec_odd(left_over_1);
+    column[12] = ec_even(left_over_1, column[8]);
+}
+#endif
+
+/* The window of an output at the border, with the input's zero point outside. */
+static inline void L00_window(int8_t *window, const int8_t *input, int row, int column)
+{
+    for (int tap_h = 0; tap_h < 3; tap_h++) {
+        const int in_row = row + tap_h - 1;
+        for (int tap_w = 0; tap_w < 3; tap_w++, window += 2) {
+            const int in_column = column + tap_w - 1;
+            if (in_row < 0 || in_row >= 6 || in_column < 0 || in_column >= 6) {
+                __builtin_memset(window, -1, 2);
+            } else {
+                __builtin_memcpy(window, input + (in_row * 6 + in_column) * 2, 2);
             }
         }
     }
 }
 
+static void L00_conv2d(const int8_t *input, int8_t *output, int8_t *scratch)
+{
+    uint32_t *const columns = (uint32_t *)(void *)scratch;
+    int8_t *const border = scratch + 160;
+    int row = 0;
+    int column = 0;
+    for (int pixel = 0; pixel < 36; pixel += 4) {
+        if (row >= 1 && row <= 4 && column >= 1 && column <= 1) {
+            ec_expand4_6x3_by_12_step_2(columns, input + row * 12 + column * 2 - 14);
+            column += 4;
+            if (column == 6) {
+                column = 0;
+                row++;
+            }
+        } else {
+            for (int i = 0; i < 4; i++) {
+                if (row >= 1 && row <= 4 && column >= 1 && column <= 4) {
+                    ec_expand1_6x3_of_4(columns + i, input + row * 12 + column * 2 - 14, 12);
+                } else {
+                    L00_window(border, input, row, column);
+                    ec_expand1_6x3_of_4(columns + i, border, 6);
+                }
+                if (++column == 6) {
+                    column = 0;
+                    row++;
+                }
+            }
+        }
+        ec_gemm4x2_5_by_4_m128(columns, L00_stream, L00_stream + 28, output + pixel * 4);
+    }
+}
+
 /* ---- L01: conv2d "depthwise" 6x6x4 -> 6x6x4 ---- */
 
-/* weights, HWC */
-static const int8_t L01_weights[36] EC_WEIGHTS(small_L01_weights) = {
-    9, -1, -103, 55, -108, 125, 82, -13, -60, -52, -7, -18, -12, -8, -18, -52, -76, 65, 29, 118,
-    115, 79, -113, -2, 57, -61, 84, -85, 125, -69, 48, -16, -97, -103, 37, 81,
+/* by channel: for each row bytes w0 w1 w1 w2; bias; multiplier */
+static const uint32_t L01_stream[20] EC_WEIGHTS(small_L01_stream) = {
+    3298071561, 1941222644, 2675801401, 4294959971, 8589936, 3430776319, 1329676792, 2579217347,
+    4294963272, 12884904, 4182921881, 2401050094, 623915092, 3935, 17179872, 4008964919,
+    4269176524, 1374744747, 10002, 21474836,
 };
 
-/* accumulator start, zero point folded in */
-static const int32_t L01_bias[4] EC_WEIGHTS(small_L01_bias) = {
-    -7325, -4024, 3935, 10002,
-};
+#ifndef EC_DSP_HELPERS
+#define EC_DSP_HELPERS
+/* What the layers below share that compute with the DSP extension.  A function marked
+ * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere than on Arm its twin
+ * in C does the same with the same constants. */
+#if defined(__clang__)
+#define EC_ASSEMBLY static __attribute__((naked, noinline))
+#else
+#define EC_ASSEMBLY static __attribute__((naked, noipa))
+#endif
+#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
+#define EC_HELPER static inline __attribute__((unused))
 
-/* scale per output channel */
-static const int32_t L01_multiplier[4] EC_WEIGHTS(small_L01_multiplier) = {
-    8589936, 12884904, 17179872, 21474836,
-};
-
-static void L01_depthwise(const int8_t *input, int8_t *output)
+/* Four codes at any address. */
+EC_HELPER uint32_t ec_word(const int8_t *codes)
 {
-    for (int row = 0; row < 6; row++) {
-        for (int column = 0; column < 6; column++) {
+    uint32_t word;
+    __builtin_memcpy(&word, codes, sizeof word);
+    return word;
+}
+
+/* The two 16-bit lanes of a word. */
+EC_HELPER int32_t ec_low(uint32_t word)
+{
+    return (int16_t)(word & 0xFFFFu);
+}
+
+EC_HELPER int32_t ec_high(uint32_t word)
+{
+    return (int16_t)(word >> 16);
+}
+
+/* sum + low * low + high * high, modulo 2^32 (SMLAD). */
+EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
+{
+    return sum + (uint32_t)(ec_low(a) * ec_low(b)) + (uint32_t)(ec_high(a) * ec_high(b));
+}
+
+/* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
+EC_HELPER uint32_t ec_sxtb16(uint32_t word)
+{
+    const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
+    return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
+}
+
+/* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
+EC_HELPER uint32_t ec_sxtab16(uint32_t lanes, uint32_t word)
+{
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t sum;
+    __asm__("sxtab16 %0, %1, %2" : "=r"(sum) : "r"(lanes), "r"(word));
+    return sum;
+#else
+    const uint32_t bytes = ec_sxtb16(word);
+    const uint32_t low = (uint32_t)(ec_low(lanes) + ec_low(bytes)) & 0xFFFFu;
+    return low | (uint32_t)(ec_high(lanes) + ec_high(bytes)) << 16;
+#endif
+}
+
+EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
+{
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t sum;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(lanes), "r"(word));
+    return sum;
+#else
+    return ec_sxtab16(lanes, word >> 8);
+#endif
+}
+
+/* Odd codes less 127, as lanes: what meets the raw words of weights. */
+EC_HELPER uint32_t ec_odd(uint32_t codes)
+{
+    return ec_sxtab16_high(0xFF81FF81u, codes);
+}
+
+/* 256 * even codes - odd, as lanes: what meets the even weights. */
+EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
+{
+    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t even;
+    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
+    return even;
+#else
+    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
+    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
+#endif
+}
+#endif
+
+#ifndef EC_PLANES_6X4_TO_8X128_1_M128
+#define EC_PLANES_6X4_TO_8X128_1_M128
+/* `rows` rows of 6 pixels, 4 bytes apart, of 4 channels become rows of 4 planes of 16-bit
+ * codes: 8 columns each, with the code -128 to the left and right of the input. */
+#if defined(__ARM_FEATURE_DSP)
+EC_ASSEMBLY void ec_planes_6x4_to_8x128_1_m128(const int8_t *input EC_UNUSED, int16_t *planes EC_UNUSED, int rows EC_UNUSED)
+{
+    __asm__ volatile(
+        "push    {r4-r11, lr}\n"
+        "movw    r11, #32896\n"
+        "movt    r11, #32896\n"
+        "1:\n"
+        "mov     r3, r11\n"
+        "ldr     r4, [r0], #4\n"
+        "ldr     r5, [r0], #4\n"
+        "ldr     r6, [r0], #4\n"
+        "pkhbt   r7, r3, r4, lsl #16\n"
+        "pkhtb   r8, r4, r3, asr #16\n"
+        "pkhbt   r9, r5, r6, lsl #16\n"
+        "pkhtb   r10, r6, r5, asr #16\n"
+        "sxtb16  r3, r7\n"
+        "sxtb16  r4, r9\n"
+        "sxtb16  r7, r7, ror #8\n"
+        "sxtb16  r9, r9, ror #8\n"
+        "sxtb16  r5, r8\n"
+        "sxtb16  r6, r10\n"
+        "sxtb16  r8, r8, ror #8\n"
+        "sxtb16  r10, r10, ror #8\n"
+        "str     r4, [r1, #4]\n"
+        "str     r7, [r1, #128]\n"
+        "str     r9, [r1, #132]\n"
+        "str     r5, [r1, #256]\n"
+        "str     r6, [r1, #260]\n"
+        "str     r8, [r1, #384]\n"
+        "str     r10, [r1, #388]\n"
+        "str     r3, [r1], #8\n"
+        "ldr     r3, [r0], #4\n"
+        "ldr     r4, [r0], #4\n"
+        "ldr     r5, [r0], #4\n"
+        "mov     r6, r11\n"
+        "pkhbt   r7, r3, r4, lsl #16\n"
+        "pkhtb   r8, r4, r3, asr #16\n"
+        "pkhbt   r9, r5, r6, lsl #16\n"
+        "pkhtb   r10, r6, r5, asr #16\n"
+        "sxtb16  r3, r7\n"
+        "sxtb16  r4, r9\n"
+        "sxtb16  r7, r7, ror #8\n"
+        "sxtb16  r9, r9, ror #8\n"
+        "sxtb16  r5, r8\n"
+        "sxtb16  r6, r10\n"
+        "sxtb16  r8, r8, ror #8\n"
+        "sxtb16  r10, r10, ror #8\n"
+        "str     r4, [r1, #4]\n"
+        "str     r7, [r1, #128]\n"
+        "str     r9, [r1, #132]\n"
+        "str     r5, [r1, #256]\n"
+        "str     r6, [r1, #260]\n"
+        "str     r8, [r1, #384]\n"
+        "str     r10, [r1, #388]\n"
+        "str     r3, [r1], #8\n"
+        "subs    r2, r2, #1\n"
+        "bne     1b\n"
+        "pop     {r4-r11, pc}\n");
+}
+#else
+static inline void ec_planes_6x4_to_8x128_1_m128(const int8_t *input, int16_t *planes, int rows)
+{
+    for (int row = 0; row < rows; row++) {
+        for (int column = 0; column < 8; column++, planes++) {
+            const int in_column = column - 1;
             for (int channel = 0; channel < 4; channel++) {
-                int32_t acc = L01_bias[channel];
-                for (int tap_h = 0; tap_h < 3; tap_h++) {
-                    const int in_row = row + tap_h - 1;
-                    for (int tap_w = 0; tap_w < 3; tap_w++) {
-                        const int in_column = column + tap_w - 1;
-                        const int32_t weight = L01_weights[(tap_h * 3 + tap_w) * 4 + channel];
-                        if (in_row < 0 || in_row >= 6 || in_column < 0 || in_column >= 6) {
-                            acc += -128 * weight;
-                            continue;
-                        }
-                        acc += input[(in_row * 6 + in_column) * 4 + channel] * weight;
-                    }
-                }
-                *output++ = ec_requantize(acc, L01_multiplier[channel], 0, -128, -128, 127);
+                const int inside = in_column >= 0 && in_column < 6;
+                planes[channel * 64] =
+                    inside ? input[(row * 6 + in_column) * 4 + channel] : -128;
             }
+        }
+    }
+}
+#endif
+#endif
+
+#ifndef EC_PLANE1_6X4_OF_8_M128
+#define EC_PLANE1_6X4_OF_8_M128
+/* One plane, 6 x 2 outputs per turn, stride 1.  The plane's pairs (x0, x1) and (x2, x3) give two
+ * outputs of a row: (x0, x1)(w0, w1) + x2 w2 and x1 w0 + (x2, x3)(w1, w2).  plane: the second row
+ * of the window; weights: for each row the bytes w0 w1 w1 w2; bias; multiplier. */
+#if defined(__ARM_FEATURE_DSP)
+EC_ASSEMBLY void ec_plane1_6x4_of_8_m128(const int16_t *plane EC_UNUSED, int8_t *output EC_UNUSED,
+    const uint32_t *weights EC_UNUSED, int turns EC_UNUSED)
+{
+    __asm__ volatile(
+        "push    {r3-r11, lr}\n"
+        "ldrd    r4, r5, [r2, #12]\n"
+        "mov     r6, #-128\n"
+        "add     r7, r0, #12\n"
+        "push    {r4-r7}\n" /* from sp: bias, multiplier, zero point, end of the row, turns */
+        "ldm     r2, {r2, r4, r6}\n"
+        "sxtb16  r3, r2, ror #8\n"
+        "sxtb16  r2, r2\n"
+        "sxtb16  r5, r4, ror #8\n"
+        "sxtb16  r4, r4\n"
+        "sxtb16  r7, r6, ror #8\n"
+        "sxtb16  r6, r6\n"
+        "1:\n"
+        ".rept   3\n"
+        "ldr     r10, [sp]\n"
+        "ldrd    r8, r9, [r0, #16]\n"
+        "smlad   r12, r8, r4, r10\n"
+        "smlatb  lr, r8, r4, r10\n"
+        "smlatb  r11, r8, r6, r10\n"
+        "smlad   r10, r8, r6, r10\n"
+        "smlabt  r12, r9, r5, r12\n"
+        "smlad   lr, r9, r5, lr\n"
+        "smlad   r11, r9, r7, r11\n"
+        "smlabt  r10, r9, r7, r10\n"
+        "ldrd    r8, r9, [r0, #-16]\n"
+        "smlad   r10, r8, r2, r10\n"
+        "smlatb  r11, r8, r2, r11\n"
+        "smlabt  r10, r9, r3, r10\n"
+        "smlad   r11, r9, r3, r11\n"
+        "ldrd    r8, r9, [r0, #32]\n"
+        "smlad   r12, r8, r6, r12\n"
+        "smlatb  lr, r8, r6, lr\n"
+        "smlabt  r12, r9, r7, r12\n"
+        "smlad   lr, r9, r7, lr\n"
+        "ldrd    r8, r9, [r0], #4\n"
+        "smlad   r10, r8, r4, r10\n"
+        "smlatb  r11, r8, r4, r11\n"
+        "smlad   r12, r8, r2, r12\n"
+        "smlatb  lr, r8, r2, lr\n"
+        "smlabt  r10, r9, r5, r10\n"
+        "smlad   r11, r9, r5, r11\n"
+        "smlabt  r12, r9, r3, r12\n"
+        "smlad   lr, r9, r3, lr\n"
+        "ldrd    r8, r9, [sp, #4]\n"
+        "smmlar  r10, r10, r8, r9\n"
+        "ssat    r10, #8, r10\n"
+        "smmlar  r11, r11, r8, r9\n"
+        "ssat    r11, #8, r11\n"
+        "smmlar  r12, r12, r8, r9\n"
+        "ssat    r12, #8, r12\n"
+        "smmlar  lr, lr, r8, r9\n"
+        "ssat    lr, #8, lr\n"
+        "strb    r11, [r1, #4]\n"
+        "strb    r12, [r1, #24]\n"
+        "strb    lr, [r1, #28]\n"
+        "strb    r10, [r1], #8\n"
+
+        ".endr\n"
+        "ldrd    r8, r9, [sp, #12]\n"
+        "add     r0, r8, #20\n"
+        "add     r8, r8, #32\n"
+        "movw    r10, #24\n"
+        "add     r1, r1, r10\n"
+        "subs    r9, r9, #1\n"
+        "strd    r8, r9, [sp, #12]\n"
+        "bne     1b\n"
+        "add     sp, sp, #16\n"
+        "pop     {r3-r11, pc}\n");
+}
+#else
+static inline void ec_plane1_6x4_of_8_m128(const int16_t *plane, int8_t *output, const uint32_t *weights, int turns)
+{
+    for (int row = 0; row < 2 * turns; row++) {
+        for (int column = 0; column < 6; column++) {
+            uint32_t acc = weights[3];
+            for (int tap = 0; tap < 3; tap++) {
+                const int16_t *codes = plane + (row + tap - 1) * 8 + column;
+                const uint32_t ends = weights[tap];
+                acc += (uint32_t)(codes[0] * (int8_t)(ends & 0xFFu) + codes[1] * (int8_t)(ends >> 8 & 0xFFu) + codes[2] * (int8_t)(ends >> 24));
+            }
+            output[(row * 6 + column) * 4] =
+                ec_requantize((int32_t)acc, (int32_t)weights[4], 0, -128, -128, 127);
+        }
+    }
+}
+#endif
+#endif
+
+/* Rows above and below the input: `rows` rows of 4 planes. */
+static inline void L01_border(int16_t *planes, int rows)
+{
+    for (int channel = 0; channel < 4; channel++) {
+        for (int i = 0; i < rows * 8; i++) {
+            planes[channel * 64 + i] = -128;
+        }
+    }
+}
+
+static void L01_depthwise(const int8_t *input, int8_t *output, int8_t *scratch)
+{
+    int16_t *const planes = (int16_t *)(void *)scratch;
+    const int first = -1; /* input row of the planes' first row */
+    int8_t *const out_row = output;
+    const int above = first < 0 ? -first : 0;
+    const int below = first + 8 > 6 ? first + 2 : 0;
+    L01_border(planes, above);
+    L01_border(planes + (8 - below) * 8, below);
+    for (int channel = 0; channel < 4; channel += 4) {
+        ec_planes_6x4_to_8x128_1_m128(input + (first + above) * 24 + channel, planes + above * 8, 8 - above - below);
+        for (int i = 0; i < 4; i++) {
+            const int16_t *plane = planes + i * 64;
+            const uint32_t *weights = L01_stream + (channel + i) * 5;
+            ec_plane1_6x4_of_8_m128(plane + 8, out_row + channel + i, weights, 3);
         }
     }
 }
 
 /* ---- L02: add "residual" 6x6x4 + 6x6x4 -> 6x6x4 ---- */
 
-static void L02_add(const int8_t *a, const int8_t *b, int8_t *output)
+#ifndef EC_DSP_HELPERS
+#define EC_DSP_HELPERS
+/* What the layers below share that compute with the DSP extension.  A function marked
+ * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere than on Arm its twin
+ * in C does the same with the same constants. */
+#if defined(__clang__)
+#define EC_ASSEMBLY static __attribute__((naked, noinline))
+#else
+#define EC_ASSEMBLY static __attribute__((naked, noipa))
+#endif
+#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
+#define EC_HELPER static inline __attribute__((unused))
+
+/* Four codes at any address. */
+EC_HELPER uint32_t ec_word(const int8_t *codes)
+{
+    uint32_t word;
+    __builtin_memcpy(&word, codes, sizeof word);
+    return word;
+}
+
+/* The two 16-bit lanes of a word. */
+EC_HELPER int32_t ec_low(uint32_t word)
+{
+    return (int16_t)(word & 0xFFFFu);
+}
+
+EC_HELPER int32_t ec_high(uint32_t word)
+{
+    return (int16_t)(word >> 16);
+}
+
+/* sum + low * low + high * high, modulo 2^32 (SMLAD). */
+EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
+{
+    return sum + (uint32_t)(ec_low(a) * ec_low(b)) + (uint32_t)(ec_high(a) * ec_high(b));
+}
+
+/* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
+EC_HELPER uint32_t ec_sxtb16(uint32_t word)
+{
+    const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
+    return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
+}
+
+/* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
+EC_HELPER uint32_t ec_sxtab16(uint32_t lanes, uint32_t word)
+{
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t sum;
+    __asm__("sxtab16 %0, %1, %2" : "=r"(sum) : "r"(lanes), "r"(word));
+    return sum;
+#else
+    const uint32_t bytes = ec_sxtb16(word);
+    const uint32_t low = (uint32_t)(ec_low(lanes) + ec_low(bytes)) & 0xFFFFu;
+    return low | (uint32_t)(ec_high(lanes) + ec_high(bytes)) << 16;
+#endif
+}
+
+EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
+{
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t sum;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(lanes), "r"(word));
+    return sum;
+#else
+    return ec_sxtab16(lanes, word >> 8);
+#endif
+}
+
+/* Odd codes less 127, as lanes: what meets the raw words of weights. */
+EC_HELPER uint32_t ec_odd(uint32_t codes)
+{
+    return ec_sxtab16_high(0xFF81FF81u, codes);
+}
+
+/* 256 * even codes - odd, as lanes: what meets the even weights. */
+EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
+{
+    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t even;
+    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
+    return even;
+#else
+    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
+    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
+#endif
+}
+#endif
+
+/* output = (a * 4194304 + b * 4194304 + 538968064) >> 22, saturated; 144 elements. */
+#if defined(__ARM_FEATURE_DSP)
+EC_ASSEMBLY void L02_sum(const int8_t *a EC_UNUSED, const int8_t *b EC_UNUSED, int8_t *output EC_UNUSED)
+{
+    __asm__ volatile(
+        "push    {r4-r11, lr}\n"
+        "movw    r3, #0\n"
+        "movt    r3, #64\n"
+        "movw    r12, #0\n"
+        "movt    r12, #64\n"
+        "movw    lr, #0\n"
+        "movt    lr, #8224\n"
+        "movw    r4, #144\n"
+        "movt    r4, #0\n"
+        "add     r4, r4, r0\n"
+        "push    {r4}\n" /* where the loop ends */
+        "1:\n"
+        ".rept   4\n"
+        "ldrsb   r5, [r0, #1]\n"
+        "ldrsb   r6, [r0, #2]\n"
+        "ldrsb   r7, [r0, #3]\n"
+        "ldrsb   r4, [r0], #4\n"
+        "ldrsb   r9, [r1, #1]\n"
+        "ldrsb   r10, [r1, #2]\n"
+        "ldrsb   r11, [r1, #3]\n"
+        "ldrsb   r8, [r1], #4\n"
+        "mla     r4, r4, r3, lr\n"
+        "mla     r5, r5, r3, lr\n"
+        "mla     r6, r6, r3, lr\n"
+        "mla     r7, r7, r3, lr\n"
+        "mla     r4, r8, r12, r4\n"
+        "mla     r5, r9, r12, r5\n"
+        "mla     r6, r10, r12, r6\n"
+        "mla     r7, r11, r12, r7\n"
+        "ssat    r4, #8, r4, asr #22\n"
+        "cmp     r4, #64\n"
+        "it      gt\n"
+        "movgt   r4, #64\n"
+        "ssat    r5, #8, r5, asr #22\n"
+        "cmp     r5, #64\n"
+        "it      gt\n"
+        "movgt   r5, #64\n"
+        "ssat    r6, #8, r6, asr #22\n"
+        "cmp     r6, #64\n"
+        "it      gt\n"
+        "movgt   r6, #64\n"
+        "ssat    r7, #8, r7, asr #22\n"
+        "cmp     r7, #64\n"
+        "it      gt\n"
+        "movgt   r7, #64\n"
+        "strb    r5, [r2, #1]\n"
+        "strb    r6, [r2, #2]\n"
+        "strb    r7, [r2, #3]\n"
+        "strb    r4, [r2], #4\n"
+        ".endr\n"
+        "ldr     r4, [sp]\n"
+        "cmp     r0, r4\n"
+        "bne     1b\n"
+        "add     sp, sp, #4\n"
+        "pop     {r4-r11, pc}\n");
+}
+#else
+static inline void L02_sum(const int8_t *a, const int8_t *b, int8_t *output)
 {
     for (int i = 0; i < 144; i++) {
-        const int32_t sum = a[i] * 4194304
-                          + b[i] * 4194304 + 538968064;
-        *output++ = (int8_t)ec_clamp(sum >> 22, -128, 64);
+        const int32_t sum = a[i] * 4194304 + 538968064 + b[i] * 4194304;
+        output[i] = (int8_t)ec_clamp(sum >> 22, -128, 64);
     }
+}
+#endif
+
+static void L02_add(const int8_t *a, const int8_t *b, int8_t *output)
+{
+    L02_sum(a, b, output);
 }
 
 /* ---- L03: max_pool "pool" 6x6x4 -> 2x2x4 ---- */
@@ -179,33 +976,228 @@ static void L04_unary(const int8_t *input, int8_t *output)
 
 /* ---- L05: dense "classes" 16 -> 3 ---- */
 
-/* weights, OI */
-static const int8_t L05_weights[48] EC_WEIGHTS(small_L05_weights) = {
-    93, 18, -82, 44, 41, -123, -6, 100, 76, -124, 95, 17, 90, 60, 105, 95, -75, 32, -28, 120,
-    -103, 89, 56, 75, -110, 93, 57, -20, -98, -11, -102, -66, -93, -47, -19, 93, -42, 22, 103,
-    -103, -40, 102, 63, -28, -96, -34, -28, -124,
+/* by 4 channels: biases, raw words (256 * odd + even), multipliers */
+static const uint32_t L05_stream[24] EC_WEIGHTS(small_L05_stream) = {
+    2358016, 10042112, 4291600128, 0, 732828253, 2011439029, 1559089315, 0, 1677362473,
+    1261983897, 2573669846, 0, 291472460, 3963182226, 3829360088, 0, 1600732250, 3181048990,
+    2212814240, 0, 8589936, 12884904, 17179872, 0,
 };
 
-/* accumulator start, zero point folded in */
-static const int32_t L05_bias[3] EC_WEIGHTS(small_L05_bias) = {
-    -1838, -397, 1960,
-};
+#ifndef EC_DSP_HELPERS
+#define EC_DSP_HELPERS
+/* What the layers below share that compute with the DSP extension.  A function marked
+ * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere than on Arm its twin
+ * in C does the same with the same constants. */
+#if defined(__clang__)
+#define EC_ASSEMBLY static __attribute__((naked, noinline))
+#else
+#define EC_ASSEMBLY static __attribute__((naked, noipa))
+#endif
+#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
+#define EC_HELPER static inline __attribute__((unused))
 
-/* scale per output channel */
-static const int32_t L05_multiplier[3] EC_WEIGHTS(small_L05_multiplier) = {
-    8589936, 12884904, 17179872,
-};
-
-static void L05_dense(const int8_t *input, int8_t *output)
+/* Four codes at any address. */
+EC_HELPER uint32_t ec_word(const int8_t *codes)
 {
-    const int8_t *weights = L05_weights;
-    for (int channel = 0; channel < 3; channel++) {
-        int32_t acc = L05_bias[channel];
-        for (int i = 0; i < 16; i++) {
-            acc += input[i] * *weights++;
+    uint32_t word;
+    __builtin_memcpy(&word, codes, sizeof word);
+    return word;
+}
+
+/* The two 16-bit lanes of a word. */
+EC_HELPER int32_t ec_low(uint32_t word)
+{
+    return (int16_t)(word & 0xFFFFu);
+}
+
+EC_HELPER int32_t ec_high(uint32_t word)
+{
+    return (int16_t)(word >> 16);
+}
+
+/* sum + low * low + high * high, modulo 2^32 (SMLAD). */
+EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
+{
+    return sum + (uint32_t)(ec_low(a) * ec_low(b)) + (uint32_t)(ec_high(a) * ec_high(b));
+}
+
+/* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
+EC_HELPER uint32_t ec_sxtb16(uint32_t word)
+{
+    const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
+    return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
+}
+
+/* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
+EC_HELPER uint32_t ec_sxtab16(uint32_t lanes, uint32_t word)
+{
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t sum;
+    __asm__("sxtab16 %0, %1, %2" : "=r"(sum) : "r"(lanes), "r"(word));
+    return sum;
+#else
+    const uint32_t bytes = ec_sxtb16(word);
+    const uint32_t low = (uint32_t)(ec_low(lanes) + ec_low(bytes)) & 0xFFFFu;
+    return low | (uint32_t)(ec_high(lanes) + ec_high(bytes)) << 16;
+#endif
+}
+
+EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
+{
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t sum;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(lanes), "r"(word));
+    return sum;
+#else
+    return ec_sxtab16(lanes, word >> 8);
+#endif
+}
+
+/* Odd codes less 127, as lanes: what meets the raw words of weights. */
+EC_HELPER uint32_t ec_odd(uint32_t codes)
+{
+    return ec_sxtab16_high(0xFF81FF81u, codes);
+}
+
+/* 256 * even codes - odd, as lanes: what meets the even weights. */
+EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
+{
+    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t even;
+    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
+    return even;
+#else
+    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
+    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
+#endif
+}
+#endif
+
+#ifndef EC_STEP_OF_8
+/* Eight inputs of 4 channels: 27 instructions for 32 products.  r0 walks over the column, r1 over
+ * the stream, the accumulators are r2-r5. */
+#define EC_HALF_OF_8(odd, even) \
+    "ldm     r1!, {r10-r12, lr}\n" \
+    "smlad   r2, " odd ", r10, r2\n" \
+    "smlad   r3, " odd ", r11, r3\n" \
+    "smlad   r4, " odd ", r12, r4\n" \
+    "smlad   r5, " odd ", lr, r5\n" \
+    "sxtb16  r10, r10\n" \
+    "sxtb16  r11, r11\n" \
+    "sxtb16  r12, r12\n" \
+    "sxtb16  lr, lr\n" \
+    "smlad   r2, " even ", r10, r2\n" \
+    "smlad   r3, " even ", r11, r3\n" \
+    "smlad   r4, " even ", r12, r4\n" \
+    "smlad   r5, " even ", lr, r5\n"
+#define EC_STEP_OF_8 \
+    "ldm     r0!, {r6-r9}\n" \
+    EC_HALF_OF_8("r6", "r7") EC_HALF_OF_8("r8", "r9")
+#endif
+
+#ifndef EC_DOT_4X3_3
+#define EC_DOT_4X3_3
+/* 4 channels at a time.  column: 4 steps; [weights, end): for four channels each the biases,
+ * 4 x 4 raw words, the multipliers. */
+#if defined(__ARM_FEATURE_DSP)
+EC_ASSEMBLY void ec_dot_4x3_3(const uint32_t *column EC_UNUSED, const uint32_t *weights EC_UNUSED,
+    const uint32_t *end EC_UNUSED, int8_t *output EC_UNUSED)
+{
+    __asm__ volatile(
+        "push    {r0-r11, lr}\n" /* from sp: column, its end, end of the stream, output */
+        "1:\n"
+        "ldm     r1!, {r2-r5}\n"
+        ".rept   2\n" EC_STEP_OF_8 ".endr\n"
+        "ldr     r12, [sp, #12]\n"
+        "ldm     r1!, {r6-r9}\n"
+        "mov     lr, #3\n"
+        "asr     r2, r2, #8\n"
+        "smmlar  r2, r2, r6, lr\n"
+        "ssat    r2, #8, r2\n"
+        "asr     r3, r3, #8\n"
+        "smmlar  r3, r3, r7, lr\n"
+        "ssat    r3, #8, r3\n"
+        "asr     r4, r4, #8\n"
+        "smmlar  r4, r4, r8, lr\n"
+        "ssat    r4, #8, r4\n"
+        "strb    r3, [r12, #1]\n"
+        "strb    r4, [r12, #2]\n"
+        "strb    r2, [r12], #4\n"
+        "ldr     r10, [sp, #8]\n"
+        "ldr     r0, [sp]\n"
+        "str     r12, [sp, #12]\n"
+        "cmp     r1, r10\n"
+        "bne     1b\n"
+        "pop     {r0-r11, pc}\n");
+}
+#else
+static inline void ec_dot_4x3_3(const uint32_t *column, const uint32_t *weights, const uint32_t *end,
+    int8_t *output)
+{
+    while (weights != end) {
+        uint32_t acc[4];
+        for (int i = 0; i < 4; i++) {
+            acc[i] = *weights++;
         }
-        *output++ = ec_requantize(acc, L05_multiplier[channel], 0, 3, -128, 127);
+        for (int step = 0; step < 4; step++) {
+            for (int i = 0; i < 4; i++) {
+                const uint32_t raw = *weights++;
+                acc[i] = ec_smlad(column[2 * step], raw, acc[i]);
+                acc[i] = ec_smlad(column[2 * step + 1], ec_sxtb16(raw), acc[i]);
+            }
+        }
+        for (int i = 0; i < 3; i++) {
+            *output++ = ec_requantize((int32_t)acc[i] >> 8, (int32_t)weights[i], 0, 3, -128, 127);
+        }
+        weights += 4;
     }
+}
+#endif
+#endif
+
+#ifndef EC_EXPAND1_16_STEP_16
+#define EC_EXPAND1_16_STEP_16
+/* The windows of 1 outputs, 16 bytes apart, as columns: 1 x 16 bytes each, 0 bytes from
+ * row to row.  A step is 1 words of odd codes less 127, then 1 of 256 * even - odd. */
+#if defined(__ARM_FEATURE_DSP)
+EC_ASSEMBLY void ec_expand1_16_step_16(uint32_t *column EC_UNUSED, const int8_t *window EC_UNUSED)
+{
+    __asm__ volatile(
+        "push    {r1, r4-r11, lr}\n"
+        "movw    r2, #0xFF81\n" /* -127 in both lanes */
+        "movt    r2, #0xFF81\n"
+        "mov     r3, #0xFF00FF00\n"
+        ".rept   4\n"
+        "ldr     r8, [r1], #4\n"
+        "sxtab16 r4, r2, r8, ror #8\n"
+        "and     r8, r3, r8, lsl #8\n"
+        "ssub16  r8, r8, r4\n"
+        "stm     r0!, {r4, r8}\n"
+        ".endr\n"
+        "pop     {r1, r4-r11, pc}\n");
+}
+#else
+static inline void ec_expand1_16_step_16(uint32_t *column, const int8_t *window)
+{
+    for (int row = 0; row < 1; row++) {
+        for (int word = 0; word < 4; word++, column += 2) {
+            for (int i = 0; i < 1; i++) {
+                const uint32_t codes = ec_word(window + row * 0 + word * 4 + i * 16);
+                column[i] = ec_odd(codes);
+                column[1 + i] = ec_even(codes, column[i]);
+            }
+        }
+    }
+}
+#endif
+#endif
+
+static void L05_dense(const int8_t *input, int8_t *output, int8_t *scratch)
+{
+    uint32_t *const column = (uint32_t *)(void *)scratch;
+    ec_expand1_16_step_16(column, input);
+    ec_dot_4x3_3(column, L05_stream, L05_stream + 24, output);
 }
 
 /* ---- L06: softmax "probabilities" 3 -> 3 ---- */
@@ -279,7 +1271,7 @@ const small_tensor small_output_info[SMALL_OUTPUTS] = {
 int8_t *small_input(void *arena, int i)
 {
     (void)i;
-    return (int8_t *)arena + 88;
+    return (int8_t *)arena + 180;
 }
 
 const int8_t *small_output(const void *arena, int i)
@@ -294,13 +1286,13 @@ int small_run(void *arena)
     if ((uintptr_t)arena % SMALL_ARENA_ALIGN != 0) {
         return -1;
     }
-    L00_conv2d(base + 88, base + 0);
-    L01_depthwise(base + 0, base + 144);
-    L02_add(base + 0, base + 144, base + 0);
+    L00_conv2d(base + 180, base + 512, base + 0);
+    L01_depthwise(base + 512, base + 656, base + 0);
+    L02_add(base + 512, base + 656, base + 0);
     L03_max_pool(base + 0, base + 0);
-    L04_unary(base + 0, base + 0);
-    L05_dense(base + 0, base + 16);
-    L06_softmax(base + 16, base + 0);
+    L04_unary(base + 0, base + 32);
+    L05_dense(base + 32, base + 32, base + 0);
+    L06_softmax(base + 32, base + 0);
     return 0;
 }
 
@@ -310,25 +1302,25 @@ int small_run_stage(void *arena, int stage)
     (void)base;
     switch (stage) {
     case 0:
-        L00_conv2d(base + 88, base + 0);
+        L00_conv2d(base + 180, base + 512, base + 0);
         return 0;
     case 1:
-        L01_depthwise(base + 0, base + 144);
+        L01_depthwise(base + 512, base + 656, base + 0);
         return 0;
     case 2:
-        L02_add(base + 0, base + 144, base + 0);
+        L02_add(base + 512, base + 656, base + 0);
         return 0;
     case 3:
         L03_max_pool(base + 0, base + 0);
         return 0;
     case 4:
-        L04_unary(base + 0, base + 0);
+        L04_unary(base + 0, base + 32);
         return 0;
     case 5:
-        L05_dense(base + 0, base + 16);
+        L05_dense(base + 32, base + 32, base + 0);
         return 0;
     case 6:
-        L06_softmax(base + 16, base + 0);
+        L06_softmax(base + 32, base + 0);
         return 0;
     default:
         return -1;
