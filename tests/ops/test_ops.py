@@ -59,16 +59,18 @@ def test_tables_hold_the_nearest_codes(function):
 
 
 @pytest.mark.parametrize(
-    ("compiler", "keep_input"),
+    ("compiler", "core", "keep_input"),
     [
-        ("gcc", False),
-        ("clang", True),
-        pytest.param("gcc", True, marks=pytest.mark.slow),
-        pytest.param("clang", False, marks=pytest.mark.slow),
+        ("gcc", "cortex-m4f", False),
+        ("clang", "cortex-m0", True),
+        pytest.param("gcc", "cortex-m0", False, marks=pytest.mark.slow),
+        pytest.param("clang", "cortex-m4f", True, marks=pytest.mark.slow),
+        pytest.param("gcc", "cortex-m55", False, marks=pytest.mark.slow),
+        pytest.param("clang", "cortex-m55", False, marks=pytest.mark.slow),
     ],
 )
-def test_host_c_computes_the_same(compiler, keep_input, tmp_path):
-    found = host_differences(models(keep_input=keep_input), tmp_path, compiler)
+def test_host_c_computes_the_same(compiler, core, keep_input, tmp_path):
+    found = host_differences(models(keep_input=keep_input), tmp_path, compiler, core)
     assert not found, one_line_each(found)
 
 

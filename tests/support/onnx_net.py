@@ -45,6 +45,7 @@ class Net:
     Attributes:
         rng: where all choices come from.
         opset: version of the operator set.
+        large: whether tensors may have thousands of elements, or hundreds.
         channels_last: NHWC between layers, with a transpose on either side of spatial ones, as
             converters from TensorFlow leave it; else NCHW.
         values: activations so far, graph inputs first.
@@ -53,6 +54,7 @@ class Net:
     rng: np.random.Generator
     opset: int
     channels_last: bool
+    large: bool = False
     inputs: list[Value] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
     nodes: list[onnx.NodeProto] = field(default_factory=list)
@@ -99,6 +101,16 @@ class Net:
         return self.op(
             "Transpose", [x], [x.shape[axis] for axis in perm], exact=x.exact, perm=list(perm)
         )
+
+    @property
+    def most_elements(self) -> int:
+        """Largest tensor."""
+        return 3000 if self.large else 400
+
+    @property
+    def most_channels(self) -> int:
+        """Most output channels of a layer with weights."""
+        return 40 if self.large else 9
 
     # Choices.
 

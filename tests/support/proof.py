@@ -59,12 +59,15 @@ def differences(made: Bundle, result: CheckResult) -> list[str]:
     return list(found.values())
 
 
-def host_differences(models: Sequence[Model], work: Path, compiler: str = "gcc") -> list[str]:
-    """Build `models` as for the M4 with the host's compiler and sanitizers, run and compare.
+def host_differences(
+    models: Sequence[Model], work: Path, compiler: str = "gcc", core_name: str = "cortex-m4f"
+) -> list[str]:
+    """Build `models` as for a core with the host's compiler and sanitizers, run and compare.
 
+    What the core's kernels have in assembly, the host compiles in the C that stands beside it.
     Two programs are built side by side, because the sanitizers make compiling slow.
     """
-    core = get_core("cortex-m4f")
+    core = get_core(core_name)
 
     def half(number: int) -> list[str]:
         made = bundle(models[number::2], core)

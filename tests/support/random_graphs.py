@@ -16,7 +16,7 @@ from edgecomp.quant import quantize_model
 from tests.support.bundle import Model
 from tests.support.cases import random_codes
 from tests.support.onnx_net import FIRST_OPSET, LAST_OPSET, Net, Value
-from tests.support.random_layers import BLOCKS, MOST_ELEMENTS
+from tests.support.random_layers import BLOCKS
 
 SAMPLES = 20
 CALIBRATION_SAMPLES = 32
@@ -40,6 +40,7 @@ def random_model(seed: int) -> RandomModel:
     """Make network number `seed`."""
     rng = np.random.default_rng(seed)
     net = Net(rng, int(rng.integers(FIRST_OPSET, LAST_OPSET + 1)), bool(rng.random() < 0.3))
+    net.large = net.chance(0.15)
     x = net.add_input(_input_shape(net))
     if net.chance(0.25):
         net.add_input(net.pick((x.shape, (1, *(1 for _ in x.shape[1:])), _input_shape(net))))
@@ -69,21 +70,22 @@ def random_model(seed: int) -> RandomModel:
 
 
 def _input_shape(net: Net) -> tuple[int, ...]:
+    most = 14 if net.large else 8
     match net.pick(("image", "image", "image", "sequence", "vector")):
         case "image":
-            h, w, c = net.between(1, 8), net.between(1, 8), net.between(1, 6)
+            h, w, c = net.between(1, most), net.between(1, most), net.between(1, most - 2)
             return (1, h, w, c) if net.channels_last else (1, c, h, w)
         case "sequence":
-            t, c = net.between(1, 16), net.between(1, 6)
+            t, c = net.between(1, 2 * most), net.between(1, most - 2)
             return (1, t, c) if net.channels_last else (1, c, t)
-    return (1, net.between(1, 24))
+    return (1, net.between(1, 3 * most))
 
 
 def _try(net: Net, block, x: Value) -> Value | None:
     """Add a block, or leave the model as it was."""
     nodes, constants = len(net.nodes), len(net.constants)
     made = block(net, x)
-    if made is None or made.size > MOST_ELEMENTS or min(made.shape) < 1:
+    if made is None or made.size > net.most_elements or min(made.shape) < 1:
         del net.nodes[nodes:], net.constants[constants:]
         return None
     return made
