@@ -5,8 +5,11 @@ from edgecomp.kernels import (
     conv2d_generic,
     dense_dsp,
     dense_generic,
+    depthwise_dsp,
+    elementwise_dsp,
     elementwise_generic,
     movement_generic,
+    pool_dsp,
     pool_generic,
 )
 from edgecomp.kernels.base import Constant, Kernel, Layer
@@ -16,16 +19,20 @@ KERNELS: dict[str, Kernel] = {
     for kernel in (
         # Where several kernels of one operator apply, the first one is preferred.
         conv2d_dsp.Conv2dDsp(),
+        depthwise_dsp.DepthwiseDsp(),
         conv2d_generic.DepthwiseGeneric(),
         conv2d_generic.Conv2dGeneric(),
         dense_dsp.DenseDsp(),
         dense_generic.DenseGeneric(),
+        elementwise_dsp.AddDsp(),
+        elementwise_dsp.SubDsp(),
         elementwise_generic.AddGeneric(),
         elementwise_generic.SubGeneric(),
         elementwise_generic.MulGeneric(),
         elementwise_generic.UnaryTable(),
         elementwise_generic.PReluGeneric(),
         pool_generic.MaxPoolGeneric(),
+        pool_dsp.GlobalAverageDsp(),
         pool_generic.AveragePoolGeneric(),
         pool_generic.ReduceMeanGeneric(),
         pool_generic.SoftmaxGeneric(),

@@ -97,6 +97,36 @@ OWN_CASES = (
     conv("depthwise-1x1", Act((1, 4, 4, 6)), Weights((6, 1, 1, 1)), groups=6),
     conv("depthwise-kernel-10x4", Act((1, 11, 5, 2)), Weights((2, 10, 4, 1)),
          groups=2, stride_h=2, stride_w=2, **pads(4, 1, 5, 1)),
+    # Strips, planes and blocks of the cores with the DSP extension: odd sizes, tails, limits.
+    *(
+        conv(f"depthwise-{h}x{w}x{c}", Act((1, h, w, c)), Weights((c, 3, 3, 1)), groups=c, **SAME3)
+        for h, w, c in ((25, 5, 64), (48, 48, 4), (7, 1, 4), (2, 2, 12), (3, 3, 260), (1, 9, 4),
+                        (40, 40, 7), (6, 3, 4), (6, 7, 4), (5, 96, 4))
+    ),
+    *(
+        conv(f"depthwise-stride-2-{h}x{w}x{c}", Act((1, h, w, c)), Weights((c, 3, 3, 1)), groups=c,
+             stride_h=2, stride_w=2, **pads(0, 0, 1, 1))
+        for h, w, c in ((48, 48, 4), (11, 9, 8), (3, 3, 8), (6, 6, 260), (6, 7, 4), (48, 96, 4))
+    ),
+    conv("depthwise-valid", Act((1, 6, 7, 8)), Weights((8, 3, 3, 1)), groups=8),
+    conv("depthwise-stride-2-same", Act((1, 11, 9, 8)), Weights((8, 3, 3, 1)), groups=8,
+         stride_h=2, stride_w=2, **SAME3),
+    conv("depthwise-clamp", Act((1, 9, 6, 8)), Weights((8, 3, 3, 1)), groups=8,
+         clamp=Clamp(-0.4, 0.7), out=(-1, 1), **SAME3),
+    conv("depthwise-pads-2", Act((1, 5, 6, 8)), Weights((8, 3, 3, 1)), groups=8,
+         **pads(2, 2, 2, 2)),
+    conv("depthwise-pads-of-some-sides", Act((1, 5, 6, 8)), Weights((8, 3, 3, 1)), groups=8,
+         **pads(0, 2, 1, 0)),
+    *(
+        conv(f"1x1-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)), Weights((n, 1, 1, c)))
+        for h, w, c, n in ((5, 5, 64, 12), (3, 3, 40, 8), (2, 2, 36, 2), (1, 3, 5, 3),
+                           (1, 7, 66, 5), (1, 4, 1, 2))
+    ),
+    conv("10x4-stride-2", Act((1, 49, 10, 1)), Weights((8, 10, 4, 1)),
+         stride_h=2, stride_w=2, **pads(4, 1, 5, 1)),
+    conv("3x3-of-3-same-upper", Act((1, 24, 24, 3)), Weights((8, 3, 3, 3)),
+         stride_h=2, stride_w=2, **pads(0, 0, 1, 1)),
+    conv("3x3-wide", Act((1, 8, 16, 16), 0, 2), Weights((16, 3, 3, 16)), out=(0, 4), **SAME3),
     # Zero points.
     conv("zero-points-lowest", Act((1, 5, 5, 4), 0, 6), Weights((5, 3, 3, 4)),
          out=(0, 4), clamp=Clamp(0), **SAME3),
