@@ -80,7 +80,7 @@ class Kernel(ABC):
     op: ClassVar[str]
     template: ClassVar[str]
     in_place: ClassVar[tuple[int, ...]] = ()
-    """Inputs that the output may overwrite: element i is read before element i is written."""
+    """Inputs over which the output may lie exactly, beyond what the schedule's distance allows."""
 
     def applies(self, layer: Layer, core: Core) -> str | None:
         """Return None if the kernel can compute `layer` on `core`, else the reason why not."""
@@ -111,12 +111,12 @@ class Kernel(ABC):
         0 means in place, a negative number that the output may begin behind the input's start.
         """
         schedule = self.schedule(layer)
-        if schedule is not None:
-            return schedule.distance(index) if index in schedule.reads else None
-        return 0 if index in self.in_place_inputs(layer) else None
+        if schedule is None or index not in schedule.reads:
+            return None
+        return schedule.distance(index)
 
     def in_place_inputs(self, layer: Layer) -> tuple[int, ...]:
-        """Inputs that the output of this very layer may overwrite."""
+        """Inputs over which the output of this very layer may lie exactly."""
         return tuple(
             index
             for index in self.in_place

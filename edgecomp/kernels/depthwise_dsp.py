@@ -199,9 +199,17 @@ class DepthwiseDsp(Kernel):
         """Four planes."""
         return PLANES * _Strips.of(layer).plane_bytes
 
+    def in_place_inputs(self, layer: Layer) -> tuple[int, ...]:
+        """Four channels of a whole plane are read before any is written, and only these."""
+        s = _Strips.of(layer)
+        same = (s.height, s.width) == (s.out_height, s.out_width)
+        return (0,) if same and len(s.starts) == 1 and s.channels % PLANES == 0 else ()
+
     def schedule(self, layer: Layer) -> Schedule:
         """Strip by strip, four channels at a time; each reads its rows before it writes."""
         s = _Strips.of(layer)
+        if self.in_place_inputs(layer):
+            return _by_channel_groups(s)
         groups = [min(c, s.channels - PLANES) for c in range(0, s.channels, PLANES)]
         pixels = np.arange(s.rows * s.out_width, dtype=np.int64)[:, None]
         block = (pixels * s.channels + np.arange(PLANES)).reshape(-1)
@@ -261,6 +269,17 @@ class DepthwiseDsp(Kernel):
             "plane_rows": s.plane_rows,
             "has_border_rows": s.window.pad_top > 0 or last > s.height,
         }
+
+
+def _by_channel_groups(s: _Strips) -> Schedule:
+    """Events of a layer of one strip: four channels of every pixel, then the next four.
+
+    Each pixel is read as late as could be, just before its own output; the C reads earlier.
+    """
+    groups = np.arange(0, s.channels, PLANES, dtype=np.int64)[:, None, None]
+    pixels = np.arange(s.height * s.width, dtype=np.int64)[None, :, None]
+    elements = (groups + pixels * s.channels + np.arange(PLANES)).reshape(-1)
+    return Schedule(elements, {0: Reads(elements, elements)})
 
 
 def _word(*parts: Array) -> Array:

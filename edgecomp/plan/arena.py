@@ -6,6 +6,7 @@ input that dies there, if it begins far enough before it (`edgecomp.kernels.sche
 
 import random
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 ATTEMPTS = 600
@@ -13,6 +14,9 @@ ATTEMPTS = 600
 
 Overlaps = Mapping[tuple[int, int], int]
 """For a pair (input, output) of blocks: `output offset <= input offset - D` is allowed."""
+
+InPlace = AbstractSet[tuple[int, int]]
+"""Pairs (input, output) that may have one offset, whatever their distance is otherwise."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,18 @@ def aligned(size_bytes: int, align: int) -> int:
     return -(-size_bytes // align) * align
 
 
-def lower_bound(blocks: Sequence[Block], align: int, overlaps: Overlaps | None = None) -> int:
+def lower_bound(
+    blocks: Sequence[Block],
+    align: int,
+    overlaps: Overlaps | None = None,
+    in_place: InPlace = frozenset(),
+) -> int:
     """Bytes that no placement can do without.
 
     The largest, over all stages, of the bytes alive there; where an output may lie over an input,
     the pair counts with the bytes that it needs at its closest.
     """
-    overlaps = overlaps or {}
+    closest = {**(overlaps or {}), **dict.fromkeys(in_place, 0)}
     bound = 0
     for moment in {block.first_use for block in blocks}:
         alive = [i for i, b in enumerate(blocks) if b.first_use <= moment <= b.last_use]
@@ -47,7 +56,7 @@ def lower_bound(blocks: Sequence[Block], align: int, overlaps: Overlaps | None =
         # An output can lie over one input; with several candidates the best saving is assumed
         # for all of them, which keeps this a bound.
         savings = []
-        for (source, result), distance in overlaps.items():
+        for (source, result), distance in closest.items():
             if source in alive and result in alive and blocks[result].first_use == moment:
                 sizes = [aligned(blocks[i].size_bytes, align) for i in (source, result)]
                 together = max(sizes[1], sizes[0] + max(aligned(distance, align), 0), sizes[0])
@@ -57,7 +66,10 @@ def lower_bound(blocks: Sequence[Block], align: int, overlaps: Overlaps | None =
 
 
 def place(
-    blocks: Sequence[Block], align: int, overlaps: Overlaps | None = None
+    blocks: Sequence[Block],
+    align: int,
+    overlaps: Overlaps | None = None,
+    in_place: InPlace = frozenset(),
 ) -> tuple[list[int], int]:
     """Find offsets such that no two blocks hurt each other.
 
@@ -65,13 +77,14 @@ def place(
         blocks: the blocks.
         align: every offset is a multiple of it, bytes.
         overlaps: pairs that may overlap.
+        in_place: pairs that may have one offset.
 
     Returns:
         One offset per block and the total size.  The search is deterministic; it ends at once
         when the lower bound is reached.
     """
     overlaps = overlaps or {}
-    bound = lower_bound(blocks, align, overlaps)
+    bound = lower_bound(blocks, align, overlaps, in_place)
     indices = list(range(len(blocks)))
     orders = [
         sorted(indices, key=lambda i: (-blocks[i].size_bytes, blocks[i].first_use)),
@@ -92,7 +105,7 @@ def place(
             for _ in range(generator.randint(1, 3)):
                 i, j = generator.randrange(len(order)), generator.randrange(len(order))
                 order.insert(j, order.pop(i))
-        offsets, total = _first_fit(blocks, order, align, overlaps)
+        offsets, total = _first_fit(blocks, order, align, overlaps, in_place)
         if best is None or total <= best[1]:
             best, best_order = (offsets, total), order
         if best[1] <= aligned(bound, align):
@@ -102,19 +115,30 @@ def place(
 
 
 def _forbidden(
-    blocks: Sequence[Block], index: int, other: int, offset: int, overlaps: Overlaps
-) -> tuple[int, int]:
-    """Offsets of block `index`, ends excluded, that would hurt `other` at `offset`."""
+    blocks: Sequence[Block],
+    index: int,
+    other: int,
+    offset: int,
+    overlaps: Overlaps,
+    in_place: InPlace,
+) -> list[tuple[int, int]]:
+    """Ranges of offsets of block `index`, ends excluded, that would hurt `other` at `offset`."""
     low, high = offset - blocks[index].size_bytes, offset + blocks[other].size_bytes
     if (other, index) in overlaps:  # this block is the output: it may begin D before the input
         low = max(low, offset - overlaps[other, index])
     if (index, other) in overlaps:  # this block is the input: it may begin D behind the output
         high = min(high, offset + overlaps[index, other])
-    return low, high
+    if {(other, index), (index, other)} & in_place and low < offset < high:
+        return [(low, offset), (offset, high)]
+    return [(low, high)]
 
 
 def _first_fit(
-    blocks: Sequence[Block], order: Sequence[int], align: int, overlaps: Overlaps
+    blocks: Sequence[Block],
+    order: Sequence[int],
+    align: int,
+    overlaps: Overlaps,
+    in_place: InPlace,
 ) -> tuple[list[int], int]:
     """Put each block, in `order`, at the lowest offset that hurts nobody."""
     offsets = [0] * len(blocks)
@@ -122,9 +146,10 @@ def _first_fit(
     total = 0
     for index in order:
         taken = sorted(
-            _forbidden(blocks, index, other, offsets[other], overlaps)
+            hurt
             for other in placed
             if blocks[index].meets(blocks[other])
+            for hurt in _forbidden(blocks, index, other, offsets[other], overlaps, in_place)
         )
         offset = 0
         for low, high in taken:

@@ -109,6 +109,25 @@ def _overlaps(
     return found
 
 
+def _in_place(
+    graph: Graph,
+    stages: tuple[Stage, ...],
+    aliases: dict[str, str],
+    life: dict[str, tuple[int, int]],
+) -> set[tuple[str, str]]:
+    """Pairs of a dying input and the output that may lie exactly over it."""
+    found = set()
+    for stage in stages:
+        layer = Layer(graph, stage.nodes[-1])
+        allowed = KERNELS[stage.kernel].in_place_inputs(layer)
+        for name in stage.inputs:
+            root = aliases[name]
+            uses = [i for i, x in enumerate(layer.inputs) if aliases.get(x.name) == root]
+            if life[root][1] == stage.index and all(index in allowed for index in uses):
+                found.add((root, aliases[stage.output]))
+    return found
+
+
 def _place_buffers(
     graph: Graph, stages: tuple[Stage, ...], aliases: dict[str, str], *, keep_input: bool
 ) -> Plan:
@@ -123,7 +142,11 @@ def _place_buffers(
         (number[source], number[result]): distance
         for (source, result), distance in _overlaps(graph, stages, aliases, life).items()
     }
-    offsets, total = place(blocks, BUFFER_ALIGN, overlaps)
+    in_place = {
+        (number[source], number[result])
+        for source, result in _in_place(graph, stages, aliases, life)
+    }
+    offsets, total = place(blocks, BUFFER_ALIGN, overlaps, in_place)
     scratch_offsets = dict(
         zip((stage.index for stage in scratch), offsets[len(roots) :], strict=True)
     )
@@ -138,7 +161,7 @@ def _place_buffers(
         },
         aliases=aliases,
         arena_bytes=max(aligned(total, ARENA_ALIGN), ARENA_ALIGN),
-        lower_bound_bytes=lower_bound(blocks, BUFFER_ALIGN, overlaps),
+        lower_bound_bytes=lower_bound(blocks, BUFFER_ALIGN, overlaps, in_place),
         keep_input=keep_input,
     )
 
