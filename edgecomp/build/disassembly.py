@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+from elftools.elf.sections import ARMAttributesSection, SymbolTableSection
 
 from edgecomp.build.toolchain import run_tool
 
@@ -58,6 +58,9 @@ class Instruction:
         return int(match[1], 0) if match else None
 
 
+_V8_1_M_MAIN = 21  # Tag_CPU_arch of Armv8.1-M Mainline
+
+
 @dataclass(frozen=True)
 class Program:
     """The code of an image: instructions and function names by address, and its bytes."""
@@ -96,13 +99,32 @@ def _range(part: str) -> list[str]:
     return [f"{low[0]}{number}" for number in range(int(low[1:]), int(high[1:]) + 1)]
 
 
+def _architecture(elf: Path) -> tuple[str, ...]:
+    """Return the flag without which objdump takes MVE for coprocessor instructions."""
+    with elf.open("rb") as stream:
+        section = ELFFile(stream).get_section_by_name(".ARM.attributes")
+        if not isinstance(section, ARMAttributesSection):
+            return ()
+        arch = next(
+            (
+                attribute.value
+                for subsection in section.iter_subsections()
+                for scope in subsection.iter_subsubsections()
+                for attribute in scope.iter_attributes("TAG_CPU_ARCH")
+            ),
+            0,
+        )
+    return ("-marmv8.1-m.main",) if arch == _V8_1_M_MAIN else ()
+
+
 def disassemble(elf: Path) -> Program:
     """Read the image `elf`.
 
     Raises:
         ToolError: objdump is missing or fails.
     """
-    listing = run_tool(["arm-none-eabi-objdump", "-d", "-w", elf.name], elf.parent)
+    command = ["arm-none-eabi-objdump", "-d", "-w", *_architecture(elf), elf.name]
+    listing = run_tool(command, elf.parent)
     instructions: dict[int, Instruction] = {}
     conditional = 0
     for line in listing.splitlines():

@@ -111,7 +111,7 @@ def _stage_source(plan: Plan, stage: Stage) -> StageSource:
         stage=stage,
         function=signature.split("(")[0].split()[-1],
         constants=tuple(kernel.constants(layer)),
-        body=body.strip() + "\n",
+        body=body.replace("static void", "static EC_STAGE void", 1).strip() + "\n",
         output_offset=plan.buffer(stage.output).arena_offset,
         arguments=(
             *(plan.buffer(name).arena_offset for name in (*stage.inputs, stage.output)),

@@ -21,6 +21,13 @@
 #define EC_ALIGNED
 #endif
 
+/* A stage stays a function of its own: it is called from two places, and profilers see it. */
+#if defined(__GNUC__)
+#define EC_STAGE __attribute__((noinline))
+#else
+#define EC_STAGE
+#endif
+
 static inline int32_t ec_clamp(int32_t value, int32_t low, int32_t high)
 {
     return value < low ? low : (value > high ? high : value);

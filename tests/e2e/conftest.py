@@ -10,7 +10,14 @@ import pytest
 
 from edgecomp.artifact import BuiltModel, open_artifact
 from edgecomp.pipeline import build
-from tests.e2e.real_models import BOARDS, LABELLED, MODELS, few_samples, request
+from tests.e2e.real_models import (
+    BOARDS,
+    LABELLED,
+    MODELS,
+    ON_SMALL_BOARD,
+    few_samples,
+    request,
+)
 from tests.e2e.record import FILE, Table, document
 
 FIRST_BOARD = "mps2-an386"
@@ -77,9 +84,11 @@ def record() -> Iterator[Record]:
                 "model", "board", "core", "samples", "tensors", "elements that differ",
                 "stack bound", "stack used", "arena", "arena used", "flash", "seconds",
             ),
-            len(MODELS) * len(BOARDS),
+            len(MODELS) * len(BOARDS) + len(ON_SMALL_BOARD),
         ),
-        Table("Time of the tool", "Wall-clock, two processors.", ("what", "seconds", "limit"), 3),
+        Table("Time of the tool", "Two processors. The limit is one of wall-clock time on an idle machine; where others "
+            "keep it busy, processor time is the measure, which is never less.",
+            ("what", "wall-clock s", "processor s", "limit s"), 3),
     )  # fmt: skip
     yield tables
     all_tables = (tables.accuracy, tables.bits, tables.time)

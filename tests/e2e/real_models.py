@@ -67,6 +67,8 @@ MODELS = {
         {"scale": 1 / 255, "layout": "hwc"},
     ),
 }  # fmt: skip
+ON_SMALL_BOARD = {"mnist", "har", "kws"}
+"""Networks that fit 256 KB of flash and 16 KB of RAM, harness included."""
 LABELLED = tuple(name for name, model in MODELS.items() if model.accuracy is not None)
 
 
@@ -93,6 +95,7 @@ def data_file(model: RealModel, data_dir: Path, work: Path) -> Path:
     """Return the file with the samples of `model`; what is made is written to `work`."""
     if model.data not in MADE:
         return data_dir / "datasets" / model.data
+    work.mkdir(parents=True, exist_ok=True)
     path = work / f"{model.data}.npz"
     if not path.exists():
         np.savez(path, **MADE[model.data](data_dir))

@@ -44,7 +44,7 @@ static const int32_t L00_multiplier[4] EC_WEIGHTS(small_L00_multiplier) = {
     2147484, 3221224, 4294968, 5368708,
 };
 
-static void L00_conv2d(const int8_t *input, int8_t *output)
+static EC_STAGE void L00_conv2d(const int8_t *input, int8_t *output)
 {
     for (int row = 0; row < 6; row++) {
         for (int column = 0; column < 6; column++) {
@@ -93,7 +93,7 @@ static const int32_t L01_multiplier[4] EC_WEIGHTS(small_L01_multiplier) = {
     8589936, 12884904, 17179872, 21474836,
 };
 
-static void L01_depthwise(const int8_t *input, int8_t *output)
+static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output)
 {
     for (int row = 0; row < 6; row++) {
         for (int column = 0; column < 6; column++) {
@@ -119,7 +119,7 @@ static void L01_depthwise(const int8_t *input, int8_t *output)
 
 /* ---- L02: add "residual" 6x6x4 + 6x6x4 -> 6x6x4 ---- */
 
-static void L02_add(const int8_t *a, const int8_t *b, int8_t *output)
+static EC_STAGE void L02_add(const int8_t *a, const int8_t *b, int8_t *output)
 {
     for (int i = 0; i < 144; i++) {
         const int32_t sum = a[i] * 4194304
@@ -130,7 +130,7 @@ static void L02_add(const int8_t *a, const int8_t *b, int8_t *output)
 
 /* ---- L03: max_pool "pool" 6x6x4 -> 2x2x4 ---- */
 
-static void L03_max_pool(const int8_t *input, int8_t *output)
+static EC_STAGE void L03_max_pool(const int8_t *input, int8_t *output)
 {
     for (int row = 0; row < 2; row++) {
         for (int column = 0; column < 2; column++) {
@@ -170,7 +170,7 @@ static const int8_t L04_table[256] EC_ALIGNED = {
     125, 126, 126, 127, 127, 127, 127, 127, 127, 127, 127, 127,
 };
 
-static void L04_unary(const int8_t *input, int8_t *output)
+static EC_STAGE void L04_unary(const int8_t *input, int8_t *output)
 {
     for (int i = 0; i < 16; i++) {
         output[i] = L04_table[input[i] + 128];
@@ -196,7 +196,7 @@ static const int32_t L05_multiplier[3] EC_WEIGHTS(small_L05_multiplier) = {
     8589936, 12884904, 17179872,
 };
 
-static void L05_dense(const int8_t *input, int8_t *output)
+static EC_STAGE void L05_dense(const int8_t *input, int8_t *output)
 {
     const int8_t *weights = L05_weights;
     for (int channel = 0; channel < 3; channel++) {
@@ -231,7 +231,7 @@ static const uint32_t L06_exponent[256] EC_ALIGNED = {
     5, 5, 5, 4, 4, 4, 4, 3, 3, 3, 3, 3, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1,
 };
 
-static void L06_softmax(const int8_t *input, int8_t *output)
+static EC_STAGE void L06_softmax(const int8_t *input, int8_t *output)
 {
     for (int row = 0; row < 1; row++) {
         int32_t largest = -128;

@@ -416,7 +416,7 @@ static inline void L00_window(int8_t *window, const int8_t *input, int row, int 
     }
 }
 
-static void L00_conv2d(const int8_t *input, int8_t *output, int8_t *scratch)
+static EC_STAGE void L00_conv2d(const int8_t *input, int8_t *output, int8_t *scratch)
 {
     uint32_t *const columns = (uint32_t *)(void *)scratch;
     int8_t *const border = scratch + 160;
@@ -737,7 +737,7 @@ static inline void L01_border(int16_t *planes, int rows)
     }
 }
 
-static void L01_depthwise(const int8_t *input, int8_t *output, int8_t *scratch)
+static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output, int8_t *scratch)
 {
     int16_t *const planes = (int16_t *)(void *)scratch;
     const int first = -1; /* input row of the planes' first row */
@@ -920,14 +920,14 @@ static inline void L02_sum(const int8_t *a, const int8_t *b, int8_t *output)
 }
 #endif
 
-static void L02_add(const int8_t *a, const int8_t *b, int8_t *output)
+static EC_STAGE void L02_add(const int8_t *a, const int8_t *b, int8_t *output)
 {
     L02_sum(a, b, output);
 }
 
 /* ---- L03: max_pool "pool" 6x6x4 -> 2x2x4 ---- */
 
-static void L03_max_pool(const int8_t *input, int8_t *output)
+static EC_STAGE void L03_max_pool(const int8_t *input, int8_t *output)
 {
     for (int row = 0; row < 2; row++) {
         for (int column = 0; column < 2; column++) {
@@ -967,7 +967,7 @@ static const int8_t L04_table[256] EC_ALIGNED = {
     125, 126, 126, 127, 127, 127, 127, 127, 127, 127, 127, 127,
 };
 
-static void L04_unary(const int8_t *input, int8_t *output)
+static EC_STAGE void L04_unary(const int8_t *input, int8_t *output)
 {
     for (int i = 0; i < 16; i++) {
         output[i] = L04_table[input[i] + 128];
@@ -1193,7 +1193,7 @@ static inline void ec_expand1_16_step_16(uint32_t *column, const int8_t *window)
 #endif
 #endif
 
-static void L05_dense(const int8_t *input, int8_t *output, int8_t *scratch)
+static EC_STAGE void L05_dense(const int8_t *input, int8_t *output, int8_t *scratch)
 {
     uint32_t *const column = (uint32_t *)(void *)scratch;
     ec_expand1_16_step_16(column, input);
@@ -1223,7 +1223,7 @@ static const uint32_t L06_exponent[256] EC_ALIGNED = {
     5, 5, 5, 4, 4, 4, 4, 3, 3, 3, 3, 3, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1,
 };
 
-static void L06_softmax(const int8_t *input, int8_t *output)
+static EC_STAGE void L06_softmax(const int8_t *input, int8_t *output)
 {
     for (int row = 0; row < 1; row++) {
         int32_t largest = -128;
