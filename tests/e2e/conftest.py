@@ -86,9 +86,13 @@ def record() -> Iterator[Record]:
             ),
             len(MODELS) * len(BOARDS) + len(ON_SMALL_BOARD),
         ),
-        Table("Time of the tool", "Two processors. The limit is one of wall-clock time on an idle machine; where others "
+        Table(
+            "Time of the tool",
+            "Two processors. The limit is one of wall-clock time on an idle machine; where others "
             "keep it busy, processor time is the measure, which is never less.",
-            ("what", "wall-clock s", "processor s", "limit s"), 3),
+            ("what", "wall-clock s", "processor s", "limit s"),
+            3,
+        ),
     )  # fmt: skip
     yield tables
     all_tables = (tables.accuracy, tables.bits, tables.time)
