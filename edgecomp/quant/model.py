@@ -44,13 +44,16 @@ class CalibrationReport:
         coarse_channels: per layer, the channels whose multiplier is below 2^17 (and not 0).
         rescales: names of the identity layers that were inserted between two scales.
         equalized: names of the layers whose channels were balanced.
+        reference: the float graph whose integers these are: rescaled and balanced; what the error
+            of each tensor is measured against.
     """
 
     samples: int
     tensors: Mapping[str, Calibration]
     coarse_channels: Mapping[str, int]
     rescales: tuple[str, ...]
-    equalized: tuple[str, ...] = ()
+    equalized: tuple[str, ...]
+    reference: Graph
 
 
 def quantize_model(
@@ -97,6 +100,7 @@ def quantize_model(
         coarse_channels=coarse_channels(quantized),
         rescales=rescales,
         equalized=equalized,
+        reference=ready,
     )
     return quantized, report
 

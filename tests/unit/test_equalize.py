@@ -81,6 +81,19 @@ def test_uneven_channels_gain_precision():
     assert len(report.equalized) == 2
 
 
+def test_errors_are_measured_against_the_balanced_network():
+    graph, (a, b, _) = uneven_network()
+    samples = samples_of(graph, 64)
+    integers, report = quantize_model(graph, samples, QuantizeOptions(equalize=True))
+    codes = {n: integers.tensors[n].qparams.quantize(x).astype(np.int8) for n, x in samples.items()}
+    values = run_int(integers, codes, keep=True)
+    for reference, near in ((report.reference, True), (graph, False)):
+        real = run_float(reference, samples, keep=True)
+        for name in (a, b):
+            error = integers.tensors[name].qparams.dequantize(values[name]) - real[name]
+            assert (np.abs(error).max() < 0.1 * np.abs(real[name]).max()) == near
+
+
 def test_relu6_and_other_readers_prevent_it():
     graph, _ = uneven_network(clamp=Clamp(0.0, 6.0))
     assert equalize(graph, samples_of(graph)) == (graph, ())
