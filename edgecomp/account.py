@@ -109,7 +109,7 @@ def build_report(
     file = Path(request.model.rpartition(":")[0] or request.model)
     file = file if file.is_file() else Path(request.model)
     dataset = model.samples.accuracy_set or model.samples.calibration_set
-    sqnr = layer_sqnr(model.float_graph, model.full_graph, dataset)
+    sqnr = layer_sqnr(model.calibration.reference, model.full_graph, dataset)
     sizes, stack = images.sizes, images.firmware_stack.total_bytes
     return Report(
         {

@@ -184,7 +184,7 @@ def quantize_only(request: Request, say: Say = lambda text: None) -> dict[str, A
     write_atomically(request.out, export_qdq(model.full_graph).SerializeToString())
     dataset = model.samples.accuracy_set or model.samples.calibration_set
     layer_of = {node.output: node.name for node in model.full_graph.nodes}
-    noise = layer_sqnr(model.float_graph, model.full_graph, dataset)
+    noise = layer_sqnr(model.calibration.reference, model.full_graph, dataset)
     return {
         "output": request.out.name,
         "edgecomp": __version__,
