@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 # Keywords of C99, C11 and C++ (the header must serve both), and the standard headers, beside
-# which a generated `string.h` would be found first.
+# which a generated `string.h` would be found first; and the files that are written beside it.
 _WORDS = """
 alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl complex
 const constexpr const_cast continue decltype default delete do double dynamic_cast else enum
@@ -15,6 +15,7 @@ template this thread_local throw true try typedef typeid typename typeof union u
 virtual void volatile wchar_t while xor xor_eq
 assert ctype errno fenv inttypes iso646 limits locale main math setjmp signal stdarg stdbool stddef
 stdint stdio stdlib string tgmath time wctype
+app_model app_stages edgecomp
 """
 _RESERVED = frozenset(_WORDS.split())
 

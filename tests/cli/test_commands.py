@@ -1,6 +1,7 @@
 """Every command where all is well: what it prints, what it writes, what `--json` holds."""
 
 import json
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -256,3 +257,17 @@ def test_help_is_quick() -> None:
         seconds.append(time.perf_counter() - begin)
     assert "doctor" in done.stdout
     assert min(seconds) < HELP_LIMIT_S
+
+
+@pytest.mark.parametrize("name", ["model", "Model", "edgecomp", "app_model", "check", "main", "ec"])
+def test_names_that_our_own_files_have(name: str, tiny: Inputs, tmp_path: Path) -> None:
+    """The commonest name of all, `model.onnx`, once clashed with the harness's own macros."""
+    model = tmp_path / f"{name}.onnx"
+    shutil.copy(tiny.model, model)
+    answer = call(
+        "build", model, "--board", "mps2-an386", "--data", tiny.data, *FAST,
+        "-o", tmp_path / "out", "--json",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["bit_exact"]["mismatches"] == 0
+    assert call("check", tmp_path / "out", "--engine", "host").code == 0
