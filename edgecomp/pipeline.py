@@ -81,9 +81,11 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
     with staged_directory(request.out) as folder:
         model = quantize_phase(request, say)
         say("planning memory")
-        plan = plan_graph(model.graph, board.core, keep_input=request.keep_input)
+        plan = plan_graph(
+            model.graph, board.core, keep_input=request.keep_input, goal=request.optimize
+        )
         if request.keep_input:
-            without = plan_graph(model.graph, board.core).arena_bytes
+            without = plan_graph(model.graph, board.core, goal=request.optimize).arena_bytes
             say(f"keeping the input costs {plan.arena_bytes - without:,} bytes of the arena")
         say("generating C")
         build_id = _write_sources(folder, request, model, plan)
@@ -95,7 +97,10 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         write_atomically(
             folder / MANIFEST, manifest(request, model, plan, board, images, build_id, folder)
         )
-        say("measuring accuracy" + (" and checking in the emulator" if board.emulator else ""))
+        if images.check is None:
+            say("the test harness does not fit beside the model: nothing runs in the emulator")
+        runs = board.emulator is not None and images.check is not None
+        say("measuring accuracy" + (" and checking in the emulator" if runs else ""))
         measured = measure_model(
             open_artifact(folder, request.boards_file),
             model.samples,

@@ -11,6 +11,7 @@ from edgecomp.kernels import (
     movement_generic,
     pool_dsp,
     pool_generic,
+    winograd_dsp,
 )
 from edgecomp.kernels.base import Constant, Kernel, Layer
 
@@ -18,6 +19,7 @@ KERNELS: dict[str, Kernel] = {
     kernel.name: kernel
     for kernel in (
         # Where several kernels of one operator apply, the first one is preferred.
+        winograd_dsp.WinogradDsp(),
         conv2d_dsp.Conv2dDsp(),
         depthwise_dsp.DepthwiseDsp(),
         conv2d_generic.DepthwiseGeneric(),

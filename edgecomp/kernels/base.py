@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -13,6 +13,11 @@ from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops import OPS
 from edgecomp.requant import prepare_node
 from edgecomp.targets.cores import Core
+
+Goal = Literal["balanced", "speed", "size", "ram"]
+"""What a build is optimized for."""
+
+EVERY_GOAL: frozenset[Goal] = frozenset({"balanced", "speed", "size", "ram"})
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,8 @@ class Kernel(ABC):
     name: ClassVar[str]
     op: ClassVar[str]
     template: ClassVar[str]
+    goals: ClassVar[frozenset[Goal]] = EVERY_GOAL
+    """Builds that may choose it: a kernel that buys cycles with flash is for `speed` only."""
     in_place: ClassVar[tuple[int, ...]] = ()
     """Inputs over which the output may lie exactly, beyond what the schedule's distance allows."""
 

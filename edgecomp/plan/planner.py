@@ -6,6 +6,7 @@ from dataclasses import replace
 from edgecomp.errors import UnsupportedError
 from edgecomp.ir import Graph, Node
 from edgecomp.kernels import KERNELS, Kernel, Layer
+from edgecomp.kernels.base import Goal
 from edgecomp.plan.arena import Block, aligned, lower_bound, place
 from edgecomp.plan.schedule import activation_aliases, order_nodes
 from edgecomp.plan.types import ARENA_ALIGN, BUFFER_ALIGN, Buffer, Plan, Stage
@@ -13,15 +14,15 @@ from edgecomp.plan.verify import verify_plan
 from edgecomp.targets.cores import Core
 
 
-def choose_kernel(layer: Layer, core: Core) -> Kernel:
-    """Return the first kernel of the table that can compute `layer` on `core`.
+def choose_kernel(layer: Layer, core: Core, goal: Goal = "balanced") -> Kernel:
+    """Return the first kernel of the table that serves `goal` and can compute `layer` on `core`.
 
     Raises:
         UnsupportedError: there is none; the reasons of each are listed.
     """
     reasons = []
     for kernel in KERNELS.values():
-        if kernel.op == layer.node.op:
+        if kernel.op == layer.node.op and goal in kernel.goals:
             reason = kernel.applies(layer, core)
             if reason is None:
                 return kernel
@@ -31,13 +32,16 @@ def choose_kernel(layer: Layer, core: Core) -> Kernel:
     )
 
 
-def plan_graph(graph: Graph, core: Core, *, keep_input: bool = False) -> Plan:
+def plan_graph(
+    graph: Graph, core: Core, *, keep_input: bool = False, goal: Goal = "balanced"
+) -> Plan:
     """Plan one-op stages for `graph` on `core`.
 
     Args:
         graph: a quantized graph.
         core: the processor.
         keep_input: let the model's inputs survive the inference.
+        goal: what the build is optimized for.
 
     Returns:
         A verified plan.
@@ -49,7 +53,7 @@ def plan_graph(graph: Graph, core: Core, *, keep_input: bool = False) -> Plan:
         if node.op == "reshape":
             continue
         layer = Layer(ordered, node)
-        kernel = choose_kernel(layer, core)
+        kernel = choose_kernel(layer, core, goal)
         stages.append(
             Stage(
                 index=len(stages),

@@ -127,6 +127,18 @@ OWN_CASES = (
     conv("3x3-of-3-same-upper", Act((1, 24, 24, 3)), Weights((8, 3, 3, 3)),
          stride_h=2, stride_w=2, **pads(0, 0, 1, 1)),
     conv("3x3-wide", Act((1, 8, 16, 16), 0, 2), Weights((16, 3, 3, 16)), out=(0, 4), **SAME3),
+    # Tiles of 2x2 outputs (Winograd), where speed is asked for.
+    *(
+        conv(f"3x3-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)), Weights((n, 3, 3, c)), out=(-2, 2),
+             **SAME3)
+        for h, w, c, n in ((8, 8, 8, 2), (7, 9, 12, 4), (5, 13, 64, 6), (2, 8, 32, 4),
+                           (5, 8, 64, 136))
+    ),
+    conv("3x3-valid-10-columns", Act((1, 4, 10, 8), -1, 0), Weights((2, 3, 3, 8)), out=(-2, 0.5)),
+    conv("3x3-pads-of-each-side", Act((1, 6, 11, 20)), Weights((70, 3, 3, 20)), out=(-2, 2),
+         **pads(2, 0, 1, 2)),
+    conv("3x3-clamp-8-columns", Act((1, 4, 8, 8)), Weights((4, 3, 3, 8)), clamp=Clamp(-0.3, 0.5),
+         out=(-1, 1), **SAME3),
     # Zero points.
     conv("zero-points-lowest", Act((1, 5, 5, 4), 0, 6), Weights((5, 3, 3, 4)),
          out=(0, 4), clamp=Clamp(0), **SAME3),

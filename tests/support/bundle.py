@@ -16,6 +16,7 @@ from edgecomp.codegen.emit import application_headers, model_sources
 from edgecomp.device import ModelLayout
 from edgecomp.interp import run_int
 from edgecomp.ir import Array, Graph
+from edgecomp.kernels.base import Goal
 from edgecomp.plan.planner import plan_graph
 from edgecomp.plan.types import Plan
 from edgecomp.plan.verify import verify_plan
@@ -31,12 +32,14 @@ class Model:
         graph: the graph.
         codes: input codes `(samples, *shape)` by input; equally many samples in all models.
         keep_input: plan it so that its inputs survive.
+        goal: what it is optimized for.
     """
 
     name: str
     graph: Graph
     codes: Mapping[str, Array]
     keep_input: bool = False
+    goal: Goal = "balanced"
 
     def expected(self) -> dict[str, Array]:
         """Every tensor in the integers of the reference."""
@@ -103,7 +106,7 @@ def merge_plans(models: Sequence[Model], core: Core, name: str) -> Plan:
     """Put the plan of each model behind that of the one before."""
     merged = Plan(Graph(name, (), (), (), {}), (), {}, {}, 0, 0, False)
     for model in models:
-        plan = plan_graph(model.graph, core, keep_input=model.keep_input)
+        plan = plan_graph(model.graph, core, keep_input=model.keep_input, goal=model.goal)
         merged = _append(merged, model, plan)
     verify_plan(merged)
     return merged
