@@ -20,8 +20,8 @@ from edgecomp.targets.boards import Board
 
 
 def _relative_source(source: str | None, out: Path) -> str | None:
-    """A data set's name as it is valid from the output folder."""
-    if source is None or source == "digits":
+    """The name of a data set or metric as it is valid from the output folder."""
+    if source is None or not Path(source).suffix:
         return source
     path, colon, function = source.rpartition(":")
     file, suffix = (path, f":{function}") if colon and path.endswith(".py") else (source, "")
@@ -50,7 +50,7 @@ def manifest(
             "numerics": request.numerics,
             "optimize": request.optimize,
             "keep_input": request.keep_input,
-            "metric": request.metric,
+            "metric": _relative_source(request.metric, request.out),
             "recipe": model.recipe.model_dump(),
         },
         "tools": {"arm-none-eabi-gcc": find_tool("arm-none-eabi-gcc").version},

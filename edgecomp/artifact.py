@@ -26,6 +26,7 @@ from edgecomp.targets.boards import Board, get_board
 GRAPH_FILE = "graph.npz"
 HARNESS_FOLDER = "harness"
 SOURCE_FOLDER = "src"
+CHECK_IMAGE = "check.elf"
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,14 @@ class BuiltModel:
         """The data set that was built with, as a path that is valid from here."""
         return self.resolve(self.manifest["data"]["source"])
 
+    @property
+    def metric(self) -> str | None:
+        """The metric that was built with, valid from here; None for the data's own."""
+        return self.resolve(self.manifest["options"]["metric"])
+
     def resolve(self, source: str | None) -> str | None:
-        """A data set that the manifest names relative to the folder."""
-        if source is None or source == "digits":
+        """A data set or metric that the manifest names relative to the folder, if it is a file."""
+        if source is None or not Path(source).suffix:
             return source
         path, colon, function = source.rpartition(":")
         file, suffix = (path, f":{function}") if colon and path.endswith(".py") else (source, "")
@@ -130,6 +136,18 @@ def open_artifact(folder: Path, boards_file: Path | None = None) -> BuiltModel:
     )
 
 
+def obstacle(built: BuiltModel) -> str | None:
+    """Why the check image cannot run in QEMU, with what to do instead; None where it can."""
+    if built.board.emulator is None:
+        return f"{built.board.name} is not emulated: use --engine host, or flash the check image"
+    if not (built.folder / CHECK_IMAGE).exists():
+        return (
+            f"the check image of {built.folder} did not fit {built.board.name}; "
+            "use --engine host, or build for a larger board with the same core"
+        )
+    return None
+
+
 @contextmanager
 def open_engine(built: BuiltModel, name: str, sanitizers: tuple[str, ...] = ()) -> Iterator[Engine]:
     """Offer the place where the check image runs.
@@ -143,13 +161,10 @@ def open_engine(built: BuiltModel, name: str, sanitizers: tuple[str, ...] = ()) 
         UserError: the board is not emulated, or its check image did not fit.
     """
     if name == "qemu":
-        elf = built.folder / "check.elf"
-        if built.board.emulator is not None and not elf.exists():
-            raise UserError(
-                f"the check image of {built.folder} did not fit {built.board.name}; "
-                "use --engine host, or build for a larger board with the same core"
-            )
-        yield QemuEngine(built.board, elf)
+        problem = obstacle(built)
+        if problem:
+            raise UserError(problem)
+        yield QemuEngine(built.board, built.folder / CHECK_IMAGE)
         return
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecomp.artifact import BuiltModel, open_artifact, open_engine
+from edgecomp.artifact import BuiltModel, obstacle, open_artifact, open_engine
 from edgecomp.data import Dataset, Preprocessing, load_dataset
 from edgecomp.data.dataset import from_arrays
 from edgecomp.data.layout import device_to_model
@@ -53,20 +53,19 @@ def check(
         DeviceError: the device failed.
     """
     built = open_artifact(folder, boards_file)
+    problem = obstacle(built) if engine == "qemu" else None
+    if problem:
+        raise UserError(problem)
     samples = _samples_again(built, data, layout)
     measured = measure_model(
         built,
         samples,
         None,
-        metric=built.manifest["options"]["metric"] if samples.accuracy_set else None,
+        metric=built.metric if samples.accuracy_set else None,
         limit=limit,
         all_tensors=all_tensors,
         engine=engine,
     )
-    if not measured.outcomes:
-        raise UserError(
-            f"{built.board.name} is not emulated: use --engine host, or flash the check image"
-        )
     report: dict[str, Any] = json.loads((folder / "report.json").read_text())
     accuracy = measured.accuracy
     if accuracy["float"] is None and data is None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgecomp.artifact import BuiltModel, open_engine
+from edgecomp.artifact import BuiltModel, obstacle, open_engine
 from edgecomp.data import Dataset
 from edgecomp.errors import UserError
 from edgecomp.interp import outputs_in_chunks, run_float, run_int
@@ -87,8 +88,9 @@ def default_metric(dataset: Dataset | None, graph: Graph) -> str | None:
     if dataset is None:
         return None
     if not dataset.targets:
-        same = graph.tensors[graph.outputs[0]].size == graph.tensors[graph.inputs[0]].size
-        return "mse" if same and not dataset.codes else None
+        sizes = [[graph.tensors[n].size for n in names] for names in (graph.inputs, graph.outputs)]
+        rebuilds = sizes[0] == sizes[1] and len(sizes[0]) == 1
+        return "mse" if rebuilds and not dataset.codes else None
     target = next(iter(dataset.targets.values()))
     per_sample = target.reshape(len(target), -1).shape[1]
     if per_sample != 1 or target.dtype.kind not in "iu":
@@ -150,7 +152,7 @@ def measure_model(
     name = metric or default_metric(dataset, built.graph)
     codes = random_codes(built.graph) if dataset is None else input_codes(built.graph, dataset)
     expected = outputs_in_chunks(built.graph, codes, integer=True)
-    values: dict[str, Any] = {"metric": name}
+    values: dict[str, Any] = {"metric": name and Path(name).name}
     if name and dataset is not None:
         score = _Score(name, dataset, built.graph)
         values["samples"] = len(dataset)
@@ -158,10 +160,7 @@ def measure_model(
         if float_graph is not None and not dataset.codes:
             values["float32"] = score(outputs_in_chunks(float_graph, dataset.real(), integer=False))
     outcomes: list[Outcome] = []
-    can_run = engine != "qemu" or (
-        built.board.emulator is not None and (built.folder / "check.elf").exists()
-    )
-    if can_run:
+    if engine != "qemu" or obstacle(built) is None:
         outcomes = _compare(built, codes, expected, limit, all_tensors, engine)
         if name and dataset is not None:
             count = outcomes[-1].samples

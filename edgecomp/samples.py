@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecomp.data import Dataset, Preprocessing, load_dataset, split_calibration
+from edgecomp.errors import UserError
 from edgecomp.ir import Array, Graph
 from edgecomp.quant.input_codes import input_quantizer
 
@@ -56,6 +57,9 @@ def load_samples(
         calibration_source: another data set that calibrates; then all of `source` measures.
         calibration_samples: how many samples calibrate, at most half of a shared data set.
         preprocessing: how raw values become real ones.
+
+    Raises:
+        UserError: a data set does not fit the network, or has too few samples.
     """
     full = load_dataset(source, graph, preprocessing) if source else None
     if calibration_source is not None:
@@ -64,6 +68,11 @@ def load_samples(
         return Samples(source, preprocessing, other.take(chosen), full)
     if full is None:
         return Samples(None, preprocessing, None, None)
+    if len(full) < 2:
+        raise UserError(
+            f"{source} has one sample; at least two are needed, one to calibrate and one to "
+            "measure, or another data set with --calibration-data"
+        )
     chosen, rest = split_calibration(len(full), min(calibration_samples, max(1, len(full) // 2)))
     return Samples(source, preprocessing, full.take(chosen), full.take(rest))
 

@@ -141,6 +141,12 @@ def find_metric(name: str) -> Metric:
     function = load_function(name)
 
     def own(answers: Answers) -> float:
-        return float(function(answers.outputs, answers.targets))
+        try:
+            return float(function(answers.outputs, answers.targets))
+        except Exception as error:
+            raise UserError(
+                f"the metric {name} failed: {type(error).__name__}: {error}\n"
+                "  it is called with outputs and targets by name and must return a number"
+            ) from error
 
     return own

@@ -76,7 +76,8 @@ def _print_measured(console: Console, report: Mapping[str, Any]) -> None:
         )
     if bits["mismatches"] is None:
         console.print(
-            "bits      not run: the board is not emulated; `edgecomp check --engine host`"
+            "bits      not run: the board is not emulated, or the harness does not fit beside the "
+            "model;\n          `edgecomp check --engine host` compares on this machine"
         )
     elif bits["mismatches"] == 0:
         console.print(

@@ -285,3 +285,51 @@ def test_device_that_answers_wrongly(built: Path) -> None:
     source.write_text(f"{text[:begin]}{changed}{text[end:]}")
     answer = call("check", built, "--engine", "host")
     refused(answer, "elements differ", "stage L02", "score_layer", "expected", "got", code=6)
+
+
+def test_too_few_samples(build, tmp_path: Path) -> None:
+    np.savez(tmp_path / "one.npz", x=np.zeros((1, 1, SIDE, SIDE)), y=[0])
+    refused(build(data=tmp_path / "one.npz"), "one.npz", "one sample", "--calibration-data")
+    np.savez(tmp_path / "none.npz", x=np.zeros((0, 1, SIDE, SIDE)))
+    refused(build(data=tmp_path / "none.npz"), "none.npz", "no samples")
+
+
+def test_metric_of_the_users_own(built: Path, build, tiny: Inputs, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(
+        "def half(outputs, targets):\n    return len(outputs['score']) / 2\n"
+        "def broken(outputs, targets):\n    return outputs['nothing']\n"
+    )
+    refused(build("--metric", f"{own}:broken"), "own.py:broken", "KeyError", "'nothing'")
+    refused(build("--metric", f"{own}:halb"), "own.py", "'halb'", "'half'")
+    answer = call(
+        "build", tiny.model, "--board", BOARD, "--data", tiny.data, *FAST,
+        "--metric", f"{own}:half", "-o", tmp_path / "out", "--json",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    accuracy = json.loads(answer.out)["accuracy"]
+    assert accuracy["metric"] == "own.py:half"
+    assert (accuracy["int8"], accuracy["device"]) == (16.0, 2.0)
+    assert str(tmp_path) not in (tmp_path / "out" / "manifest.json").read_text()
+    again = json.loads(call("check", tmp_path / "out", "--limit", "6", "--json").out)
+    assert again["accuracy"]["device"] == 3.0
+
+
+def test_harness_that_does_not_fit_beside_the_model(tmp_path: Path) -> None:
+    """The firmware fits the micro:bit, the check image, which is a little larger, does not."""
+    side = 90
+    weights = {"w": np.array([[[[1]]], [[[-1]]]], np.float32), "b": np.zeros(2, np.float32)}
+    nodes = [node("Conv", "image w b", "conv"), node("GlobalAveragePool", "conv", "score")]
+    model = write_model(tmp_path / "tight.onnx", nodes, [1, 1, side, side], weights, outputs=4)
+    data = tmp_path / "tight.npz"
+    np.savez(data, x=np.random.default_rng(0).normal(size=(16, 1, side, side)))
+    out = tmp_path / "out"
+    answer = call("build", model, "--board", "microbit", "--data", data, *FAST, "-o", out)
+    assert answer.code == 0, answer.err
+    assert "--engine host" in answer.out
+    assert "does not fit beside" in answer.err
+    assert not (out / "check.elf").exists()
+    report = json.loads((out / "report.json").read_text())
+    assert report["bit_exact"]["mismatches"] is None
+    refused(call("check", out), "did not fit", "--engine host")
+    assert call("check", out, "--engine", "host").code == 0
