@@ -18,7 +18,8 @@ from edgecomp.device.faults import FAULT_KINDS, decode_fault
 from edgecomp.errors import UserError
 from edgecomp.targets.boards import Board, Emulator
 
-_MONITOR = "monitor.sock"
+MONITOR = "monitor.sock"
+MONITOR_OPTION = ("-qmp", f"unix:{MONITOR},server=on,wait=off")
 _PC = re.compile(r"R15=([0-9a-f]{8})")
 _LOCKUP = "Lockup:"
 
@@ -68,8 +69,7 @@ class QemuEngine:
 
     def start(self, folder: Path) -> subprocess.Popen[bytes]:
         """Start QEMU in `folder`, which semihosting's file names are relative to."""
-        monitor = f"unix:{_MONITOR},server=on,wait=off"
-        command = qemu_command(self.board, self.elf, "-serial", "null", "-qmp", monitor)
+        command = qemu_command(self.board, self.elf, "-serial", "null", *MONITOR_OPTION)
         with (folder / MESSAGES_FILE).open("wb") as messages:
             return subprocess.Popen(
                 command,
@@ -93,10 +93,18 @@ class QemuEngine:
         meaning = status_meaning(status) or f"it ended early with status {status}"
         return meaning + last_messages(folder)
 
+    def is_at(self, folder: Path, function: str) -> bool:
+        """Whether the running QEMU is inside `function` at this moment."""
+        try:
+            found = _PC.search(_query_registers(folder / MONITOR))
+        except (OSError, ValueError, KeyError):
+            return False
+        return found is not None and self._where(int(found[1], 16)).startswith(f"{function}+")
+
     def explain_hang(self, folder: Path) -> str:
         """Ask the running QEMU for its program counter."""
         try:
-            return self._pc(_query_registers(folder / _MONITOR)).strip()
+            return self._pc(_query_registers(folder / MONITOR)).strip()
         except (OSError, ValueError, KeyError):
             return ""
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecomp.device.engine import REPLY_FILE, REQUEST_FILE, Engine
-from edgecomp.device.qemu import qemu_command
+from edgecomp.device.qemu import MONITOR_OPTION, QemuEngine, qemu_command
 from edgecomp.device.records import (
     FLAG_CRC,
     FLAG_DUMP,
@@ -30,6 +30,7 @@ from edgecomp.device.records import (
 from edgecomp.errors import BadFrame, DeviceError, InternalError, LinkTimeout
 from edgecomp.targets.boards import Board
 
+_LISTENER_POLL_S = 0.02
 _SMALLEST_SHARE = 4  # samples below which a second emulator does not pay
 
 
@@ -165,7 +166,7 @@ def uart_in_qemu(board: Board, elf: Path, timeout_s: float) -> Iterator[socket.s
     ):
         server.settimeout(timeout_s)
         uart = f"tcp:127.0.0.1:{server.getsockname()[1]},nodelay=on"
-        command = qemu_command(board, elf, "-serial", uart)
+        command = qemu_command(board, elf, "-serial", uart, *MONITOR_OPTION)
         children.append(
             subprocess.Popen(
                 command,
@@ -181,7 +182,17 @@ def uart_in_qemu(board: Board, elf: Path, timeout_s: float) -> Iterator[socket.s
             raise LinkTimeout(f"{board.id}: QEMU did not open the UART") from None
         with link:
             link.settimeout(timeout_s)
+            _wait_for_listener(QemuEngine(board, elf), Path(folder), timeout_s)
             yield link
+
+
+def _wait_for_listener(engine: QemuEngine, folder: Path, timeout_s: float) -> None:
+    """Wait until the firmware reads its UART: some models of QEMU drop what comes before."""
+    end = time.monotonic() + timeout_s
+    while not engine.is_at(folder, "port_read_byte"):
+        if time.monotonic() > end:
+            raise LinkTimeout(f"{engine.board.id}: the firmware never listened to its UART")
+        time.sleep(_LISTENER_POLL_S)
 
 
 def receive(link: socket.socket, size: int, what: str) -> bytes:
