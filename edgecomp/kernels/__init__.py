@@ -3,6 +3,7 @@
 from edgecomp.kernels import (
     conv2d_dsp,
     conv2d_generic,
+    conv2d_mve,
     dense_dsp,
     dense_generic,
     depthwise_dsp,
@@ -19,6 +20,7 @@ KERNELS: dict[str, Kernel] = {
     kernel.name: kernel
     for kernel in (
         # Where several kernels of one operator apply, the first one is preferred.
+        conv2d_mve.Conv2dMve(),
         winograd_dsp.WinogradDsp(),
         conv2d_dsp.Conv2dDsp(),
         depthwise_dsp.DepthwiseDsp(),

@@ -2,11 +2,11 @@
  *
  * model   small.onnx
  *         sha256 0000000000000000000000000000000000000000000000000000000000000000
- * arena   800 bytes, weights 288 bytes
+ * arena   800 bytes, weights 336 bytes
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
- * L00    conv2d_dsp              6x6x2 -> 6x6x4                            112  dense8       512
+ * L00    conv2d_mve              6x6x2 -> 6x6x4                            160  dense8       512
  * L01    depthwise_dsp           6x6x4 -> 6x6x4                             80  dense8       656
  * L02    add_dsp                 6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
@@ -26,425 +26,238 @@
 
 /* ---- L00: conv2d "conv" 6x6x2 -> 6x6x4 ---- */
 
-/* by 2 channels: biases, raw words (256 * odd + even) twice, multipliers */
-static const uint32_t L00_stream[28] EC_WEIGHTS(small_L00_stream) = {
-    4293892352, 4286903296, 3423520263, 2327417007, 1540441971, 298406229, 941997378,
-    3693272152, 2272921125, 2059110527, 13250, 49969, 2147484, 3221224, 4281783808, 9865472,
-    2171577443, 1610833967, 830591114, 3681514158, 3275799677, 2346203261, 125026371,
-    4294523613, 64646, 6417, 4294968, 5368708,
+/* by 4 channels: for each 16 inputs 4 x 16 weights; 4 biases; 4 multipliers */
+static const uint32_t L00_stream[40] EC_WEIGHTS(small_L00_stream) = {
+    3423520263, 1198720549, 2272943313, 941997378, 2344194479, 1364559999, 2075857609,
+    3693272152, 2171577443, 3515531331, 124990081, 3275799677, 1610833967, 1940798429, 16374639,
+    2362980477, 13506, 0, 0, 0, 49969, 0, 0, 0, 64902, 0, 0, 0, 6417, 0, 0, 0, 4294965764, 1393,
+    4294967233, 1199, 1073742, 1610612, 2147484, 2684354,
 };
 
-#ifndef EC_DSP_HELPERS
-#define EC_DSP_HELPERS
-/* What the layers below share that compute with the DSP extension.  A function marked
- * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere than on Arm its twin
- * in C does the same with the same constants. */
+#ifndef EC_MVE_HELPERS
+#define EC_MVE_HELPERS
+/* What the layers below share that compute with Helium (MVE).  A function marked EC_MVE_ASSEMBLY is
+ * assembly from its first instruction to its last; elsewhere its twin in C does the same with the
+ * same constants. */
+#if defined(__ARM_FEATURE_MVE)
+#include <arm_mve.h>
+#endif
 #if defined(__clang__)
-#define EC_ASSEMBLY static __attribute__((naked, noinline))
+#define EC_MVE_ASSEMBLY static __attribute__((naked, noinline))
 #else
-#define EC_ASSEMBLY static __attribute__((naked, noipa))
+#define EC_MVE_ASSEMBLY static __attribute__((naked, noipa))
 #endif
-#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
-#define EC_HELPER static inline __attribute__((unused))
+#define EC_MVE_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
+#define EC_MVE_HELPER static inline __attribute__((unused))
 
-/* Four codes at any address. */
-EC_HELPER uint32_t ec_word(const int8_t *codes)
+/* `count` codes, and no byte beyond them. */
+EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
 {
-    uint32_t word;
-    __builtin_memcpy(&word, codes, sizeof word);
-    return word;
+#if defined(__ARM_FEATURE_MVE)
+    for (; count > 0; count -= 16, to += 16, from += 16) {
+        const mve_pred16_t live = vctp8q((uint32_t)count);
+        vstrbq_p_s8(to, vldrbq_z_s8(from, live), live);
+    }
+#else
+    for (int i = 0; i < count; i++) {
+        to[i] = from[i];
+    }
+#endif
 }
 
-/* The two 16-bit lanes of a word. */
-EC_HELPER int32_t ec_low(uint32_t word)
+EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
 {
-    return (int16_t)(word & 0xFFFFu);
+#if defined(__ARM_FEATURE_MVE)
+    const int8x16_t codes = vdupq_n_s8(code);
+    for (; count > 0; count -= 16, to += 16) {
+        vstrbq_p_s8(to, codes, vctp8q((uint32_t)count));
+    }
+#else
+    for (int i = 0; i < count; i++) {
+        to[i] = code;
+    }
+#endif
 }
 
-EC_HELPER int32_t ec_high(uint32_t word)
+/* A sum times the real factor multiplier * 2^-31, rounded half up, and the zero point
+ * (VQRDMLASH; the generator has proved that it does not saturate). */
+EC_MVE_HELPER int8_t ec_mve_code(uint32_t sum, uint32_t multiplier, int32_t zero_point, int32_t low, int32_t high)
 {
-    return (int16_t)(word >> 16);
+    const int64_t product = (int64_t)(int32_t)sum * (int32_t)multiplier;
+    return (int8_t)ec_clamp((int32_t)((product + (INT64_C(1) << 30)) >> 31) + zero_point, low, high);
 }
 
-/* sum + low * low + high * high, modulo 2^32 (SMLAD). */
-EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
+/* Sum of 16 products of codes with the weights of four words, modulo 2^32 (VMLADAV); `count` codes are read. */
+EC_MVE_HELPER uint32_t ec_mve_products(const int8_t *codes, const uint32_t *weights, int count)
 {
-    return sum + (uint32_t)(ec_low(a) * ec_low(b)) + (uint32_t)(ec_high(a) * ec_high(b));
-}
-
-/* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
-EC_HELPER uint32_t ec_sxtb16(uint32_t word)
-{
-    const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
-    return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
-}
-
-/* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
-EC_HELPER uint32_t ec_sxtab16(uint32_t lanes, uint32_t word)
-{
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t sum;
-    __asm__("sxtab16 %0, %1, %2" : "=r"(sum) : "r"(lanes), "r"(word));
+    uint32_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        const int32_t weight = (int8_t)(weights[i / 4] >> (8 * (i % 4)) & 0xFFu);
+        sum += (uint32_t)(codes[i] * weight);
+    }
     return sum;
-#else
-    const uint32_t bytes = ec_sxtb16(word);
-    const uint32_t low = (uint32_t)(ec_low(lanes) + ec_low(bytes)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(lanes) + ec_high(bytes)) << 16;
-#endif
-}
-
-EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
-{
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t sum;
-    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(lanes), "r"(word));
-    return sum;
-#else
-    return ec_sxtab16(lanes, word >> 8);
-#endif
-}
-
-/* Odd codes less 127, as lanes: what meets the raw words of weights. */
-EC_HELPER uint32_t ec_odd(uint32_t codes)
-{
-    return ec_sxtab16_high(0xFF81FF81u, codes);
-}
-
-/* 256 * even codes - odd, as lanes: what meets the even weights. */
-EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
-{
-    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t even;
-    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
-    return even;
-#else
-    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
-#endif
 }
 #endif
 
-#ifndef EC_STEP4
-/* Four inputs of 4 pixels x 2 channels: 23 instructions for 32 products.  r0 walks over the
- * columns, r1 over the stream, the accumulators are r2-r5 and r6-r9.  The first step finds the
- * biases in r2 and r6, and therefore writes these two last. */
-#define EC_MAC4(weight, p, q, r, s) \
-    "smlad   " p ", r12, " weight ", " r "\n" \
-    "smlad   " q ", lr, " weight ", " s "\n"
-#define EC_STEP4_FROM(bias0, bias1) \
-    "ldrd    r10, r11, [r1], #8\n" \
-    "ldrd    r12, lr, [r0], #8\n" \
-    EC_MAC4("r10", "r4", "r5", bias0("r4"), bias0("r5")) \
-    EC_MAC4("r11", "r8", "r9", bias1("r8"), bias1("r9")) \
-    "ldrd    lr, r12, [r0], #8\n" \
-    EC_MAC4("r10", "r3", "r2", bias0("r3"), "r2") \
-    EC_MAC4("r11", "r7", "r6", bias1("r7"), "r6") \
-    "sxtb16  r10, r10\n" \
-    "sxtb16  r11, r11\n" \
-    "ldrd    r12, lr, [r0], #8\n" \
-    EC_MAC4("r10", "r4", "r5", "r4", "r5") \
-    EC_MAC4("r11", "r8", "r9", "r8", "r9") \
-    "ldrd    lr, r12, [r0], #8\n" \
-    EC_MAC4("r10", "r3", "r2", "r3", "r2") \
-    EC_MAC4("r11", "r7", "r6", "r7", "r6")
-#define EC_ITSELF(acc) acc
-#define EC_R2(acc) "r2"
-#define EC_R6(acc) "r6"
-#define EC_STEP4_FIRST EC_STEP4_FROM(EC_R2, EC_R6)
-#define EC_STEP4 EC_STEP4_FROM(EC_ITSELF, EC_ITSELF)
+#ifndef EC_MVE_STEP
+/* 16 inputs of 2 pixels x 4 channels: 8 VMLADAV for 128 products.  q0 and q1 hold the codes of the
+ * pixels, q2 the weights of the first channel; every load stands between two products.  r1 walks
+ * over the weights; the sums are r0, r2, r4, r6 and r8, r10, r12, lr. */
+#define EC_MVE_STEP(a, next0, next1) \
+    "vmladav" a ".s8 r0, q0, q2\n" \
+    "vldrw.32 q3, [r1], #16\n" \
+    "vmladav" a ".s8 r8, q1, q2\n" \
+    "vldrw.32 q2, [r1], #16\n" \
+    "vmladav" a ".s8 r2, q0, q3\n" \
+    "vmladav" a ".s8 r10, q1, q3\n" \
+    "vldrw.32 q3, [r1], #16\n" \
+    "vmladav" a ".s8 r4, q0, q2\n" \
+    "vmladav" a ".s8 r6, q0, q3\n" \
+    next0 \
+    "vmladav" a ".s8 r12, q1, q2\n" \
+    "vldrw.32 q2, [r1], #16\n" \
+    "vmladav" a ".s8 lr, q1, q3\n" \
+    next1
 #endif
 
-#ifndef EC_GEMM4X2_5_BY_4_M128
-#define EC_GEMM4X2_5_BY_4_M128
-/* 4 pixels x 2 channels at a time.  columns: 5 steps; [weights, end): for two channels each the
- * biases, 5 x 2 raw words, the multipliers; the output's pixels are 4 bytes apart. */
-#if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_gemm4x2_5_by_4_m128(const uint32_t *columns EC_UNUSED, const uint32_t *weights EC_UNUSED,
-    const uint32_t *end EC_UNUSED, int8_t *output EC_UNUSED)
+#ifndef EC_MVE_GEMM_18X4_STEP_32_WHOLE_M128
+#define EC_MVE_GEMM_18X4_STEP_32_WHOLE_M128
+/* 2 pixels x 4 channels at a time, `pairs` pairs of pixels of 18 codes.  weights: for four
+ * channels each 2 x 4 x 16 weights, four biases, four multipliers. */
+#if defined(__ARM_FEATURE_MVE)
+EC_MVE_ASSEMBLY void ec_mve_gemm_18x4_step_32_whole_m128(const int8_t *pixels EC_MVE_UNUSED, const uint32_t *weights EC_MVE_UNUSED,
+    int8_t *output EC_MVE_UNUSED, int pairs EC_MVE_UNUSED)
 {
     __asm__ volatile(
-        "push    {r0-r11, lr}\n" /* from sp: columns, their end, end of the stream, output */
+        "push    {r0-r11, lr}\n"
+        "vpush   {d8-d9}\n"
+        "mov     r9, r2\n" /* walks over the output */
+        "mov     r3, r0\n" /* walks over the first pixel of the pair, r5 over the second */
+        "mov     r7, #-128\n"
+        "movs    r4, #0\n" /* q4: where the codes lie, 0 n 1 n+1 2 n+2 3 n+3 for rows of n */
+        "vidup.u16 q4, r4, #1\n"
+        "vshr.u16 q4, q4, #1\n"
+        "movs    r4, #0\n"
+        "movt    r4, #4\n"
+        "vdup.32 q0, r4\n"
+        "vadd.i16 q4, q4, q0\n"
         "1:\n"
-        "ldrd    r2, r6, [r1], #8\n"
-        EC_STEP4_FIRST
-        ".rept   4\n" EC_STEP4 ".endr\n"
-        "ldr     r12, [sp, #12]\n"
-        "ldrd    r10, r11, [r1], #8\n"
-        "mov     lr, #-128\n"
-        "asr     r4, r4, #8\n"
-        "smmlar  r4, r4, r10, lr\n"
-        "ssat    r4, #8, r4\n"
-        "asr     r8, r8, #8\n"
-        "smmlar  r8, r8, r11, lr\n"
-        "ssat    r8, #8, r8\n"
-        "asr     r5, r5, #8\n"
-        "smmlar  r5, r5, r10, lr\n"
-        "ssat    r5, #8, r5\n"
-        "asr     r9, r9, #8\n"
-        "smmlar  r9, r9, r11, lr\n"
-        "ssat    r9, #8, r9\n"
-        "asr     r2, r2, #8\n"
-        "smmlar  r2, r2, r10, lr\n"
-        "ssat    r2, #8, r2\n"
-        "asr     r6, r6, #8\n"
-        "smmlar  r6, r6, r11, lr\n"
-        "ssat    r6, #8, r6\n"
-        "asr     r3, r3, #8\n"
-        "smmlar  r3, r3, r10, lr\n"
-        "ssat    r3, #8, r3\n"
-        "asr     r7, r7, #8\n"
-        "smmlar  r7, r7, r11, lr\n"
-        "ssat    r7, #8, r7\n"
-        "strb    r8, [r12, #1]\n"
-        "strb    r5, [r12, #4]\n"
-        "strb    r9, [r12, #5]\n"
-        "strb    r2, [r12, #8]\n"
-        "strb    r6, [r12, #9]\n"
-        "strb    r3, [r12, #12]\n"
-        "strb    r7, [r12, #13]\n"
-        "strb    r4, [r12], #2\n"
-        "ldr     r10, [sp, #8]\n"
-        "ldr     r0, [sp]\n"
-        "str     r12, [sp, #12]\n"
-        "cmp     r1, r10\n"
+        "movw    r11, #4\n"
+        "ldr     r1, [sp, #20]\n"
+        "add     r11, r11, r9\n" /* where the first pixel's codes end */
+        "movw    r5, #32\n"
+        "add     r5, r5, r3\n"
+        "2:\n"
+        "vldrw.32 q0, [r3]\n"
+        "vldrw.32 q1, [r5]\n"
+        "vldrw.32 q2, [r1], #16\n"
+        EC_MVE_STEP("", "vldrw.32 q0, [r3, #16]\n", "vldrw.32 q1, [r5, #16]\n")
+        EC_MVE_STEP("a", "", "")
+        "vmov    q0[2], q0[0], r0, r4\n"
+        "vmov    q0[3], q0[1], r2, r6\n"
+        "vldrw.32 q3, [r1], #16\n"
+        "vmov    q1[2], q1[0], r8, r12\n"
+        "vadd.i32 q0, q0, q2\n"
+        "vmov    q1[3], q1[1], r10, lr\n"
+        "vqrdmlash.s32 q0, q3, r7\n"
+        "vadd.i32 q1, q1, q2\n"
+        "vqrdmlash.s32 q1, q3, r7\n"
+        "vqmovnb.s32 q2, q0\n"
+        "vqmovnt.s32 q2, q1\n"
+        "vqmovnb.s16 q2, q2\n"
+        "vstrb.16 q2, [r9, q4]\n"
+        "add     r9, r9, #4\n"
+        "cmp     r9, r11\n"
+        "bne     2b\n"
+        "ldr     r0, [sp, #28]\n"
+        "movw    r9, #4\n"
+        "movw    r2, #64\n"
+        "add     r9, r9, r11\n"
+        "add     r3, r3, r2\n"
+        "subs    r0, r0, #1\n"
+        "str     r0, [sp, #28]\n"
         "bne     1b\n"
+        "vpop    {d8-d9}\n"
         "pop     {r0-r11, pc}\n");
 }
 #else
-static inline void ec_gemm4x2_5_by_4_m128(const uint32_t *columns, const uint32_t *weights, const uint32_t *end,
-    int8_t *output)
+static inline void ec_mve_gemm_18x4_step_32_whole_m128(const int8_t *pixels, const uint32_t *weights, int8_t *output, int pairs)
 {
-    while (weights != end) {
-        uint32_t acc[4][2];
-        for (int i = 0; i < 4; i++) {
-            acc[i][0] = weights[0];
-            acc[i][1] = weights[1];
-        }
-        weights += 2;
-        for (int step = 0; step < 5; step++, weights += 2) {
-            const uint32_t *column = columns + 8 * step;
-            for (int i = 0; i < 4; i++) {
-                for (int channel = 0; channel < 2; channel++) {
-                    const uint32_t raw = weights[channel];
-                    acc[i][channel] = ec_smlad(column[i], raw, acc[i][channel]);
-                    acc[i][channel] = ec_smlad(column[4 + i], ec_sxtb16(raw), acc[i][channel]);
+    for (; pairs > 0; pairs--, pixels += 64, output += 8) {
+        const uint32_t *stream = weights;
+        for (int channel = 0; channel < 4; channel += 4, stream += 40) {
+            uint32_t sums[2][4];
+            for (int i = 0; i < 8; i++) {
+                const int8_t *codes = pixels + i / 4 * 32;
+                sums[i / 4][i % 4] = stream[32 + i % 4];
+                for (int step = 0; step < 2; step++) {
+                    const int count = step < 1 ? 16 : 16;
+                    sums[i / 4][i % 4] += ec_mve_products(codes + 16 * step, stream + 16 * step + 4 * (i % 4), count);
+                }
+            }
+            for (int i = 0; i < 8; i++) {
+                if (channel + i % 4 < 4) {
+                    output[i / 4 * 4 + channel + i % 4] =
+                        ec_mve_code(sums[i / 4][i % 4], stream[36 + i % 4], -128, -128, 127);
                 }
             }
         }
-        for (int i = 0; i < 4; i++) {
-            for (int channel = 0; channel < 2; channel++) {
-                const int32_t sum = (int32_t)acc[i][channel] >> 8;
-                output[i * 4 + channel] =
-                    ec_requantize(sum, (int32_t)weights[channel], 0, -128, -128, 127);
-            }
-        }
-        weights += 2;
-        output += 2;
     }
 }
 #endif
 #endif
 
-#ifndef EC_EXPAND4_6X3_BY_12_STEP_2
-#define EC_EXPAND4_6X3_BY_12_STEP_2
-/* The windows of 4 outputs, 2 bytes apart, as columns: 3 x 6 bytes each, 12 bytes from
- * row to row.  A step is 4 words of odd codes less 127, then 4 of 256 * even - odd. */
-#if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_expand4_6x3_by_12_step_2(uint32_t *column EC_UNUSED, const int8_t *window EC_UNUSED)
+#ifndef EC_MVE_COPY_6
+#define EC_MVE_COPY_6
+EC_MVE_HELPER void ec_mve_copy_6(int8_t *to, const int8_t *from)
 {
-    __asm__ volatile(
-        "push    {r1, r4-r11, lr}\n"
-        "movw    r2, #0xFF81\n" /* -127 in both lanes */
-        "movt    r2, #0xFF81\n"
-        "mov     r3, #0xFF00FF00\n"
-        "mov     lr, #3\n"
-        "1:\n"
-        "ldr     r9, [r1, #2]\n"
-        "ldr     r10, [r1, #4]\n"
-        "ldr     r11, [r1, #6]\n"
-        "ldr     r8, [r1], #4\n"
-        "sxtab16 r4, r2, r8, ror #8\n"
-        "and     r8, r3, r8, lsl #8\n"
-        "ssub16  r8, r8, r4\n"
-        "sxtab16 r5, r2, r9, ror #8\n"
-        "and     r9, r3, r9, lsl #8\n"
-        "ssub16  r9, r9, r5\n"
-        "sxtab16 r6, r2, r10, ror #8\n"
-        "and     r10, r3, r10, lsl #8\n"
-        "ssub16  r10, r10, r6\n"
-        "sxtab16 r7, r2, r11, ror #8\n"
-        "and     r11, r3, r11, lsl #8\n"
-        "ssub16  r11, r11, r7\n"
-        "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
-        "add     r1, r1, #8\n"
-        "subs    lr, lr, #1\n"
-        "bne     1b\n"
-        "ldr     r1, [sp]\n" /* the bytes left over of all rows, four by four */
-        "ldrb    r8, [r1, #4]\n"
-        "ldrb    r12, [r1, #5]\n"
-        "orr     r8, r8, r12, lsl #8\n"
-        "ldrb    r12, [r1, #16]\n"
-        "orr     r8, r8, r12, lsl #16\n"
-        "ldrb    r12, [r1, #17]\n"
-        "orr     r8, r8, r12, lsl #24\n"
-        "sxtab16 r4, r2, r8, ror #8\n"
-        "and     r8, r3, r8, lsl #8\n"
-        "ssub16  r8, r8, r4\n"
-        "ldrb    r9, [r1, #6]\n"
-        "ldrb    r12, [r1, #7]\n"
-        "orr     r9, r9, r12, lsl #8\n"
-        "ldrb    r12, [r1, #18]\n"
-        "orr     r9, r9, r12, lsl #16\n"
-        "ldrb    r12, [r1, #19]\n"
-        "orr     r9, r9, r12, lsl #24\n"
-        "sxtab16 r5, r2, r9, ror #8\n"
-        "and     r9, r3, r9, lsl #8\n"
-        "ssub16  r9, r9, r5\n"
-        "ldrb    r10, [r1, #8]\n"
-        "ldrb    r12, [r1, #9]\n"
-        "orr     r10, r10, r12, lsl #8\n"
-        "ldrb    r12, [r1, #20]\n"
-        "orr     r10, r10, r12, lsl #16\n"
-        "ldrb    r12, [r1, #21]\n"
-        "orr     r10, r10, r12, lsl #24\n"
-        "sxtab16 r6, r2, r10, ror #8\n"
-        "and     r10, r3, r10, lsl #8\n"
-        "ssub16  r10, r10, r6\n"
-        "ldrb    r11, [r1, #10]\n"
-        "ldrb    r12, [r1, #11]\n"
-        "orr     r11, r11, r12, lsl #8\n"
-        "ldrb    r12, [r1, #22]\n"
-        "orr     r11, r11, r12, lsl #16\n"
-        "ldrb    r12, [r1, #23]\n"
-        "orr     r11, r11, r12, lsl #24\n"
-        "sxtab16 r7, r2, r11, ror #8\n"
-        "and     r11, r3, r11, lsl #8\n"
-        "ssub16  r11, r11, r7\n"
-        "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
-        "ldrb    r8, [r1, #28]\n"
-        "ldrb    r12, [r1, #29]\n"
-        "orr     r8, r8, r12, lsl #8\n"
-        "sxtab16 r4, r2, r8, ror #8\n"
-        "and     r8, r3, r8, lsl #8\n"
-        "ssub16  r8, r8, r4\n"
-        "ldrb    r9, [r1, #30]\n"
-        "ldrb    r12, [r1, #31]\n"
-        "orr     r9, r9, r12, lsl #8\n"
-        "sxtab16 r5, r2, r9, ror #8\n"
-        "and     r9, r3, r9, lsl #8\n"
-        "ssub16  r9, r9, r5\n"
-        "ldrb    r10, [r1, #32]\n"
-        "ldrb    r12, [r1, #33]\n"
-        "orr     r10, r10, r12, lsl #8\n"
-        "sxtab16 r6, r2, r10, ror #8\n"
-        "and     r10, r3, r10, lsl #8\n"
-        "ssub16  r10, r10, r6\n"
-        "ldrb    r11, [r1, #34]\n"
-        "ldrb    r12, [r1, #35]\n"
-        "orr     r11, r11, r12, lsl #8\n"
-        "sxtab16 r7, r2, r11, ror #8\n"
-        "and     r11, r3, r11, lsl #8\n"
-        "ssub16  r11, r11, r7\n"
-        "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
-        "pop     {r1, r4-r11, pc}\n");
-}
+#if defined(__ARM_FEATURE_MVE)
+    const mve_pred16_t live = vctp8q(6);
+    vstrbq_p_s8(to, vldrbq_z_s8(from, live), live);
 #else
-static inline void ec_expand4_6x3_by_12_step_2(uint32_t *column, const int8_t *window)
-{
-    for (int row = 0; row < 3; row++) {
-        for (int word = 0; word < 1; word++, column += 8) {
-            for (int i = 0; i < 4; i++) {
-                const uint32_t codes = ec_word(window + row * 12 + word * 4 + i * 2);
-                column[i] = ec_odd(codes);
-                column[4 + i] = ec_even(codes, column[i]);
-            }
-        }
-    }
-    for (int i = 0; i < 4; i++) {
-        const int8_t *codes = window + i * 2;
-        const uint32_t word = (uint32_t)(uint8_t)codes[4] | (uint32_t)(uint8_t)codes[5] << 8 | (uint32_t)(uint8_t)codes[16] << 16 | (uint32_t)(uint8_t)codes[17] << 24;
-        column[i] = ec_odd(word);
-        column[4 + i] = ec_even(word, column[i]);
-    }
-    column += 8;
-    for (int i = 0; i < 4; i++) {
-        const int8_t *codes = window + i * 2;
-        const uint32_t word = (uint32_t)(uint8_t)codes[28] | (uint32_t)(uint8_t)codes[29] << 8;
-        column[i] = ec_odd(word);
-        column[4 + i] = ec_even(word, column[i]);
-    }
-}
+    ec_mve_copy(to, from, 6);
 #endif
-#endif
-
-#ifndef EC_EXPAND1_6X3_OF_4
-#define EC_EXPAND1_6X3_OF_4
-/* One window of 3 x 6 bytes, `stride` bytes from row to row, as one of 4 columns. */
-static inline void ec_expand1_6x3_of_4(uint32_t *column, const int8_t *window, int stride)
-{
-    const int8_t *codes = window;
-    for (int row = 0; row < 3; row++, codes += stride) {
-        for (int word = 0; word < 1; word++, column += 8) {
-            const uint32_t four = ec_word(codes + word * 4);
-            column[0] = ec_odd(four);
-            column[4] = ec_even(four, column[0]);
-        }
-    }
-    const uint32_t left_over_0 = (uint32_t)(uint8_t)window[4] | (uint32_t)(uint8_t)window[5] << 8 | (uint32_t)(uint8_t)window[stride + 4] << 16 | (uint32_t)(uint8_t)window[stride + 5] << 24;
-    column[0] = ec_odd(left_over_0);
-    column[4] = ec_even(left_over_0, column[0]);
-    const uint32_t left_over_1 = (uint32_t)(uint8_t)window[2 * stride + 4] | (uint32_t)(uint8_t)window[2 * stride + 5] << 8;
-    column[8] = ec_odd(left_over_1);
-    column[12] = ec_even(left_over_1, column[8]);
 }
 #endif
 
-/* The window of an output at the border, with the input's zero point outside. */
+/* The window of an output, with the input's zero point outside. */
 static inline void L00_window(int8_t *window, const int8_t *input, int row, int column)
 {
-    for (int tap_h = 0; tap_h < 3; tap_h++) {
+    if (row >= 1 && row < 5 && column >= 1 && column < 5) {
+        const int8_t *from = input + ((row - 1) * 6 + column - 1) * 2;
+        ec_mve_copy_6(window, from);
+        ec_mve_copy_6(window + 6, from + 12);
+        ec_mve_copy_6(window + 12, from + 24);
+        return;
+    }
+    const int first = column - 1;
+    const int before = first < 0 ? -first : 0;
+    const int after = first + 3 > 6 ? first + -3 : 0;
+    const int taps = 3 - before - after;
+    for (int tap_h = 0; tap_h < 3; tap_h++, window += 6) {
         const int in_row = row + tap_h - 1;
-        for (int tap_w = 0; tap_w < 3; tap_w++, window += 2) {
-            const int in_column = column + tap_w - 1;
-            if (in_row < 0 || in_row >= 6 || in_column < 0 || in_column >= 6) {
-                __builtin_memset(window, -1, 2);
-            } else {
-                __builtin_memcpy(window, input + (in_row * 6 + in_column) * 2, 2);
-            }
+        if (taps < 3 || in_row < 0 || in_row >= 6) {
+            ec_mve_fill(window, -1, 6);
+        }
+        if (taps > 0 && in_row >= 0 && in_row < 6) {
+            ec_mve_copy(window + before * 2, input + (in_row * 6 + first + before) * 2, taps * 2);
         }
     }
 }
 
 static EC_STAGE void L00_conv2d(const int8_t *input, int8_t *output, int8_t *scratch)
 {
-    uint32_t *const columns = (uint32_t *)(void *)scratch;
-    int8_t *const border = scratch + 160;
     int row = 0;
     int column = 0;
-    for (int pixel = 0; pixel < 36; pixel += 4) {
-        if (row >= 1 && row <= 4 && column >= 1 && column <= 1) {
-            ec_expand4_6x3_by_12_step_2(columns, input + row * 12 + column * 2 - 14);
-            column += 4;
-            if (column == 6) {
+    for (int pixel = 0; pixel < 36; pixel += 2) {
+        for (int i = 0; i < 2; i++) {
+            L00_window(scratch + i * 32, input, row, column);
+            if (++column == 6) {
                 column = 0;
                 row++;
             }
-        } else {
-            for (int i = 0; i < 4; i++) {
-                if (row >= 1 && row <= 4 && column >= 1 && column <= 4) {
-                    ec_expand1_6x3_of_4(columns + i, input + row * 12 + column * 2 - 14, 12);
-                } else {
-                    L00_window(border, input, row, column);
-                    ec_expand1_6x3_of_4(columns + i, border, 6);
-                }
-                if (++column == 6) {
-                    column = 0;
-                    row++;
-                }
-            }
         }
-        ec_gemm4x2_5_by_4_m128(columns, L00_stream, L00_stream + 28, output + pixel * 4);
+        ec_mve_gemm_18x4_step_32_whole_m128(scratch, L00_stream, output + pixel * 4, 1);
     }
 }
 
@@ -469,6 +282,13 @@ static const uint32_t L01_stream[20] EC_WEIGHTS(small_L01_stream) = {
 #endif
 #define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
 #define EC_HELPER static inline __attribute__((unused))
+
+/* Two words, from [from]; as two loads where they follow other loads: these pipeline, LDRD does
+ * not. */
+#define EC_LOAD2(p, q, from) "ldrd    " p ", " q ", [" from "], #8\n"
+#define EC_LOAD2_SINGLY(p, q, from) \
+    "ldr     " q ", [" from ", #4]\n" \
+    "ldr     " p ", [" from "], #8\n"
 
 /* Four codes at any address. */
 EC_HELPER uint32_t ec_word(const int8_t *codes)
@@ -771,6 +591,13 @@ static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output, int8_t *
 #define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
 #define EC_HELPER static inline __attribute__((unused))
 
+/* Two words, from [from]; as two loads where they follow other loads: these pipeline, LDRD does
+ * not. */
+#define EC_LOAD2(p, q, from) "ldrd    " p ", " q ", [" from "], #8\n"
+#define EC_LOAD2_SINGLY(p, q, from) \
+    "ldr     " q ", [" from ", #4]\n" \
+    "ldr     " p ", [" from "], #8\n"
+
 /* Four codes at any address. */
 EC_HELPER uint32_t ec_word(const int8_t *codes)
 {
@@ -996,6 +823,13 @@ static const uint32_t L05_stream[24] EC_WEIGHTS(small_L05_stream) = {
 #define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
 #define EC_HELPER static inline __attribute__((unused))
 
+/* Two words, from [from]; as two loads where they follow other loads: these pipeline, LDRD does
+ * not. */
+#define EC_LOAD2(p, q, from) "ldrd    " p ", " q ", [" from "], #8\n"
+#define EC_LOAD2_SINGLY(p, q, from) \
+    "ldr     " q ", [" from ", #4]\n" \
+    "ldr     " p ", [" from "], #8\n"
+
 /* Four codes at any address. */
 EC_HELPER uint32_t ec_word(const int8_t *codes)
 {
@@ -1077,8 +911,8 @@ EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
 #ifndef EC_STEP_OF_8
 /* Eight inputs of 4 channels: 27 instructions for 32 products.  r0 walks over the column, r1 over
  * the stream, the accumulators are r2-r5. */
+#ifndef EC_HALF_OF_8
 #define EC_HALF_OF_8(odd, even) \
-    "ldm     r1!, {r10-r12, lr}\n" \
     "smlad   r2, " odd ", r10, r2\n" \
     "smlad   r3, " odd ", r11, r3\n" \
     "smlad   r4, " odd ", r12, r4\n" \
@@ -1091,9 +925,13 @@ EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
     "smlad   r3, " even ", r11, r3\n" \
     "smlad   r4, " even ", r12, r4\n" \
     "smlad   r5, " even ", lr, r5\n"
+#endif
 #define EC_STEP_OF_8 \
     "ldm     r0!, {r6-r9}\n" \
-    EC_HALF_OF_8("r6", "r7") EC_HALF_OF_8("r8", "r9")
+    "ldm     r1!, {r10-r12, lr}\n" \
+    EC_HALF_OF_8("r6", "r7") \
+    "ldm     r1!, {r10-r12, lr}\n" \
+    EC_HALF_OF_8("r8", "r9")
 #endif
 
 #ifndef EC_DOT_4X3_3
@@ -1271,7 +1109,7 @@ const small_tensor small_output_info[SMALL_OUTPUTS] = {
 int8_t *small_input(void *arena, int i)
 {
     (void)i;
-    return (int8_t *)arena + 180;
+    return (int8_t *)arena + 0;
 }
 
 const int8_t *small_output(const void *arena, int i)
@@ -1286,7 +1124,7 @@ int small_run(void *arena)
     if ((uintptr_t)arena % SMALL_ARENA_ALIGN != 0) {
         return -1;
     }
-    L00_conv2d(base + 180, base + 512, base + 0);
+    L00_conv2d(base + 0, base + 512, base + 72);
     L01_depthwise(base + 512, base + 656, base + 0);
     L02_add(base + 512, base + 656, base + 0);
     L03_max_pool(base + 0, base + 0);
@@ -1302,7 +1140,7 @@ int small_run_stage(void *arena, int stage)
     (void)base;
     switch (stage) {
     case 0:
-        L00_conv2d(base + 180, base + 512, base + 0);
+        L00_conv2d(base + 0, base + 512, base + 72);
         return 0;
     case 1:
         L01_depthwise(base + 512, base + 656, base + 0);
