@@ -22,10 +22,12 @@ KERNELS: dict[str, Kernel] = {
         # Where several kernels of one operator apply, the first one is preferred.
         conv2d_mve.Conv2dMve(),
         winograd_dsp.WinogradDsp(),
+        conv2d_dsp.Conv2dDspSpeed(),
         conv2d_dsp.Conv2dDsp(),
         depthwise_dsp.DepthwiseDsp(),
         conv2d_generic.DepthwiseGeneric(),
         conv2d_generic.Conv2dGeneric(),
+        dense_dsp.DenseDspSpeed(),
         dense_dsp.DenseDsp(),
         dense_generic.DenseGeneric(),
         elementwise_dsp.AddDsp(),

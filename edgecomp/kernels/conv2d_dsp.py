@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from edgecomp.ir import Array
-from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.gemm_dsp import (
@@ -40,12 +40,15 @@ class Gemm:
         pixels: outputs at once, of two channels each.
         steps: words of a column.
         stride: bytes from pixel to pixel of the output.
+        single_loads: whether loads of one word are used where they pipeline: fewer cycles, more
+            instructions.
     """
 
     name: str
     pixels: int
     steps: int
     stride: int
+    single_loads: bool = False
 
     @property
     def column_bytes(self) -> int:
@@ -263,6 +266,7 @@ class Conv2dDsp(Kernel):
     name: ClassVar[str] = "conv2d_dsp"
     op: ClassVar[str] = "conv2d"
     template: ClassVar[str] = "conv2d/dsp_gemm.c.j2"
+    single_loads: ClassVar[bool] = False
 
     def _weights(self, layer: Layer) -> Array:
         """Weights in the order of the columns, `(channels, inputs)`."""
@@ -310,7 +314,8 @@ class Conv2dDsp(Kernel):
         k = layer.prepared
         base = shape.gemm
         name = f"gemm{base.pixels}x2_{base.steps}_by_{base.stride}"
-        gemm = Gemm(code_name(name, k), base.pixels, base.steps, base.stride)
+        name += "_singly" if self.single_loads else ""
+        gemm = Gemm(code_name(name, k), base.pixels, base.steps, base.stride, self.single_loads)
         per_pair = 2 * gemm.steps + 4
         return {
             **window_context(layer),
@@ -324,6 +329,14 @@ class Conv2dDsp(Kernel):
             "pairs_end": shape.out_channels // 2 * per_pair,
             "stream_words": (shape.out_channels + 1) // 2 * per_pair,
         }
+
+
+class Conv2dDspSpeed(Conv2dDsp):
+    """The same with loads of one word, which pipeline, where several follow each other."""
+
+    name: ClassVar[str] = "conv2d_dsp_speed"
+    goals: ClassVar[frozenset[Goal]] = frozenset({"speed"})
+    single_loads: ClassVar[bool] = True
 
 
 def code_name(name: str, k: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecomp.ir import Array
-from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_dsp import Expansion, code_name
 from edgecomp.kernels.gemm_dsp import (
     WORD,
@@ -27,6 +27,8 @@ TURN = 2
 """Steps that one load of the column brings."""
 UNROLL_TURNS = 4
 """Turns that the loop over the column takes at once."""
+UNROLL_TURNS_SPEED = 8
+"""The same where speed is asked for."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +39,23 @@ class Dot:
         name: of the C function; blocks of one name are equal.
         steps: words of the column, a multiple of `TURN`.
         channels: outputs that are stored, 4 if the layer has so many.
+        single_loads: whether loads of one word are used where they pipeline.
     """
 
     name: str
     steps: int
     channels: int
+    single_loads: bool
 
     @property
     def unroll(self) -> int:
         """Turns that the loop takes at once."""
-        return UNROLL_TURNS
+        return UNROLL_TURNS_SPEED if self.single_loads else UNROLL_TURNS
 
     @property
     def first_turns(self) -> int:
         """Turns before the loop."""
-        return (self.steps // TURN - 1) % UNROLL_TURNS + 1
+        return (self.steps // TURN - 1) % self.unroll + 1
 
     @property
     def loops(self) -> bool:
@@ -76,6 +80,7 @@ class DenseDsp(Kernel):
     name: ClassVar[str] = "dense_dsp"
     op: ClassVar[str] = "dense"
     template: ClassVar[str] = "dense/dsp_dot.c.j2"
+    single_loads: ClassVar[bool] = False
 
     def applies(self, layer: Layer, core: Core) -> str | None:
         """Any shape, if the raw words are proved exact."""
@@ -109,13 +114,22 @@ class DenseDsp(Kernel):
         per_block = CHANNELS * (steps + 2)
         blocks = math.ceil(out_channels / CHANNELS)
         whole = blocks if out_channels < CHANNELS else out_channels // CHANNELS
+        name = f"dot_{steps}x{channels}" + ("_singly" if self.single_loads else "")
         return {
             "rows": math.prod(layer.inputs[0].shape[:-1]),
             "in_channels": in_channels,
             "out_channels": out_channels,
-            "d": Dot(code_name(f"dot_{steps}x{channels}", k), steps, channels),
+            "d": Dot(code_name(name, k), steps, channels, self.single_loads),
             "e": Expansion(Column(1, in_channels, 0), 1, in_channels),
             "k": k,
             "blocks_end": whole * per_block,
             "stream_words": blocks * per_block,
         }
+
+
+class DenseDspSpeed(DenseDsp):
+    """The same with a longer loop, and loads of one word, which pipeline."""
+
+    name: ClassVar[str] = "dense_dsp_speed"
+    goals: ClassVar[frozenset[Goal]] = frozenset({"speed"})
+    single_loads: ClassVar[bool] = True
