@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test check accept format clean
+.PHONY: setup demo test check accept bench format clean
 
 setup: $(STAMP)
 
@@ -17,20 +17,23 @@ demo: setup
 	$(BIN)/edgecomp demo -o out/demo
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 check: setup
-	$(BIN)/ruff check edgecomp tests
-	$(BIN)/ruff format --check edgecomp tests
+	$(BIN)/ruff check edgecomp tests benchmarks
+	$(BIN)/ruff format --check edgecomp tests benchmarks
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow and not device" -x
+	$(BIN)/python -m pytest -m "not slow and not device" -x -n 2 tests/unit tests/property tests/architecture
 
 accept: setup
 	$(BIN)/python -m pytest -m slow
 
+bench: setup
+	$(BIN)/python -m benchmarks.run --keep
+
 format: setup
-	$(BIN)/ruff check --fix edgecomp tests
-	$(BIN)/ruff format edgecomp tests
+	$(BIN)/ruff check --fix edgecomp tests benchmarks
+	$(BIN)/ruff format edgecomp tests benchmarks
 
 clean:
 	rm -rf out dist .mypy_cache .ruff_cache .pytest_cache
