@@ -122,6 +122,19 @@ OWN_CASES = (
         for h, w, c, n in ((5, 5, 64, 12), (3, 3, 40, 8), (2, 2, 36, 2), (1, 3, 5, 3),
                            (1, 7, 66, 5), (1, 4, 1, 2))
     ),
+    # Vectors and blocks of the cores with Helium: loops, tails, borders.
+    *(
+        conv(f"1x1-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)), Weights((n, 1, 1, c)))
+        for h, w, c, n in ((1, 1, 200, 6), (1, 3, 190, 4), (2, 2, 196, 5), (1, 5, 176, 8),
+                           (3, 3, 16, 16), (1, 3, 145, 4), (1, 2, 17, 3))
+    ),
+    *(
+        conv(f"3x3-same-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)), Weights((n, 3, 3, c)), **SAME3)
+        for h, w, c, n in ((5, 4, 16, 4), (3, 7, 24, 5), (1, 1, 20, 3), (4, 3, 32, 8))
+    ),
+    conv("3x3-clamp-looped", Act((1, 5, 5, 24)), Weights((6, 3, 3, 24)), out=(-1, 1),
+         clamp=Clamp(-0.4, 0.7), **SAME3),
+    conv("1x9-wider-than-input", Act((1, 2, 4, 5)), Weights((4, 1, 9, 5)), **pads(0, 4, 0, 4)),
     conv("10x4-stride-2", Act((1, 49, 10, 1)), Weights((8, 10, 4, 1)),
          stride_h=2, stride_w=2, **pads(4, 1, 5, 1)),
     conv("3x3-of-3-same-upper", Act((1, 24, 24, 3)), Weights((8, 3, 3, 3)),

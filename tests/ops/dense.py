@@ -33,6 +33,14 @@ OWN_CASES = (
     dense("rows-of-rank-4", Act((1, 2, 3, 8)), Weights((5, 8))),
     dense("batch-axis-of-rows", Act((4, 10)), Weights((6, 10))),
     dense("wide", Act((1, 700)), Weights((10, 700), 0.05)),
+    # Vectors and blocks of the cores with Helium: loops, tails, whole blocks.
+    *(
+        dense(f"{rows}-rows-{n}-to-{m}", Act((1, rows, n)), Weights((m, n), 0.1))
+        for rows, n, m in ((1, 160, 16), (1, 176, 9), (1, 24, 8), (1, 190, 24), (1, 16, 3),
+                           (3, 16, 8), (2, 200, 4), (3, 196, 5), (4, 160, 12), (5, 177, 6))
+    ),
+    dense("clamp-looped", Act((1, 200)), Weights((16, 200), 0.1), out=(-1, 1),
+          clamp=Clamp(-0.7, 0.2)),
     dense("relu", Act((1, 16)), Weights((10, 16)), out=(0, 2), clamp=Clamp(0)),
     dense("clamp", Act((1, 16)), Weights((10, 16)), out=(-1, 1), clamp=Clamp(-0.7, 0.2)),
     dense("zero-points-lowest", Act((1, 16), 0, 1), Weights((10, 16)), out=(0, 2)),

@@ -2,7 +2,7 @@
  *
  * model   small.onnx
  *         sha256 0000000000000000000000000000000000000000000000000000000000000000
- * arena   800 bytes, weights 336 bytes
+ * arena   800 bytes, weights 432 bytes
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
@@ -10,8 +10,8 @@
  * L01    depthwise_dsp           6x6x4 -> 6x6x4                             80  dense8       656
  * L02    add_dsp                 6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
- * L04    unary_table             2x2x4 -> 2x2x4                              0  -             32
- * L05    dense_dsp               16 -> 3                                    96  dense8        32
+ * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
+ * L05    dense_mve               16 -> 3                                   192  dense8         0
  * L06    softmax_generic         3 -> 3                                      0  -              0
  *
  * This file belongs to you: use it in any work, under any terms, without conditions.
@@ -318,8 +318,14 @@ EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
 /* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
 EC_HELPER uint32_t ec_sxtb16(uint32_t word)
 {
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t lanes;
+    __asm__("sxtb16  %0, %1" : "=r"(lanes) : "r"(word));
+    return lanes;
+#else
     const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
     return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
+#endif
 }
 
 /* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
@@ -626,8 +632,14 @@ EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
 /* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
 EC_HELPER uint32_t ec_sxtb16(uint32_t word)
 {
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t lanes;
+    __asm__("sxtb16  %0, %1" : "=r"(lanes) : "r"(word));
+    return lanes;
+#else
     const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
     return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
+#endif
 }
 
 /* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
@@ -803,239 +815,168 @@ static EC_STAGE void L04_unary(const int8_t *input, int8_t *output)
 
 /* ---- L05: dense "classes" 16 -> 3 ---- */
 
-/* by 4 channels: biases, raw words (256 * odd + even), multipliers */
-static const uint32_t L05_stream[24] EC_WEIGHTS(small_L05_stream) = {
-    2358016, 10042112, 4291600128, 0, 732828253, 2011439029, 1559089315, 0, 1677362473,
-    1261983897, 2573669846, 0, 291472460, 3963182226, 3829360088, 0, 1600732250, 3181048990,
-    2212814240, 0, 8589936, 12884904, 17179872, 0,
+/* by 8 channels: biases; for each 16 inputs 8 x 16 weights; multipliers */
+static const uint32_t L05_stream[48] EC_WEIGHTS(small_L05_stream) = {
+    4294965458, 4294966899, 1960, 0, 0, 0, 0, 0, 749605469, 1694139689, 291472460, 1600732250,
+    2028216501, 1261984153, 3963182482, 3197826462, 1575866787, 2573670102, 3829360344,
+    2229591712, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4294968, 8589936, 0,
+    0, 6442452, 0, 0, 0,
 };
 
-#ifndef EC_DSP_HELPERS
-#define EC_DSP_HELPERS
-/* What the layers below share that compute with the DSP extension.  A function marked
- * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere than on Arm its twin
- * in C does the same with the same constants. */
+#ifndef EC_MVE_HELPERS
+#define EC_MVE_HELPERS
+/* What the layers below share that compute with Helium (MVE).  A function marked EC_MVE_ASSEMBLY is
+ * assembly from its first instruction to its last; elsewhere its twin in C does the same with the
+ * same constants. */
+#if defined(__ARM_FEATURE_MVE)
+#include <arm_mve.h>
+#endif
 #if defined(__clang__)
-#define EC_ASSEMBLY static __attribute__((naked, noinline))
+#define EC_MVE_ASSEMBLY static __attribute__((naked, noinline))
 #else
-#define EC_ASSEMBLY static __attribute__((naked, noipa))
+#define EC_MVE_ASSEMBLY static __attribute__((naked, noipa))
 #endif
-#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
-#define EC_HELPER static inline __attribute__((unused))
+#define EC_MVE_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
+#define EC_MVE_HELPER static inline __attribute__((unused))
 
-/* Two words, from [from]; as two loads where they follow other loads: these pipeline, LDRD does
- * not. */
-#define EC_LOAD2(p, q, from) "ldrd    " p ", " q ", [" from "], #8\n"
-#define EC_LOAD2_SINGLY(p, q, from) \
-    "ldr     " q ", [" from ", #4]\n" \
-    "ldr     " p ", [" from "], #8\n"
-
-/* Four codes at any address. */
-EC_HELPER uint32_t ec_word(const int8_t *codes)
+/* `count` codes, and no byte beyond them. */
+EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
 {
-    uint32_t word;
-    __builtin_memcpy(&word, codes, sizeof word);
-    return word;
+#if defined(__ARM_FEATURE_MVE)
+    for (; count > 0; count -= 16, to += 16, from += 16) {
+        const mve_pred16_t live = vctp8q((uint32_t)count);
+        vstrbq_p_s8(to, vldrbq_z_s8(from, live), live);
+    }
+#else
+    for (int i = 0; i < count; i++) {
+        to[i] = from[i];
+    }
+#endif
 }
 
-/* The two 16-bit lanes of a word. */
-EC_HELPER int32_t ec_low(uint32_t word)
+EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
 {
-    return (int16_t)(word & 0xFFFFu);
+#if defined(__ARM_FEATURE_MVE)
+    const int8x16_t codes = vdupq_n_s8(code);
+    for (; count > 0; count -= 16, to += 16) {
+        vstrbq_p_s8(to, codes, vctp8q((uint32_t)count));
+    }
+#else
+    for (int i = 0; i < count; i++) {
+        to[i] = code;
+    }
+#endif
 }
 
-EC_HELPER int32_t ec_high(uint32_t word)
+/* A sum times the real factor multiplier * 2^-31, rounded half up, and the zero point
+ * (VQRDMLASH; the generator has proved that it does not saturate). */
+EC_MVE_HELPER int8_t ec_mve_code(uint32_t sum, uint32_t multiplier, int32_t zero_point, int32_t low, int32_t high)
 {
-    return (int16_t)(word >> 16);
+    const int64_t product = (int64_t)(int32_t)sum * (int32_t)multiplier;
+    return (int8_t)ec_clamp((int32_t)((product + (INT64_C(1) << 30)) >> 31) + zero_point, low, high);
 }
 
-/* sum + low * low + high * high, modulo 2^32 (SMLAD). */
-EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
+/* Sum of 16 products of codes with the weights of four words, modulo 2^32 (VMLADAV); `count` codes are read. */
+EC_MVE_HELPER uint32_t ec_mve_products(const int8_t *codes, const uint32_t *weights, int count)
 {
-    return sum + (uint32_t)(ec_low(a) * ec_low(b)) + (uint32_t)(ec_high(a) * ec_high(b));
-}
-
-/* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
-EC_HELPER uint32_t ec_sxtb16(uint32_t word)
-{
-    const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
-    return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
-}
-
-/* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
-EC_HELPER uint32_t ec_sxtab16(uint32_t lanes, uint32_t word)
-{
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t sum;
-    __asm__("sxtab16 %0, %1, %2" : "=r"(sum) : "r"(lanes), "r"(word));
+    uint32_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        const int32_t weight = (int8_t)(weights[i / 4] >> (8 * (i % 4)) & 0xFFu);
+        sum += (uint32_t)(codes[i] * weight);
+    }
     return sum;
-#else
-    const uint32_t bytes = ec_sxtb16(word);
-    const uint32_t low = (uint32_t)(ec_low(lanes) + ec_low(bytes)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(lanes) + ec_high(bytes)) << 16;
-#endif
-}
-
-EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
-{
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t sum;
-    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(lanes), "r"(word));
-    return sum;
-#else
-    return ec_sxtab16(lanes, word >> 8);
-#endif
-}
-
-/* Odd codes less 127, as lanes: what meets the raw words of weights. */
-EC_HELPER uint32_t ec_odd(uint32_t codes)
-{
-    return ec_sxtab16_high(0xFF81FF81u, codes);
-}
-
-/* 256 * even codes - odd, as lanes: what meets the even weights. */
-EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
-{
-    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t even;
-    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
-    return even;
-#else
-    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
-#endif
 }
 #endif
 
-#ifndef EC_STEP_OF_8
-/* Eight inputs of 4 channels: 27 instructions for 32 products.  r0 walks over the column, r1 over
- * the stream, the accumulators are r2-r5. */
-#ifndef EC_HALF_OF_8
-#define EC_HALF_OF_8(odd, even) \
-    "smlad   r2, " odd ", r10, r2\n" \
-    "smlad   r3, " odd ", r11, r3\n" \
-    "smlad   r4, " odd ", r12, r4\n" \
-    "smlad   r5, " odd ", lr, r5\n" \
-    "sxtb16  r10, r10\n" \
-    "sxtb16  r11, r11\n" \
-    "sxtb16  r12, r12\n" \
-    "sxtb16  lr, lr\n" \
-    "smlad   r2, " even ", r10, r2\n" \
-    "smlad   r3, " even ", r11, r3\n" \
-    "smlad   r4, " even ", r12, r4\n" \
-    "smlad   r5, " even ", lr, r5\n"
-#endif
-#define EC_STEP_OF_8 \
-    "ldm     r0!, {r6-r9}\n" \
-    "ldm     r1!, {r10-r12, lr}\n" \
-    EC_HALF_OF_8("r6", "r7") \
-    "ldm     r1!, {r10-r12, lr}\n" \
-    EC_HALF_OF_8("r8", "r9")
+#ifndef EC_MVE_DOT_STEP
+/* 16 inputs of one row x 8 channels: 8 VMLADAVA for 128 products.  q0 holds the codes, q1 the
+ * weights of the first channel.  r1 walks over the weights, r3 over the row; the sums are r0, r2,
+ * r4, r6, r8, r10, r12, lr. */
+#define EC_MVE_DOT_STEP(next) \
+    "vldrw.32 q2, [r1], #16\n" \
+    "vmladava.s8 r0, q0, q1\n" \
+    "vldrw.32 q1, [r1], #16\n" \
+    "vmladava.s8 r2, q0, q2\n" \
+    "vldrw.32 q2, [r1], #16\n" \
+    "vmladava.s8 r4, q0, q1\n" \
+    "vldrw.32 q1, [r1], #16\n" \
+    "vmladava.s8 r6, q0, q2\n" \
+    "vldrw.32 q2, [r1], #16\n" \
+    "vmladava.s8 r8, q0, q1\n" \
+    "vldrw.32 q1, [r1], #16\n" \
+    "vmladava.s8 r10, q0, q2\n" \
+    "vldrw.32 q2, [r1], #16\n" \
+    "vmladava.s8 r12, q0, q1\n" \
+    "vldrw.32 q1, [r1], #16\n" \
+    "vmladava.s8 lr, q0, q2\n" \
+    next
 #endif
 
-#ifndef EC_DOT_4X3_3
-#define EC_DOT_4X3_3
-/* 4 channels at a time.  column: 4 steps; [weights, end): for four channels each the biases,
- * 4 x 4 raw words, the multipliers. */
-#if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_dot_4x3_3(const uint32_t *column EC_UNUSED, const uint32_t *weights EC_UNUSED,
-    const uint32_t *end EC_UNUSED, int8_t *output EC_UNUSED)
+#ifndef EC_MVE_DOT_16X3_3
+#define EC_MVE_DOT_16X3_3
+/* One row of 16 codes, 8 channels at a time.  weights: for eight channels each the biases,
+ * 1 x 8 x 16 weights, the multipliers of the even and of the odd channels. */
+#if defined(__ARM_FEATURE_MVE)
+EC_MVE_ASSEMBLY void ec_mve_dot_16x3_3(const int8_t *row EC_MVE_UNUSED, const uint32_t *weights EC_MVE_UNUSED,
+    int8_t *output EC_MVE_UNUSED)
 {
     __asm__ volatile(
-        "push    {r0-r11, lr}\n" /* from sp: column, its end, end of the stream, output */
+        "push    {r0-r11, lr}\n"
+        "mov     r5, r2\n" /* walks over the output */
+        "movw    r9, #3\n"
+        "add     r9, r9, r2\n" /* where the output ends */
+        "mov     r7, #3\n"
         "1:\n"
-        "ldm     r1!, {r2-r5}\n"
-        ".rept   2\n" EC_STEP_OF_8 ".endr\n"
-        "ldr     r12, [sp, #12]\n"
-        "ldm     r1!, {r6-r9}\n"
-        "mov     lr, #3\n"
-        "asr     r2, r2, #8\n"
-        "smmlar  r2, r2, r6, lr\n"
-        "ssat    r2, #8, r2\n"
-        "asr     r3, r3, #8\n"
-        "smmlar  r3, r3, r7, lr\n"
-        "ssat    r3, #8, r3\n"
-        "asr     r4, r4, #8\n"
-        "smmlar  r4, r4, r8, lr\n"
-        "ssat    r4, #8, r4\n"
-        "strb    r3, [r12, #1]\n"
-        "strb    r4, [r12, #2]\n"
-        "strb    r2, [r12], #4\n"
-        "ldr     r10, [sp, #8]\n"
-        "ldr     r0, [sp]\n"
-        "str     r12, [sp, #12]\n"
-        "cmp     r1, r10\n"
-        "bne     1b\n"
+        "ldr     r3, [sp, #0]\n"
+        "ldrd    r0, r2, [r1], #8\n"
+        "ldrd    r4, r6, [r1], #8\n"
+        "ldrd    r8, r10, [r1], #8\n"
+        "ldrd    r12, lr, [r1], #8\n"
+        "vldrw.32 q0, [r3], #16\n"
+        "vldrw.32 q1, [r1], #16\n"
+        EC_MVE_DOT_STEP("")
+        "vmov    q0[2], q0[0], r0, r8\n"
+        "vmov    q0[3], q0[1], r4, r12\n"
+        "vldrw.32 q3, [r1], #16\n"
+        "vmov    q2[2], q2[0], r2, r10\n"
+        "vqrdmlash.s32 q0, q1, r7\n"
+        "vmov    q2[3], q2[1], r6, lr\n"
+        "vqrdmlash.s32 q2, q3, r7\n"
+        "sub     r0, r9, r5\n"
+        "vqmovnb.s32 q1, q0\n"
+        "vqmovnt.s32 q1, q2\n"
+        "vqmovnb.s16 q1, q1\n"
+        "vctp.16 r0\n" /* the last block has fewer channels */
+        "vpst\n"
+        "vstrbt.16 q1, [r5], #8\n"
+        "cmp     r5, r9\n"
+        "blo     1b\n"
         "pop     {r0-r11, pc}\n");
 }
 #else
-static inline void ec_dot_4x3_3(const uint32_t *column, const uint32_t *weights, const uint32_t *end,
-    int8_t *output)
+static inline void ec_mve_dot_16x3_3(const int8_t *row, const uint32_t *weights, int8_t *output)
 {
-    while (weights != end) {
-        uint32_t acc[4];
-        for (int i = 0; i < 4; i++) {
-            acc[i] = *weights++;
-        }
-        for (int step = 0; step < 4; step++) {
-            for (int i = 0; i < 4; i++) {
-                const uint32_t raw = *weights++;
-                acc[i] = ec_smlad(column[2 * step], raw, acc[i]);
-                acc[i] = ec_smlad(column[2 * step + 1], ec_sxtb16(raw), acc[i]);
+    for (int channel = 0; channel < 3; channel += 8, weights += 48) {
+        uint32_t sums[8];
+        for (int i = 0; i < 8; i++) {
+            sums[i] = weights[i];
+            for (int step = 0; step < 1; step++) {
+                const int count = step < 0 ? 16 : 16;
+                sums[i] += ec_mve_products(row + 16 * step, weights + 8 + 32 * step + 4 * i, count);
             }
         }
-        for (int i = 0; i < 3; i++) {
-            *output++ = ec_requantize((int32_t)acc[i] >> 8, (int32_t)weights[i], 0, 3, -128, 127);
-        }
-        weights += 4;
-    }
-}
-#endif
-#endif
-
-#ifndef EC_EXPAND1_16_STEP_16
-#define EC_EXPAND1_16_STEP_16
-/* The windows of 1 outputs, 16 bytes apart, as columns: 1 x 16 bytes each, 0 bytes from
- * row to row.  A step is 1 words of odd codes less 127, then 1 of 256 * even - odd. */
-#if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_expand1_16_step_16(uint32_t *column EC_UNUSED, const int8_t *window EC_UNUSED)
-{
-    __asm__ volatile(
-        "push    {r1, r4-r11, lr}\n"
-        "movw    r2, #0xFF81\n" /* -127 in both lanes */
-        "movt    r2, #0xFF81\n"
-        "mov     r3, #0xFF00FF00\n"
-        ".rept   4\n"
-        "ldr     r8, [r1], #4\n"
-        "sxtab16 r4, r2, r8, ror #8\n"
-        "and     r8, r3, r8, lsl #8\n"
-        "ssub16  r8, r8, r4\n"
-        "stm     r0!, {r4, r8}\n"
-        ".endr\n"
-        "pop     {r1, r4-r11, pc}\n");
-}
-#else
-static inline void ec_expand1_16_step_16(uint32_t *column, const int8_t *window)
-{
-    for (int row = 0; row < 1; row++) {
-        for (int word = 0; word < 4; word++, column += 2) {
-            for (int i = 0; i < 1; i++) {
-                const uint32_t codes = ec_word(window + row * 0 + word * 4 + i * 16);
-                column[i] = ec_odd(codes);
-                column[1 + i] = ec_even(codes, column[i]);
-            }
+        for (int i = 0; i < 8 && channel + i < 3; i++) {
+            const uint32_t multiplier = weights[40 + i % 2 * 4 + i / 2];
+            output[channel + i] = ec_mve_code(sums[i], multiplier, 3, -128, 127);
         }
     }
 }
 #endif
 #endif
 
-static EC_STAGE void L05_dense(const int8_t *input, int8_t *output, int8_t *scratch)
+static EC_STAGE void L05_dense(const int8_t *input, int8_t *output)
 {
-    uint32_t *const column = (uint32_t *)(void *)scratch;
-    ec_expand1_16_step_16(column, input);
-    ec_dot_4x3_3(column, L05_stream, L05_stream + 24, output);
+    ec_mve_dot_16x3_3(input, L05_stream, output);
 }
 
 /* ---- L06: softmax "probabilities" 3 -> 3 ---- */
@@ -1128,9 +1069,9 @@ int small_run(void *arena)
     L01_depthwise(base + 512, base + 656, base + 0);
     L02_add(base + 512, base + 656, base + 0);
     L03_max_pool(base + 0, base + 0);
-    L04_unary(base + 0, base + 32);
-    L05_dense(base + 32, base + 32, base + 0);
-    L06_softmax(base + 32, base + 0);
+    L04_unary(base + 0, base + 0);
+    L05_dense(base + 0, base + 0);
+    L06_softmax(base + 0, base + 0);
     return 0;
 }
 
@@ -1152,13 +1093,13 @@ int small_run_stage(void *arena, int stage)
         L03_max_pool(base + 0, base + 0);
         return 0;
     case 4:
-        L04_unary(base + 0, base + 32);
+        L04_unary(base + 0, base + 0);
         return 0;
     case 5:
-        L05_dense(base + 32, base + 32, base + 0);
+        L05_dense(base + 0, base + 0);
         return 0;
     case 6:
-        L06_softmax(base + 32, base + 0);
+        L06_softmax(base + 0, base + 0);
         return 0;
     default:
         return -1;
