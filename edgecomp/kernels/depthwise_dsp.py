@@ -138,9 +138,11 @@ class _Strips:
         needed = (out_width - 1) * stride + 3 + (out_width % 2 if stride == 1 else 1)
         columns = needed + needed % 2
         fit = MAX_PLANES_BYTES // (2 * PLANES * columns)  # rows of the planes
-        rows = (fit - 3) // stride + 1
-        if rows < out_height:
-            rows -= rows % (2 // stride)
+        most = (fit - 3) // stride + 1
+        most -= most % (2 // stride) if most < out_height else 0
+        # Strips of equal height: what the last one computes again is lost.
+        rows = -(-out_height // -(-out_height // most)) if most > 0 else 0
+        rows += rows % (2 // stride) if rows < out_height else 0
         shape = (height, width, channels, out_height, out_width)
         return cls(window, *shape, min(rows, out_height), columns)
 
