@@ -19,7 +19,7 @@ from edgecomp.errors import UserError
 from edgecomp.ir import Graph
 from edgecomp.ir.serialize import load_graph
 from edgecomp.ops import PARAMS
-from edgecomp.paths import MANIFEST
+from edgecomp.paths import MANIFEST, sha256_of
 from edgecomp.plan.types import Plan
 from edgecomp.targets.boards import Board, get_board
 
@@ -27,6 +27,7 @@ GRAPH_FILE = "graph.npz"
 HARNESS_FOLDER = "harness"
 SOURCE_FOLDER = "src"
 CHECK_IMAGE = "check.elf"
+REPORT = "report.json"
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,27 @@ def obstacle(built: BuiltModel) -> str | None:
     return None
 
 
+def _verify(built: BuiltModel, name: str) -> None:
+    """Refuse a file that is not the one that was built: an emulator could hang on it."""
+    if sha256_of(built.folder / name) != built.manifest["sha256"].get(name):
+        raise UserError(
+            f"{built.folder / name} is damaged or of another build; build the model again"
+        )
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """The report of a built folder.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    path = folder / REPORT
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); build the model again") from error
+
+
 @contextmanager
 def open_engine(built: BuiltModel, name: str, sanitizers: tuple[str, ...] = ()) -> Iterator[Engine]:
     """Offer the place where the check image runs.
@@ -158,14 +180,18 @@ def open_engine(built: BuiltModel, name: str, sanitizers: tuple[str, ...] = ()) 
         sanitizers: for the host: `address`, `undefined`.
 
     Raises:
-        UserError: the board is not emulated, or its check image did not fit.
+        UserError: the board is not emulated, its check image did not fit, or files are damaged.
     """
     if name == "qemu":
         problem = obstacle(built)
         if problem:
             raise UserError(problem)
+        _verify(built, CHECK_IMAGE)
         yield QemuEngine(built.board, built.folder / CHECK_IMAGE)
         return
+    for part in (SOURCE_FOLDER, HARNESS_FOLDER):
+        if not (built.folder / part).is_dir():
+            raise UserError(f"{built.folder} has lost its folder {part}; build the model again")
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         shutil.copytree(built.folder / SOURCE_FOLDER, work / SOURCE_FOLDER)

@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from edgecomp.artifact import BuiltModel, obstacle, open_artifact, open_engine
+from edgecomp.artifact import (
+    REPORT,
+    BuiltModel,
+    obstacle,
+    open_artifact,
+    open_engine,
+    read_report,
+)
 from edgecomp.data import Dataset, Preprocessing, load_dataset
 from edgecomp.data.dataset import from_arrays
 from edgecomp.data.layout import device_to_model
@@ -53,6 +60,7 @@ def check(
         DeviceError: the device failed.
     """
     built = open_artifact(folder, boards_file)
+    report = read_report(folder)
     problem = obstacle(built) if engine == "qemu" else None
     if problem:
         raise UserError(problem)
@@ -66,7 +74,6 @@ def check(
         all_tensors=all_tensors,
         engine=engine,
     )
-    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
     accuracy = measured.accuracy
     if accuracy["float"] is None and data is None:
         accuracy["float"] = report["accuracy"]["float"]
@@ -76,7 +83,7 @@ def check(
             "bit_exact": measured.bit_exact,
             "observed": measured.observed,
         }
-        write_atomically(folder / "report.json", json.dumps(report, indent=2) + "\n")
+        write_atomically(folder / REPORT, json.dumps(report, indent=2) + "\n")
     _raise_if_different(measured, folder)
     outcome = measured.outcomes[0]
     return report | {

@@ -12,6 +12,7 @@ from edgecomp.data import Dataset
 from edgecomp.errors import UserError
 from edgecomp.interp import outputs_in_chunks, run_float, run_int
 from edgecomp.ir import Array, Graph
+from edgecomp.plan.planner import macs_of
 from edgecomp.report.metrics import METRICS, Answers, find_metric
 from edgecomp.samples import Samples, input_codes, random_codes, real_outputs
 from edgecomp.verification import Outcome, compare
@@ -19,6 +20,9 @@ from edgecomp.verification import Outcome, compare
 TENSOR_SAMPLES = 20
 """Samples of which a build compares every stored tensor; of the others it compares outputs."""
 SQNR_SAMPLES = 32
+START_PATIENCE_S = 60.0
+LEAST_MACS = 100_000
+"""What a sample costs even where nothing is multiplied."""
 
 
 @dataclass(frozen=True)
@@ -209,9 +213,18 @@ def _compare(
                 {name: array[:count] for name, array in codes.items()},
                 tensors=tensors,
                 expected={name: array[:count] for name, array in expected.items()},
+                timeout_s=patience_s(built.graph, count),
             )
             for count, tensors in runs
         ]
+
+
+def patience_s(graph: Graph, samples: int) -> float:
+    """How long to wait for an emulator before its firmware counts as hanging.
+
+    Emulated cores need about 0.05 µs per multiply-accumulate; ten times that, on a busy host.
+    """
+    return START_PATIENCE_S + samples * max(macs_of(graph), LEAST_MACS) * 0.5e-6
 
 
 def layer_sqnr(float_graph: Graph, graph: Graph, dataset: Dataset | None) -> dict[str, float]:

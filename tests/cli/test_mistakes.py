@@ -190,6 +190,24 @@ def test_input_of_a_run(built: Path, tmp_path: Path) -> None:
     refused(call("run", built, "--input", tmp_path / "x.npz", "--engine", "board"), "--engine")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "engine"),
+    [
+        ("check.elf", b"\x7fELF", "qemu"),
+        ("graph.npz", b"PK", "qemu"),
+        ("report.json", b"{", "qemu"),
+        ("manifest.json", b"{", "host"),
+        ("src", None, "host"),
+    ],
+)
+def test_damaged_folder(name: str, content: bytes | None, engine: str, built: Path) -> None:
+    if content is None:
+        (built / name).rename(built / "lost")
+    else:
+        (built / name).write_bytes(content)
+    refused(call("check", built, "--engine", engine), name, "build")
+
+
 def test_data_of_the_build_are_gone(built: Path, tiny: Inputs) -> None:
     (built.parent.parent / tiny.data.parent.name / tiny.data.name).unlink()
     refused(call("check", built), tiny.data.name, "does not exist")

@@ -19,6 +19,8 @@ BOARDS = (
 )  # fmt: skip
 """One emulated board per core; the first is built for Cortex-M0."""
 SMALL_BOARD = "microbit"
+HOST_BOARDS = ("mps2-an385-v6m", "mps2-an386", "mps3-an547")
+"""Boards whose generated C runs on this host, too: one for each kind of kernels."""
 PICTURES = 300
 FRAMES = 300
 CALIBRATION_SAMPLES = 200
@@ -145,12 +147,18 @@ def build_quantized(
     return open_artifact(out)
 
 
-def compare_all_tensors(built: BuiltModel, samples: Path, count: int) -> Outcome:
-    """Compare every stored tensor of `count` samples with the integer reference."""
+def compare_all_tensors(
+    built: BuiltModel, samples: Path, count: int, engine: str = "qemu"
+) -> Outcome:
+    """Compare every stored tensor of `count` samples with the integer reference.
+
+    On this host the program is compiled with the sanitizers for addresses and undefined behaviour.
+    """
     dataset = load_dataset(str(samples), built.graph, built.preprocessing)
     codes = {name: array[:count] for name, array in input_codes(built.graph, dataset).items()}
     assert all(len(array) == count for array in codes.values())
-    with open_engine(built, "qemu") as engine:
+    sanitizers = ("address", "undefined") if engine == "host" else ()
+    with open_engine(built, engine, sanitizers) as opened:
         return compare(
-            built.graph, built.stored, engine, built.layout, codes, tensors=True, timeout_s=3600
+            built.graph, built.stored, opened, built.layout, codes, tensors=True, timeout_s=3600
         )

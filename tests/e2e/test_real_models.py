@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from edgecomp.artifact import BuiltModel, open_artifact, open_engine
+from edgecomp.build.compile import WARNING_FLAGS
 from edgecomp.checking import check
 from edgecomp.data import load_dataset
 from edgecomp.device import run_samples
@@ -30,6 +31,7 @@ from tests.e2e.conftest import BIT_SAMPLES, FIRST_BOARD, Built, Record
 from tests.e2e.real_models import (
     BOARDS,
     CALIBRATION_SAMPLES,
+    HOST_BOARDS,
     LABELLED,
     MODELS,
     ON_SMALL_BOARD,
@@ -126,6 +128,31 @@ def assert_same_function(first: Graph, second: Graph, samples: Path, built: Buil
     assert all(np.array_equal(a, b) for a, b in zip(*outputs, strict=True))
 
 
+HOST_CASES = [
+    pytest.param(name, board, marks=[] if name == "mnist" else pytest.mark.slow)
+    for name in MODELS
+    for board in HOST_BOARDS
+]
+
+
+@pytest.mark.parametrize(("name", "board"), HOST_CASES)
+def test_bits_on_this_host_under_sanitizers(
+    name: str, board: str, first: Callable[[str], Built], work: Path
+) -> None:
+    built = first(name)
+    other = (
+        built.model
+        if board == FIRST_BOARD
+        else build_quantized(built.model, board, built.few, work, name)
+    )
+    outcome = compare_all_tensors(other, built.few, BIT_SAMPLES, engine="host")
+    assert outcome.mismatches == 0, outcome.first
+    assert outcome.tensors == len(other.stored)
+    assert outcome.few_codes == {}
+    assert outcome.guard_ok
+    assert 0 < outcome.arena_high_water_bytes <= other.layout.arena_bytes
+
+
 def weights_and_biases(graph: Graph) -> int:
     return sum(tensor.size_bytes for tensor in graph.tensors.values() if tensor.is_const)
 
@@ -145,6 +172,30 @@ def test_dead_channels_of_vww(data_dir: Path, work: Path) -> None:
         a, b = (run_int(graph, codes)[graph.outputs[0]] for graph in (full, small))
         assert np.array_equal(a, b)
         assert len(np.unique(a)) >= 10
+
+
+@pytest.mark.parametrize("name", ["kws", "ic"])
+def test_generated_c_of_a_real_network_is_clean(
+    name: str, first: Callable[[str], Built], tmp_path: Path
+) -> None:
+    source = first(name).model.folder / "src"
+    files = sorted(path.name for path in source.glob("*.c"))
+    for compiler in ("gcc", "clang"):
+        flags = ["-std=c99", "-O2", *WARNING_FLAGS, "-c", *files]
+        run([compiler, *flags], source, tmp_path / compiler)
+    checks = "--enable=warning,portability,performance"
+    run(["cppcheck", checks, "--error-exitcode=1", "--quiet", "--std=c99", *files], source, None)
+
+
+def run(arguments: list[str], source: Path, objects: Path | None) -> None:
+    """Run a tool on the files of `source`, with the results in a folder of their own."""
+    if objects is not None:
+        objects.mkdir()
+        arguments = [str(source / a) if a.endswith(".c") else a for a in arguments]
+    done = subprocess.run(
+        arguments, cwd=objects or source, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 class Clock:
