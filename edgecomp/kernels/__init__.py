@@ -26,6 +26,7 @@ KERNELS: dict[str, Kernel] = {
         winograd_dsp.WinogradDsp(),
         conv2d_dsp.Conv2dDspSpeed(),
         conv2d_dsp.Conv2dDsp(),
+        depthwise_dsp.DepthwiseDspSpeed(),
         depthwise_dsp.DepthwiseDsp(),
         depthwise_any_dsp.DepthwiseAnyDsp(),
         conv2d_generic.DepthwiseGeneric(),

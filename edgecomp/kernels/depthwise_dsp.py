@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecomp.ir import Array
-from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_dsp import MAX_IMMEDIATE, MAX_OFFSET, code_name
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.base import as_nhwc
@@ -21,8 +21,10 @@ from edgecomp.targets.cores import Core
 
 PLANES = 4
 """Channels at once: one word of the input."""
-MAX_PLANES_BYTES = 4096
-"""Scratch: higher strips cost less, because neighbours share two rows of the input."""
+MAX_PLANES_BYTES = 2048
+"""Scratch: higher strips cost less time, because neighbours share rows of the input."""
+MAX_PLANES_BYTES_SPEED = 4096
+"""The same where speed is asked for."""
 MAX_PAIR_OFFSET = 1020
 """Largest offset of a load of two words."""
 
@@ -130,18 +132,18 @@ class _Strips:
     columns: int
 
     @classmethod
-    def of(cls, layer: Layer) -> "_Strips":
+    def of(cls, layer: Layer, max_bytes: int) -> "_Strips":
         window = layer.params
         _, height, width, channels = as_nhwc(layer.inputs[0].shape)
         _, out_height, out_width, _ = as_nhwc(layer.output.shape)
         stride = window.stride_w
         needed = (out_width - 1) * stride + 3 + (out_width % 2 if stride == 1 else 1)
         columns = needed + needed % 2
-        fit = MAX_PLANES_BYTES // (2 * PLANES * columns)  # rows of the planes
-        most = (fit - 3) // stride + 1
+        fit = max_bytes // (2 * PLANES * columns)  # rows of the planes
+        most = (max(fit, 5 - stride) - 3) // stride + 1  # two rows, or one of stride 2, must be
         most -= most % (2 // stride) if most < out_height else 0
         # Strips of equal height: what the last one computes again is lost.
-        rows = -(-out_height // -(-out_height // most)) if most > 0 else 0
+        rows = -(-out_height // -(-out_height // most))
         rows += rows % (2 // stride) if rows < out_height else 0
         shape = (height, width, channels, out_height, out_width)
         return cls(window, *shape, min(rows, out_height), columns)
@@ -168,6 +170,11 @@ class DepthwiseDsp(Kernel):
     name: ClassVar[str] = "depthwise_dsp"
     op: ClassVar[str] = "conv2d"
     template: ClassVar[str] = "conv2d/dsp_depthwise.c.j2"
+    max_planes_bytes: ClassVar[int] = MAX_PLANES_BYTES
+
+    def _strips(self, layer: Layer) -> _Strips:
+        """How the layer is cut."""
+        return _Strips.of(layer, self.max_planes_bytes)
 
     def applies(self, layer: Layer, core: Core) -> str | None:
         """3x3 of at least 4 channels, without multiplier."""
@@ -187,7 +194,7 @@ class DepthwiseDsp(Kernel):
             return f"its numerics are {layer.node.numerics}"
         if np.any(layer.prepared.shift):
             return "a multiplier needs a shift"
-        strips = _Strips.of(layer)
+        strips = self._strips(layer)
         if strips.rows < min(2, 3 - window.stride_h):
             return "rows wider than the planes may be"
         farthest = (strips.out_width + 1) * channels
@@ -199,17 +206,17 @@ class DepthwiseDsp(Kernel):
 
     def scratch_bytes(self, layer: Layer) -> int:
         """Four planes."""
-        return PLANES * _Strips.of(layer).plane_bytes
+        return PLANES * self._strips(layer).plane_bytes
 
     def in_place_inputs(self, layer: Layer) -> tuple[int, ...]:
         """Four channels of a whole plane are read before any is written, and only these."""
-        s = _Strips.of(layer)
+        s = self._strips(layer)
         same = (s.height, s.width) == (s.out_height, s.out_width)
         return (0,) if same and len(s.starts) == 1 and s.channels % PLANES == 0 else ()
 
     def schedule(self, layer: Layer) -> Schedule:
         """Strip by strip, four channels at a time; each reads its rows before it writes."""
-        s = _Strips.of(layer)
+        s = self._strips(layer)
         if self.in_place_inputs(layer):
             return _by_channel_groups(s)
         groups = [min(c, s.channels - PLANES) for c in range(0, s.channels, PLANES)]
@@ -250,7 +257,7 @@ class DepthwiseDsp(Kernel):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Strips, transposition and product."""
-        s = _Strips.of(layer)
+        s = self._strips(layer)
         k = layer.prepared
         assert layer.inputs[0].qparams is not None
         zero_point = layer.inputs[0].qparams.zero_point
@@ -271,6 +278,14 @@ class DepthwiseDsp(Kernel):
             "plane_rows": s.plane_rows,
             "has_border_rows": s.window.pad_top > 0 or last > s.height,
         }
+
+
+class DepthwiseDspSpeed(DepthwiseDsp):
+    """The same with higher strips."""
+
+    name: ClassVar[str] = "depthwise_dsp_speed"
+    goals: ClassVar[frozenset[Goal]] = frozenset({"speed"})
+    max_planes_bytes: ClassVar[int] = MAX_PLANES_BYTES_SPEED
 
 
 def _by_channel_groups(s: _Strips) -> Schedule:
