@@ -2,12 +2,12 @@
  *
  * model   small.onnx
  *         sha256 0000000000000000000000000000000000000000000000000000000000000000
- * arena   800 bytes, weights 432 bytes
+ * arena   576 bytes, weights 452 bytes
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
- * L00    conv2d_mve              6x6x2 -> 6x6x4                            160  dense8       512
- * L01    depthwise_dsp           6x6x4 -> 6x6x4                             80  dense8       656
+ * L00    conv2d_mve              6x6x2 -> 6x6x4                            160  dense8       288
+ * L01    depthwise_mve           6x6x4 -> 6x6x4                            100  dense8       432
  * L02    add_dsp                 6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
  * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
@@ -49,6 +49,7 @@ static const uint32_t L00_stream[40] EC_WEIGHTS(small_L00_stream) = {
 #endif
 #define EC_MVE_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
 #define EC_MVE_HELPER static inline __attribute__((unused))
+#define EC_MVE_CALLED static __attribute__((noinline)) /* for the size of code and stack */
 
 /* `count` codes, and no byte beyond them. */
 EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
@@ -263,322 +264,233 @@ static EC_STAGE void L00_conv2d(const int8_t *input, int8_t *output, int8_t *scr
 
 /* ---- L01: conv2d "depthwise" 6x6x4 -> 6x6x4 ---- */
 
-/* by channel: for each row bytes w0 w1 w1 w2; bias; multiplier */
-static const uint32_t L01_stream[20] EC_WEIGHTS(small_L01_stream) = {
-    3298071561, 1941222644, 2675801401, 4294959971, 8589936, 3430776319, 1329676792, 2579217347,
-    4294963272, 12884904, 4182921881, 2401050094, 623915092, 3935, 17179872, 4008964919,
-    4269176524, 1374744747, 10002, 21474836,
+/* 0; by channel: 3 rows of 3 weights and 0; 0 */
+static const uint32_t L01_taps[17] EC_WEIGHTS(small_L01_taps) = {
+    0, 12882953, 7582964, 10452281, 0, 13401599, 5194232, 10075075, 0, 16339609, 9379310,
+    2437204, 0, 15659831, 16676556, 5370027, 0,
 };
 
-#ifndef EC_DSP_HELPERS
-#define EC_DSP_HELPERS
-/* What the layers below share that compute with the DSP extension.  A function marked
- * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere than on Arm its twin
- * in C does the same with the same constants. */
+/* by channel: bias, multiplier */
+static const int32_t L01_scales[8] EC_WEIGHTS(small_L01_scales) = {
+    -7325, 4294968, -4024, 6442452, 3935, 8589936, 10002, 10737418,
+};
+
+#ifndef EC_MVE_HELPERS
+#define EC_MVE_HELPERS
+/* What the layers below share that compute with Helium (MVE).  A function marked EC_MVE_ASSEMBLY is
+ * assembly from its first instruction to its last; elsewhere its twin in C does the same with the
+ * same constants. */
+#if defined(__ARM_FEATURE_MVE)
+#include <arm_mve.h>
+#endif
 #if defined(__clang__)
-#define EC_ASSEMBLY static __attribute__((naked, noinline))
+#define EC_MVE_ASSEMBLY static __attribute__((naked, noinline))
 #else
-#define EC_ASSEMBLY static __attribute__((naked, noipa))
+#define EC_MVE_ASSEMBLY static __attribute__((naked, noipa))
 #endif
-#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
-#define EC_HELPER static inline __attribute__((unused))
+#define EC_MVE_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
+#define EC_MVE_HELPER static inline __attribute__((unused))
+#define EC_MVE_CALLED static __attribute__((noinline)) /* for the size of code and stack */
 
-/* Two words, from [from]; as two loads where they follow other loads: these pipeline, LDRD does
- * not. */
-#define EC_LOAD2(p, q, from) "ldrd    " p ", " q ", [" from "], #8\n"
-#define EC_LOAD2_SINGLY(p, q, from) \
-    "ldr     " q ", [" from ", #4]\n" \
-    "ldr     " p ", [" from "], #8\n"
-
-/* Four codes at any address. */
-EC_HELPER uint32_t ec_word(const int8_t *codes)
+/* `count` codes, and no byte beyond them. */
+EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
 {
-    uint32_t word;
-    __builtin_memcpy(&word, codes, sizeof word);
-    return word;
-}
-
-/* The two 16-bit lanes of a word. */
-EC_HELPER int32_t ec_low(uint32_t word)
-{
-    return (int16_t)(word & 0xFFFFu);
-}
-
-EC_HELPER int32_t ec_high(uint32_t word)
-{
-    return (int16_t)(word >> 16);
-}
-
-/* sum + low * low + high * high, modulo 2^32 (SMLAD). */
-EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
-{
-    return sum + (uint32_t)(ec_low(a) * ec_low(b)) + (uint32_t)(ec_high(a) * ec_high(b));
-}
-
-/* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
-EC_HELPER uint32_t ec_sxtb16(uint32_t word)
-{
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t lanes;
-    __asm__("sxtb16  %0, %1" : "=r"(lanes) : "r"(word));
-    return lanes;
+#if defined(__ARM_FEATURE_MVE)
+    for (; count > 0; count -= 16, to += 16, from += 16) {
+        const mve_pred16_t live = vctp8q((uint32_t)count);
+        vstrbq_p_s8(to, vldrbq_z_s8(from, live), live);
+    }
 #else
-    const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
-    return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
+    for (int i = 0; i < count; i++) {
+        to[i] = from[i];
+    }
 #endif
 }
 
-/* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
-EC_HELPER uint32_t ec_sxtab16(uint32_t lanes, uint32_t word)
+EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
 {
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t sum;
-    __asm__("sxtab16 %0, %1, %2" : "=r"(sum) : "r"(lanes), "r"(word));
+#if defined(__ARM_FEATURE_MVE)
+    const int8x16_t codes = vdupq_n_s8(code);
+    for (; count > 0; count -= 16, to += 16) {
+        vstrbq_p_s8(to, codes, vctp8q((uint32_t)count));
+    }
+#else
+    for (int i = 0; i < count; i++) {
+        to[i] = code;
+    }
+#endif
+}
+
+/* A sum times the real factor multiplier * 2^-31, rounded half up, and the zero point
+ * (VQRDMLASH; the generator has proved that it does not saturate). */
+EC_MVE_HELPER int8_t ec_mve_code(uint32_t sum, uint32_t multiplier, int32_t zero_point, int32_t low, int32_t high)
+{
+    const int64_t product = (int64_t)(int32_t)sum * (int32_t)multiplier;
+    return (int8_t)ec_clamp((int32_t)((product + (INT64_C(1) << 30)) >> 31) + zero_point, low, high);
+}
+
+/* Sum of 16 products of codes with the weights of four words, modulo 2^32 (VMLADAV); `count` codes are read. */
+EC_MVE_HELPER uint32_t ec_mve_products(const int8_t *codes, const uint32_t *weights, int count)
+{
+    uint32_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        const int32_t weight = (int8_t)(weights[i / 4] >> (8 * (i % 4)) & 0xFFu);
+        sum += (uint32_t)(codes[i] * weight);
+    }
     return sum;
-#else
-    const uint32_t bytes = ec_sxtb16(word);
-    const uint32_t low = (uint32_t)(ec_low(lanes) + ec_low(bytes)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(lanes) + ec_high(bytes)) << 16;
-#endif
 }
+#endif
 
-EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
+#ifndef EC_MVE_TRANSPOSE
+#define EC_MVE_TRANSPOSE
+/* Four columns of `count` channels, at most 16, so that the bytes of a channel are neighbours; 64 bytes may be written. */
+EC_MVE_HELPER void ec_mve_transpose(int8_t *to, const int8_t *a, const int8_t *b, const int8_t *c, const int8_t *d,
+    int count)
 {
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t sum;
-    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(lanes), "r"(word));
-    return sum;
+#if defined(__ARM_FEATURE_MVE)
+#define EC_MVE_FOUR_COLUMNS(load) \
+    load " q0, [%[a]]\n" load " q1, [%[b]]\n" load " q2, [%[c]]\n" load " q3, [%[d]]\n" \
+    "vst40.8 {q0, q1, q2, q3}, [%[to]]\n" \
+    "vst41.8 {q0, q1, q2, q3}, [%[to]]\n" \
+    "vst42.8 {q0, q1, q2, q3}, [%[to]]\n" \
+    "vst43.8 {q0, q1, q2, q3}, [%[to]]\n"
+    if (count == 16) {
+        __asm__ volatile(EC_MVE_FOUR_COLUMNS("vldrb.8")
+            : : [a] "r"(a), [b] "r"(b), [c] "r"(c), [d] "r"(d), [to] "r"(to) : "q0", "q1", "q2", "q3", "memory");
+    } else {
+        __asm__ volatile("vctp.8 %[count]\n" "vpstttt\n" EC_MVE_FOUR_COLUMNS("vldrbt.8")
+            : : [a] "r"(a), [b] "r"(b), [c] "r"(c), [d] "r"(d), [to] "r"(to), [count] "r"(count)
+            : "q0", "q1", "q2", "q3", "vpr", "memory");
+    }
 #else
-    return ec_sxtab16(lanes, word >> 8);
-#endif
-}
-
-/* Odd codes less 127, as lanes: what meets the raw words of weights. */
-EC_HELPER uint32_t ec_odd(uint32_t codes)
-{
-    return ec_sxtab16_high(0xFF81FF81u, codes);
-}
-
-/* 256 * even codes - odd, as lanes: what meets the even weights. */
-EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
-{
-    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t even;
-    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
-    return even;
-#else
-    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
+    for (int i = 0; i < count; i++) {
+        to[4 * i] = a[i];
+        to[4 * i + 1] = b[i];
+        to[4 * i + 2] = c[i];
+        to[4 * i + 3] = d[i];
+    }
 #endif
 }
 #endif
 
-#ifndef EC_PLANES_6X4_TO_8X128_1_M128
-#define EC_PLANES_6X4_TO_8X128_1_M128
-/* `rows` rows of 6 pixels, 4 bytes apart, of 4 channels become rows of 4 planes of 16-bit
- * codes: 8 columns each, with the code -128 to the left and right of the input. */
-#if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_planes_6x4_to_8x128_1_m128(const int8_t *input EC_UNUSED, int16_t *planes EC_UNUSED, int rows EC_UNUSED)
+#ifndef EC_MVE_PATCHES1_6X4_M128
+#define EC_MVE_PATCHES1_6X4_M128
+/* Two rows of outputs, channel by channel, from two transposed rows of 48 bytes and two
+ * below them.  taps: patches of weights, after a word of 0; scales: bias and multiplier of each
+ * channel. */
+#if defined(__ARM_FEATURE_MVE)
+EC_MVE_ASSEMBLY void ec_mve_patches1_6x4_m128(const int8_t *upper EC_MVE_UNUSED, const int8_t *lower EC_MVE_UNUSED,
+    const uint32_t *taps EC_MVE_UNUSED, const int32_t *scales EC_MVE_UNUSED, int8_t *output EC_MVE_UNUSED,
+    int channels EC_MVE_UNUSED)
 {
     __asm__ volatile(
         "push    {r4-r11, lr}\n"
-        "movw    r11, #32896\n"
-        "movt    r11, #32896\n"
+        "vpush   {d8-d15}\n"
+        "ldr     r5, [sp, #100]\n" /* walks over the channels of the output */
+        "ldr     r11, [sp, #104]\n" /* channels */
+        "mov     r9, r3\n" /* walks over the scales */
+        "mov     r7, #-128\n"
+        "movw    r6, #48\n"
+        "sub     r0, r0, #16\n"
+        "sub     r1, r1, #16\n"
+        "vmov    q5[2], q5[0], r0, r1\n" /* q5: addresses of the patch's rows, one block before */
+        "add     r0, r0, r6\n"
+        "add     r1, r1, r6\n"
+        "vmov    q5[3], q5[1], r0, r1\n"
+        "mov     r1, r2\n" /* walks over the taps */
+        "movs    r0, #0\n" /* q6: where the outputs lie */
+        "movw    r2, #4\n"
+        "movw    r4, #24\n"
+        "movw    r6, #28\n"
+        "vmov    q6[2], q6[0], r0, r4\n"
+        "vmov    q6[3], q6[1], r2, r6\n"
+        "movw    r10, #48\n"
+        "rsb     r10, r10, #4\n" /* from the end of a row to the next channel */
         "1:\n"
-        "mov     r3, r11\n"
-        "ldr     r4, [r0], #4\n"
-        "ldr     r5, [r0], #4\n"
-        "ldr     r6, [r0], #4\n"
-        "pkhbt   r7, r3, r4, lsl #16\n"
-        "pkhtb   r8, r4, r3, asr #16\n"
-        "pkhbt   r9, r5, r6, lsl #16\n"
-        "pkhtb   r10, r6, r5, asr #16\n"
-        "sxtb16  r3, r7\n"
-        "sxtb16  r4, r9\n"
-        "sxtb16  r7, r7, ror #8\n"
-        "sxtb16  r9, r9, ror #8\n"
-        "sxtb16  r5, r8\n"
-        "sxtb16  r6, r10\n"
-        "sxtb16  r8, r8, ror #8\n"
-        "sxtb16  r10, r10, ror #8\n"
-        "str     r4, [r1, #4]\n"
-        "str     r7, [r1, #128]\n"
-        "str     r9, [r1, #132]\n"
-        "str     r5, [r1, #256]\n"
-        "str     r6, [r1, #260]\n"
-        "str     r8, [r1, #384]\n"
-        "str     r10, [r1, #388]\n"
-        "str     r3, [r1], #8\n"
-        "ldr     r3, [r0], #4\n"
-        "ldr     r4, [r0], #4\n"
-        "ldr     r5, [r0], #4\n"
-        "mov     r6, r11\n"
-        "pkhbt   r7, r3, r4, lsl #16\n"
-        "pkhtb   r8, r4, r3, asr #16\n"
-        "pkhbt   r9, r5, r6, lsl #16\n"
-        "pkhtb   r10, r6, r5, asr #16\n"
-        "sxtb16  r3, r7\n"
-        "sxtb16  r4, r9\n"
-        "sxtb16  r7, r7, ror #8\n"
-        "sxtb16  r9, r9, ror #8\n"
-        "sxtb16  r5, r8\n"
-        "sxtb16  r6, r10\n"
-        "sxtb16  r8, r8, ror #8\n"
-        "sxtb16  r10, r10, ror #8\n"
-        "str     r4, [r1, #4]\n"
-        "str     r7, [r1, #128]\n"
-        "str     r9, [r1, #132]\n"
-        "str     r5, [r1, #256]\n"
-        "str     r6, [r1, #260]\n"
-        "str     r8, [r1, #384]\n"
-        "str     r10, [r1, #388]\n"
-        "str     r3, [r1], #8\n"
-        "subs    r2, r2, #1\n"
+        "vldrw.32 q0, [r1]\n" /* weights of the output at the patch's upper left */
+        "vldrw.32 q2, [r1, #-4]\n" /* one row down */
+        "ldrd    r12, r0, [r9], #8\n"
+        "vshl.i32 q1, q0, #8\n" /* one column to the right */
+        "vdup.32 q4, r0\n"
+        "vshl.i32 q3, q2, #8\n"
+        "mov     r3, r5\n"
+        "movw    lr, #3\n"
+        "dls     lr, lr\n"
+        "2:\n"
+        "vldrw.u32 q7, [q5, #16]!\n"
+        "vmladav.s8 r0, q7, q0\n"
+        "vmladav.s8 r2, q7, q1\n"
+        "vmladav.s8 r4, q7, q2\n"
+        "vmladav.s8 r6, q7, q3\n"
+        "vmov    q7[2], q7[0], r0, r4\n"
+        "vmov    q7[3], q7[1], r2, r6\n"
+        "vadd.i32 q7, q7, r12\n"
+        "vqrdmlash.s32 q7, q4, r7\n"
+        "vqmovnb.s32 q7, q7\n"
+        "vqmovnb.s16 q7, q7\n"
+        "vstrb.32 q7, [r3, q6]\n"
+        "add     r3, r3, #8\n"
+        "le      lr, 2b\n"
+        "add     r1, r1, #16\n"
+        "add     r5, r5, #1\n"
+        "vadd.i32 q5, q5, r10\n"
+        "subs    r11, r11, #1\n"
         "bne     1b\n"
+        "vpop    {d8-d15}\n"
         "pop     {r4-r11, pc}\n");
 }
 #else
-static inline void ec_planes_6x4_to_8x128_1_m128(const int8_t *input, int16_t *planes, int rows)
+static inline void ec_mve_patches1_6x4_m128(const int8_t *upper, const int8_t *lower, const uint32_t *taps, const int32_t *scales,
+    int8_t *output, int channels)
 {
-    for (int row = 0; row < rows; row++) {
-        for (int column = 0; column < 8; column++, planes++) {
-            const int in_column = column - 1;
-            for (int channel = 0; channel < 4; channel++) {
-                const int inside = in_column >= 0 && in_column < 6;
-                planes[channel * 64] =
-                    inside ? input[(row * 6 + in_column) * 4 + channel] : -128;
+    for (int channel = 0; channel < channels; channel++, taps += 4, scales += 2) {
+        const int8_t *const rows[4] = {upper, upper + 48, lower, lower + 48};
+        for (int i = 0; i < 12; i++) {
+            const int first = i / 6;
+            const int place = 4 * channel + i % 6 / 2 * 16 + i % 6 % 2;
+            uint32_t sum = (uint32_t)scales[0];
+            for (int row = 0; row < 3; row++) {
+                sum += ec_mve_products(rows[first + row] + place, taps + row, 3);
             }
+            output[i * 4 + channel] = ec_mve_code(sum, (uint32_t)scales[1], -128, -128, 127);
         }
     }
 }
 #endif
 #endif
 
-#ifndef EC_PLANE1_6X4_OF_8_M128
-#define EC_PLANE1_6X4_OF_8_M128
-/* One plane, 6 x 2 outputs per turn, stride 1.  The plane's pairs (x0, x1) and (x2, x3) give two
- * outputs of a row: (x0, x1)(w0, w1) + x2 w2 and x1 w0 + (x2, x3)(w1, w2).  plane: the second row
- * of the window; weights: for each row the bytes w0 w1 w1 w2; bias; multiplier. */
-#if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_plane1_6x4_of_8_m128(const int16_t *plane EC_UNUSED, int8_t *output EC_UNUSED,
-    const uint32_t *weights EC_UNUSED, int turns EC_UNUSED)
+/* One row of the input, all channels, as blocks of 4 columns. */
+static inline void L01_transpose(int8_t *to, const int8_t *from)
 {
-    __asm__ volatile(
-        "push    {r3-r11, lr}\n"
-        "ldrd    r4, r5, [r2, #12]\n"
-        "mov     r6, #-128\n"
-        "add     r7, r0, #12\n"
-        "push    {r4-r7}\n" /* from sp: bias, multiplier, zero point, end of the row, turns */
-        "ldm     r2, {r2, r4, r6}\n"
-        "sxtb16  r3, r2, ror #8\n"
-        "sxtb16  r2, r2\n"
-        "sxtb16  r5, r4, ror #8\n"
-        "sxtb16  r4, r4\n"
-        "sxtb16  r7, r6, ror #8\n"
-        "sxtb16  r6, r6\n"
-        "1:\n"
-        ".rept   3\n"
-        "ldr     r10, [sp]\n"
-        "ldrd    r8, r9, [r0, #16]\n"
-        "smlad   r12, r8, r4, r10\n"
-        "smlatb  lr, r8, r4, r10\n"
-        "smlatb  r11, r8, r6, r10\n"
-        "smlad   r10, r8, r6, r10\n"
-        "smlabt  r12, r9, r5, r12\n"
-        "smlad   lr, r9, r5, lr\n"
-        "smlad   r11, r9, r7, r11\n"
-        "smlabt  r10, r9, r7, r10\n"
-        "ldrd    r8, r9, [r0, #-16]\n"
-        "smlad   r10, r8, r2, r10\n"
-        "smlatb  r11, r8, r2, r11\n"
-        "smlabt  r10, r9, r3, r10\n"
-        "smlad   r11, r9, r3, r11\n"
-        "ldrd    r8, r9, [r0, #32]\n"
-        "smlad   r12, r8, r6, r12\n"
-        "smlatb  lr, r8, r6, lr\n"
-        "smlabt  r12, r9, r7, r12\n"
-        "smlad   lr, r9, r7, lr\n"
-        "ldrd    r8, r9, [r0], #4\n"
-        "smlad   r10, r8, r4, r10\n"
-        "smlatb  r11, r8, r4, r11\n"
-        "smlad   r12, r8, r2, r12\n"
-        "smlatb  lr, r8, r2, lr\n"
-        "smlabt  r10, r9, r5, r10\n"
-        "smlad   r11, r9, r5, r11\n"
-        "smlabt  r12, r9, r3, r12\n"
-        "smlad   lr, r9, r3, lr\n"
-        "ldrd    r8, r9, [sp, #4]\n"
-        "smmlar  r10, r10, r8, r9\n"
-        "ssat    r10, #8, r10\n"
-        "smmlar  r11, r11, r8, r9\n"
-        "ssat    r11, #8, r11\n"
-        "smmlar  r12, r12, r8, r9\n"
-        "ssat    r12, #8, r12\n"
-        "smmlar  lr, lr, r8, r9\n"
-        "ssat    lr, #8, lr\n"
-        "strb    r11, [r1, #4]\n"
-        "strb    r12, [r1, #24]\n"
-        "strb    lr, [r1, #28]\n"
-        "strb    r10, [r1], #8\n"
-
-        ".endr\n"
-        "ldrd    r8, r9, [sp, #12]\n"
-        "add     r0, r8, #20\n"
-        "add     r8, r8, #32\n"
-        "movw    r10, #24\n"
-        "add     r1, r1, r10\n"
-        "subs    r9, r9, #1\n"
-        "strd    r8, r9, [sp, #12]\n"
-        "bne     1b\n"
-        "add     sp, sp, #16\n"
-        "pop     {r3-r11, pc}\n");
-}
-#else
-static inline void ec_plane1_6x4_of_8_m128(const int16_t *plane, int8_t *output, const uint32_t *weights, int turns)
-{
-    for (int row = 0; row < 2 * turns; row++) {
-        for (int column = 0; column < 6; column++) {
-            uint32_t acc = weights[3];
-            for (int tap = 0; tap < 3; tap++) {
-                const int16_t *codes = plane + (row + tap - 1) * 8 + column;
-                const uint32_t ends = weights[tap];
-                acc += (uint32_t)(codes[0] * (int8_t)(ends & 0xFFu) + codes[1] * (int8_t)(ends >> 8 & 0xFFu) + codes[2] * (int8_t)(ends >> 24));
-            }
-            output[(row * 6 + column) * 4] =
-                ec_requantize((int32_t)acc, (int32_t)weights[4], 0, -128, -128, 127);
-        }
+    static const int8_t outside[16] EC_ALIGNED = { -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128 };
+    ec_mve_transpose(to, outside, from, from + 4, from + 8, 4);
+    for (int block = 1; block < 2; block++) {
+        const int8_t *first = from + block * 8 - 4;
+        ec_mve_transpose(to + block * 16, first, first + 4, first + 8, first + 12, 4);
     }
+    ec_mve_transpose(to + 32, from + 12, from + 16, from + 20, outside, 4);
 }
-#endif
-#endif
 
-/* Rows above and below the input: `rows` rows of 4 planes. */
-static inline void L01_border(int16_t *planes, int rows)
+/* The rows from `first` on, transposed. */
+EC_MVE_CALLED void L01_rows(int8_t *to, const int8_t *input, int first, int rows)
 {
-    for (int channel = 0; channel < 4; channel++) {
-        for (int i = 0; i < rows * 8; i++) {
-            planes[channel * 64 + i] = -128;
+    for (int row = first; row < first + rows; row++, to += 48) {
+        if (row < 0 || row >= 6) {
+            ec_mve_fill(to, -128, 48);
+        } else {
+            L01_transpose(to, input + row * 24);
         }
     }
 }
 
 static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output, int8_t *scratch)
 {
-    int16_t *const planes = (int16_t *)(void *)scratch;
-    const int first = -1; /* input row of the planes' first row */
-    int8_t *const out_row = output;
-    const int above = first < 0 ? -first : 0;
-    const int below = first + 8 > 6 ? first + 2 : 0;
-    L01_border(planes, above);
-    L01_border(planes + (8 - below) * 8, below);
-    for (int channel = 0; channel < 4; channel += 4) {
-        ec_planes_6x4_to_8x128_1_m128(input + (first + above) * 24 + channel, planes + above * 8, 8 - above - below);
-        for (int i = 0; i < 4; i++) {
-            const int16_t *plane = planes + i * 64;
-            const uint32_t *weights = L01_stream + (channel + i) * 5;
-            ec_plane1_6x4_of_8_m128(plane + 8, out_row + channel + i, weights, 3);
-        }
+    L01_rows(scratch, input, -1, 2);
+    for (int band = 0; band < 3; band++) { /* each reads two more rows before it writes two */
+        int8_t *const upper = scratch + band % 2 * 144;
+        int8_t *const lower = scratch + (band + 1) % 2 * 144;
+        L01_rows(lower, input, band * 2 + 1, 2);
+        ec_mve_patches1_6x4_m128(upper, lower, L01_taps + 1, L01_scales, output + band * 48, 4);
     }
 }
 
@@ -838,6 +750,7 @@ static const uint32_t L05_stream[48] EC_WEIGHTS(small_L05_stream) = {
 #endif
 #define EC_MVE_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
 #define EC_MVE_HELPER static inline __attribute__((unused))
+#define EC_MVE_CALLED static __attribute__((noinline)) /* for the size of code and stack */
 
 /* `count` codes, and no byte beyond them. */
 EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
@@ -1065,9 +978,9 @@ int small_run(void *arena)
     if ((uintptr_t)arena % SMALL_ARENA_ALIGN != 0) {
         return -1;
     }
-    L00_conv2d(base + 0, base + 512, base + 72);
-    L01_depthwise(base + 512, base + 656, base + 0);
-    L02_add(base + 512, base + 656, base + 0);
+    L00_conv2d(base + 0, base + 288, base + 72);
+    L01_depthwise(base + 288, base + 432, base + 0);
+    L02_add(base + 288, base + 432, base + 0);
     L03_max_pool(base + 0, base + 0);
     L04_unary(base + 0, base + 0);
     L05_dense(base + 0, base + 0);
@@ -1081,13 +994,13 @@ int small_run_stage(void *arena, int stage)
     (void)base;
     switch (stage) {
     case 0:
-        L00_conv2d(base + 0, base + 512, base + 72);
+        L00_conv2d(base + 0, base + 288, base + 72);
         return 0;
     case 1:
-        L01_depthwise(base + 512, base + 656, base + 0);
+        L01_depthwise(base + 288, base + 432, base + 0);
         return 0;
     case 2:
-        L02_add(base + 512, base + 656, base + 0);
+        L02_add(base + 288, base + 432, base + 0);
         return 0;
     case 3:
         L03_max_pool(base + 0, base + 0);
