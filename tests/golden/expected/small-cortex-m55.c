@@ -360,7 +360,7 @@ EC_MVE_HELPER void ec_mve_transpose(int8_t *to, const int8_t *a, const int8_t *b
     } else {
         __asm__ volatile("vctp.8 %[count]\n" "vpstttt\n" EC_MVE_FOUR_COLUMNS("vldrbt.8")
             : : [a] "r"(a), [b] "r"(b), [c] "r"(c), [d] "r"(d), [to] "r"(to), [count] "r"(count)
-            : "q0", "q1", "q2", "q3", "vpr", "memory");
+            : "q0", "q1", "q2", "q3", "p0", "memory");
     }
 #else
     for (int i = 0; i < count; i++) {
