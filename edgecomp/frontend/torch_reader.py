@@ -6,6 +6,7 @@ torch is imported only when a function here is called: edgecomp works without it
 import ast
 import collections
 import contextlib
+import difflib
 import importlib.util
 import io
 import logging
@@ -105,9 +106,12 @@ def _call_factory(
         The module in evaluation mode, and its example inputs if the factory gave any.
     """
     source = f"{path}:{name}"
-    factory = getattr(_load_module(path), name, None)
+    module_of_file = _load_module(path)
+    factory = getattr(module_of_file, name, None)
     if not callable(factory):
-        raise UserError(f"{path} has no function {name!r}\n{_FACTORY_HELP}")
+        near = difflib.get_close_matches(name, vars(module_of_file), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"\n{_FACTORY_HELP}"
+        raise UserError(f"{path} has no function {name!r}{hint}")
     try:
         made = factory()
     except Exception as error:
