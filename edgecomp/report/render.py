@@ -10,7 +10,7 @@ from rich.table import Table
 
 from edgecomp.targets.boards import Board
 
-WIDTH = 110
+WIDTH = 120
 
 
 def _console() -> Console:

@@ -77,6 +77,20 @@ def test_full_disk(room: str, tiny: Inputs, small_disk: Callable[[str], Path]) -
     assert not list(disk.iterdir())
 
 
+def test_full_disk_under_a_single_file(
+    tiny: Inputs, built: Path, small_disk: Callable[[str], Path], tmp_path: Path
+) -> None:
+    disk = small_disk("4k")
+    model = disk / "int8.onnx"
+    answer = call("quantize", tiny.model, "--data", tiny.data, *FAST[:4], "-o", model)
+    refused(answer, str(model), "No space left on device")
+    np.savez(tmp_path / "x.npz", x=np.zeros((400, 1, 8, 8)))
+    answers = disk / "answers.npz"
+    arguments = ("run", built, "--input", tmp_path / "x.npz", "--engine", "reference")
+    refused(call(*arguments, "--dump-tensors", answers), str(answers), "No space left on device")
+    assert not list(disk.iterdir())
+
+
 def test_full_disk_keeps_the_previous_output(
     pristine: Path, tiny: Inputs, small_disk: Callable[[str], Path]
 ) -> None:
