@@ -8,7 +8,7 @@
  * stage  kernel                  shape                                 weights  storage   arena
  * L00    conv2d_mve              6x6x2 -> 6x6x4                            160  dense8       288
  * L01    depthwise_mve           6x6x4 -> 6x6x4                            100  dense8       432
- * L02    add_dsp                 6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
+ * L02    add_mve                 6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
  * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
  * L05    dense_mve               16 -> 3                                   192  dense8         0
@@ -496,170 +496,110 @@ static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output, int8_t *
 
 /* ---- L02: add "residual" 6x6x4 + 6x6x4 -> 6x6x4 ---- */
 
-#ifndef EC_DSP_HELPERS
-#define EC_DSP_HELPERS
-/* What the layers below share that compute with the DSP extension.  A function marked
- * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere than on Arm its twin
- * in C does the same with the same constants. */
+#ifndef EC_MVE_HELPERS
+#define EC_MVE_HELPERS
+/* What the layers below share that compute with Helium (MVE).  A function marked EC_MVE_ASSEMBLY is
+ * assembly from its first instruction to its last; elsewhere its twin in C does the same with the
+ * same constants. */
+#if defined(__ARM_FEATURE_MVE)
+#include <arm_mve.h>
+#endif
 #if defined(__clang__)
-#define EC_ASSEMBLY static __attribute__((naked, noinline))
+#define EC_MVE_ASSEMBLY static __attribute__((naked, noinline))
 #else
-#define EC_ASSEMBLY static __attribute__((naked, noipa))
+#define EC_MVE_ASSEMBLY static __attribute__((naked, noipa))
 #endif
-#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
-#define EC_HELPER static inline __attribute__((unused))
+#define EC_MVE_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
+#define EC_MVE_HELPER static inline __attribute__((unused))
+#define EC_MVE_CALLED static __attribute__((noinline)) /* for the size of code and stack */
 
-/* Two words, from [from]; as two loads where they follow other loads: these pipeline, LDRD does
- * not. */
-#define EC_LOAD2(p, q, from) "ldrd    " p ", " q ", [" from "], #8\n"
-#define EC_LOAD2_SINGLY(p, q, from) \
-    "ldr     " q ", [" from ", #4]\n" \
-    "ldr     " p ", [" from "], #8\n"
-
-/* Four codes at any address. */
-EC_HELPER uint32_t ec_word(const int8_t *codes)
+/* `count` codes, and no byte beyond them. */
+EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
 {
-    uint32_t word;
-    __builtin_memcpy(&word, codes, sizeof word);
-    return word;
-}
-
-/* The two 16-bit lanes of a word. */
-EC_HELPER int32_t ec_low(uint32_t word)
-{
-    return (int16_t)(word & 0xFFFFu);
-}
-
-EC_HELPER int32_t ec_high(uint32_t word)
-{
-    return (int16_t)(word >> 16);
-}
-
-/* sum + low * low + high * high, modulo 2^32 (SMLAD). */
-EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
-{
-    return sum + (uint32_t)(ec_low(a) * ec_low(b)) + (uint32_t)(ec_high(a) * ec_high(b));
-}
-
-/* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
-EC_HELPER uint32_t ec_sxtb16(uint32_t word)
-{
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t lanes;
-    __asm__("sxtb16  %0, %1" : "=r"(lanes) : "r"(word));
-    return lanes;
+#if defined(__ARM_FEATURE_MVE)
+    for (; count > 0; count -= 16, to += 16, from += 16) {
+        const mve_pred16_t live = vctp8q((uint32_t)count);
+        vstrbq_p_s8(to, vldrbq_z_s8(from, live), live);
+    }
 #else
-    const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
-    return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
+    for (int i = 0; i < count; i++) {
+        to[i] = from[i];
+    }
 #endif
 }
 
-/* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
-EC_HELPER uint32_t ec_sxtab16(uint32_t lanes, uint32_t word)
+EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
 {
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t sum;
-    __asm__("sxtab16 %0, %1, %2" : "=r"(sum) : "r"(lanes), "r"(word));
+#if defined(__ARM_FEATURE_MVE)
+    const int8x16_t codes = vdupq_n_s8(code);
+    for (; count > 0; count -= 16, to += 16) {
+        vstrbq_p_s8(to, codes, vctp8q((uint32_t)count));
+    }
+#else
+    for (int i = 0; i < count; i++) {
+        to[i] = code;
+    }
+#endif
+}
+
+/* A sum times the real factor multiplier * 2^-31, rounded half up, and the zero point
+ * (VQRDMLASH; the generator has proved that it does not saturate). */
+EC_MVE_HELPER int8_t ec_mve_code(uint32_t sum, uint32_t multiplier, int32_t zero_point, int32_t low, int32_t high)
+{
+    const int64_t product = (int64_t)(int32_t)sum * (int32_t)multiplier;
+    return (int8_t)ec_clamp((int32_t)((product + (INT64_C(1) << 30)) >> 31) + zero_point, low, high);
+}
+
+/* Sum of 16 products of codes with the weights of four words, modulo 2^32 (VMLADAV); `count` codes are read. */
+EC_MVE_HELPER uint32_t ec_mve_products(const int8_t *codes, const uint32_t *weights, int count)
+{
+    uint32_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        const int32_t weight = (int8_t)(weights[i / 4] >> (8 * (i % 4)) & 0xFFu);
+        sum += (uint32_t)(codes[i] * weight);
+    }
     return sum;
-#else
-    const uint32_t bytes = ec_sxtb16(word);
-    const uint32_t low = (uint32_t)(ec_low(lanes) + ec_low(bytes)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(lanes) + ec_high(bytes)) << 16;
-#endif
-}
-
-EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
-{
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t sum;
-    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(lanes), "r"(word));
-    return sum;
-#else
-    return ec_sxtab16(lanes, word >> 8);
-#endif
-}
-
-/* Odd codes less 127, as lanes: what meets the raw words of weights. */
-EC_HELPER uint32_t ec_odd(uint32_t codes)
-{
-    return ec_sxtab16_high(0xFF81FF81u, codes);
-}
-
-/* 256 * even codes - odd, as lanes: what meets the even weights. */
-EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
-{
-    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t even;
-    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
-    return even;
-#else
-    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
-#endif
 }
 #endif
 
-/* output = (a * 4194304 + b * 4194304 + 538968064) >> 22, saturated; 144 elements. */
-#if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void L02_sum(const int8_t *a EC_UNUSED, const int8_t *b EC_UNUSED, int8_t *output EC_UNUSED)
+/* output = (a * 4194304 + b * 4194304 + 538968064) >> 22, saturated; 144 elements.
+ * The rounding shifts of the assembly add half each; its addend is so much smaller. */
+#if defined(__ARM_FEATURE_MVE)
+EC_MVE_ASSEMBLY void L02_sum(const int8_t *a EC_MVE_UNUSED, const int8_t *b EC_MVE_UNUSED,
+    int8_t *output EC_MVE_UNUSED)
 {
     __asm__ volatile(
-        "push    {r4-r11, lr}\n"
-        "movw    r3, #0\n"
-        "movt    r3, #64\n"
+        "push    {r4, lr}\n"
+        "vpush   {d8-d13}\n"
+        "movw    r4, #0\n"
+        "movt    r4, #64\n"
+        "vdup.32 q4, r4\n"
         "movw    r12, #0\n"
         "movt    r12, #64\n"
-        "movw    lr, #0\n"
-        "movt    lr, #8224\n"
-        "movw    r4, #144\n"
-        "movt    r4, #0\n"
-        "add     r4, r4, r0\n"
-        "push    {r4}\n" /* where the loop ends */
+        "movw    r3, #32768\n"
+        "movt    r3, #8191\n"
+        "mov     r4, #-128\n"
+        "vdup.8  q5, r4\n"
+        "mov     r4, #64\n"
+        "vdup.8  q6, r4\n"
+        "movw    lr, #9\n"
+        "movt    lr, #0\n"
+        "dls     lr, lr\n"
         "1:\n"
         ".rept   4\n"
-        "ldrsb   r5, [r0, #1]\n"
-        "ldrsb   r6, [r0, #2]\n"
-        "ldrsb   r7, [r0, #3]\n"
-        "ldrsb   r4, [r0], #4\n"
-        "ldrsb   r9, [r1, #1]\n"
-        "ldrsb   r10, [r1, #2]\n"
-        "ldrsb   r11, [r1, #3]\n"
-        "ldrsb   r8, [r1], #4\n"
-        "mla     r4, r4, r3, lr\n"
-        "mla     r5, r5, r3, lr\n"
-        "mla     r6, r6, r3, lr\n"
-        "mla     r7, r7, r3, lr\n"
-        "mla     r4, r8, r12, r4\n"
-        "mla     r5, r9, r12, r5\n"
-        "mla     r6, r10, r12, r6\n"
-        "mla     r7, r11, r12, r7\n"
-        "ssat    r4, #8, r4, asr #22\n"
-        "cmp     r4, #64\n"
-        "it      gt\n"
-        "movgt   r4, #64\n"
-        "ssat    r5, #8, r5, asr #22\n"
-        "cmp     r5, #64\n"
-        "it      gt\n"
-        "movgt   r5, #64\n"
-        "ssat    r6, #8, r6, asr #22\n"
-        "cmp     r6, #64\n"
-        "it      gt\n"
-        "movgt   r6, #64\n"
-        "ssat    r7, #8, r7, asr #22\n"
-        "cmp     r7, #64\n"
-        "it      gt\n"
-        "movgt   r7, #64\n"
-        "strb    r5, [r2, #1]\n"
-        "strb    r6, [r2, #2]\n"
-        "strb    r7, [r2, #3]\n"
-        "strb    r4, [r2], #4\n"
+        "vldrb.s32 q0, [r0], #4\n"
+        "vldrb.s32 q1, [r1], #4\n"
+        "vmlas.s32 q0, q4, r3\n"
+        "vmla.s32 q0, q1, r12\n"
+        "vqrshrnb.s32 q0, q0, #16\n"
+        "vqrshrnb.s16 q0, q0, #6\n"
+        "vmax.s8 q0, q0, q5\n"
+        "vmin.s8 q0, q0, q6\n"
+        "vstrb.32 q0, [r2], #4\n"
         ".endr\n"
-        "ldr     r4, [sp]\n"
-        "cmp     r0, r4\n"
-        "bne     1b\n"
-        "add     sp, sp, #4\n"
-        "pop     {r4-r11, pc}\n");
+        "le      lr, 1b\n"
+        "vpop    {d8-d13}\n"
+        "pop     {r4, pc}\n");
 }
 #else
 static inline void L02_sum(const int8_t *a, const int8_t *b, int8_t *output)
