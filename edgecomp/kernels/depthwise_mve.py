@@ -30,6 +30,8 @@ STEP = 2
 """Columns from one block to the next, and rows from one band to the next."""
 PATCH = 4
 """Columns of a block."""
+MAX_TURNS = 3
+"""Turns of a row that are written out instead of looped."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,11 @@ class Patches:
     def turns(self) -> int:
         """Turns of the loop over a row that store four outputs."""
         return self.out_width // 2 if self.stride == 1 else self.out_width // 4
+
+    @property
+    def turns_written_out(self) -> bool:
+        """Whether so few turns need no loop."""
+        return self.turns <= MAX_TURNS
 
     @property
     def left_over(self) -> int:
