@@ -15,7 +15,6 @@
 #define model_run small_run
 #define model_output small_output
 #define model_run_stage small_run_stage
-
 static const uint32_t model_input_bytes[MODEL_INPUTS] = { 72 };
 static const uint32_t model_output_bytes[MODEL_OUTPUTS] = { 3 };
 

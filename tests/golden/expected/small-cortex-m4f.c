@@ -47,6 +47,13 @@ static const uint32_t L00_stream[28] EC_WEIGHTS(small_L00_stream) = {
 #define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
 #define EC_HELPER static inline __attribute__((unused))
 
+/* Two words, from [from]; as two loads where they follow other loads: these pipeline, LDRD does
+ * not. */
+#define EC_LOAD2(p, q, from) "ldrd    " p ", " q ", [" from "], #8\n"
+#define EC_LOAD2_SINGLY(p, q, from) \
+    "ldr     " q ", [" from ", #4]\n" \
+    "ldr     " p ", [" from "], #8\n"
+
 /* Four codes at any address. */
 EC_HELPER uint32_t ec_word(const int8_t *codes)
 {
@@ -75,8 +82,14 @@ EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
 /* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
 EC_HELPER uint32_t ec_sxtb16(uint32_t word)
 {
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t lanes;
+    __asm__("sxtb16  %0, %1" : "=r"(lanes) : "r"(word));
+    return lanes;
+#else
     const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
     return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
+#endif
 }
 
 /* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
@@ -129,12 +142,17 @@ EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
 /* Four inputs of 4 pixels x 2 channels: 23 instructions for 32 products.  r0 walks over the
  * columns, r1 over the stream, the accumulators are r2-r5 and r6-r9.  The first step finds the
  * biases in r2 and r6, and therefore writes these two last. */
+#ifndef EC_MAC4
 #define EC_MAC4(weight, p, q, r, s) \
     "smlad   " p ", r12, " weight ", " r "\n" \
     "smlad   " q ", lr, " weight ", " s "\n"
+#define EC_ITSELF(acc) acc
+#define EC_R2(acc) "r2"
+#define EC_R6(acc) "r6"
+#endif
 #define EC_STEP4_FROM(bias0, bias1) \
-    "ldrd    r10, r11, [r1], #8\n" \
-    "ldrd    r12, lr, [r0], #8\n" \
+    EC_LOAD2("r10", "r11", "r1") \
+    EC_LOAD2("r12", "lr", "r0") \
     EC_MAC4("r10", "r4", "r5", bias0("r4"), bias0("r5")) \
     EC_MAC4("r11", "r8", "r9", bias1("r8"), bias1("r9")) \
     "ldrd    lr, r12, [r0], #8\n" \
@@ -148,9 +166,6 @@ EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
     "ldrd    lr, r12, [r0], #8\n" \
     EC_MAC4("r10", "r3", "r2", "r3", "r2") \
     EC_MAC4("r11", "r7", "r6", "r7", "r6")
-#define EC_ITSELF(acc) acc
-#define EC_R2(acc) "r2"
-#define EC_R6(acc) "r6"
 #define EC_STEP4_FIRST EC_STEP4_FROM(EC_R2, EC_R6)
 #define EC_STEP4 EC_STEP4_FROM(EC_ITSELF, EC_ITSELF)
 #endif
@@ -166,11 +181,11 @@ EC_ASSEMBLY void ec_gemm4x2_5_by_4_m128(const uint32_t *columns EC_UNUSED, const
     __asm__ volatile(
         "push    {r0-r11, lr}\n" /* from sp: columns, their end, end of the stream, output */
         "1:\n"
-        "ldrd    r2, r6, [r1], #8\n"
+        EC_LOAD2("r2", "r6", "r1")
         EC_STEP4_FIRST
         ".rept   4\n" EC_STEP4 ".endr\n"
         "ldr     r12, [sp, #12]\n"
-        "ldrd    r10, r11, [r1], #8\n"
+        EC_LOAD2("r10", "r11", "r1")
         "mov     lr, #-128\n"
         "asr     r4, r4, #8\n"
         "smmlar  r4, r4, r10, lr\n"
@@ -470,6 +485,13 @@ static const uint32_t L01_stream[20] EC_WEIGHTS(small_L01_stream) = {
 #define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
 #define EC_HELPER static inline __attribute__((unused))
 
+/* Two words, from [from]; as two loads where they follow other loads: these pipeline, LDRD does
+ * not. */
+#define EC_LOAD2(p, q, from) "ldrd    " p ", " q ", [" from "], #8\n"
+#define EC_LOAD2_SINGLY(p, q, from) \
+    "ldr     " q ", [" from ", #4]\n" \
+    "ldr     " p ", [" from "], #8\n"
+
 /* Four codes at any address. */
 EC_HELPER uint32_t ec_word(const int8_t *codes)
 {
@@ -498,8 +520,14 @@ EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
 /* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
 EC_HELPER uint32_t ec_sxtb16(uint32_t word)
 {
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t lanes;
+    __asm__("sxtb16  %0, %1" : "=r"(lanes) : "r"(word));
+    return lanes;
+#else
     const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
     return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
+#endif
 }
 
 /* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
@@ -771,6 +799,13 @@ static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output, int8_t *
 #define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
 #define EC_HELPER static inline __attribute__((unused))
 
+/* Two words, from [from]; as two loads where they follow other loads: these pipeline, LDRD does
+ * not. */
+#define EC_LOAD2(p, q, from) "ldrd    " p ", " q ", [" from "], #8\n"
+#define EC_LOAD2_SINGLY(p, q, from) \
+    "ldr     " q ", [" from ", #4]\n" \
+    "ldr     " p ", [" from "], #8\n"
+
 /* Four codes at any address. */
 EC_HELPER uint32_t ec_word(const int8_t *codes)
 {
@@ -799,8 +834,14 @@ EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
 /* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
 EC_HELPER uint32_t ec_sxtb16(uint32_t word)
 {
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t lanes;
+    __asm__("sxtb16  %0, %1" : "=r"(lanes) : "r"(word));
+    return lanes;
+#else
     const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
     return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
+#endif
 }
 
 /* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
@@ -996,6 +1037,13 @@ static const uint32_t L05_stream[24] EC_WEIGHTS(small_L05_stream) = {
 #define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
 #define EC_HELPER static inline __attribute__((unused))
 
+/* Two words, from [from]; as two loads where they follow other loads: these pipeline, LDRD does
+ * not. */
+#define EC_LOAD2(p, q, from) "ldrd    " p ", " q ", [" from "], #8\n"
+#define EC_LOAD2_SINGLY(p, q, from) \
+    "ldr     " q ", [" from ", #4]\n" \
+    "ldr     " p ", [" from "], #8\n"
+
 /* Four codes at any address. */
 EC_HELPER uint32_t ec_word(const int8_t *codes)
 {
@@ -1024,8 +1072,14 @@ EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
 /* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
 EC_HELPER uint32_t ec_sxtb16(uint32_t word)
 {
+#if defined(__ARM_FEATURE_DSP)
+    uint32_t lanes;
+    __asm__("sxtb16  %0, %1" : "=r"(lanes) : "r"(word));
+    return lanes;
+#else
     const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
     return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
+#endif
 }
 
 /* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
@@ -1077,8 +1131,8 @@ EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
 #ifndef EC_STEP_OF_8
 /* Eight inputs of 4 channels: 27 instructions for 32 products.  r0 walks over the column, r1 over
  * the stream, the accumulators are r2-r5. */
+#ifndef EC_HALF_OF_8
 #define EC_HALF_OF_8(odd, even) \
-    "ldm     r1!, {r10-r12, lr}\n" \
     "smlad   r2, " odd ", r10, r2\n" \
     "smlad   r3, " odd ", r11, r3\n" \
     "smlad   r4, " odd ", r12, r4\n" \
@@ -1091,9 +1145,13 @@ EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
     "smlad   r3, " even ", r11, r3\n" \
     "smlad   r4, " even ", r12, r4\n" \
     "smlad   r5, " even ", lr, r5\n"
+#endif
 #define EC_STEP_OF_8 \
     "ldm     r0!, {r6-r9}\n" \
-    EC_HALF_OF_8("r6", "r7") EC_HALF_OF_8("r8", "r9")
+    "ldm     r1!, {r10-r12, lr}\n" \
+    EC_HALF_OF_8("r6", "r7") \
+    "ldm     r1!, {r10-r12, lr}\n" \
+    EC_HALF_OF_8("r8", "r9")
 #endif
 
 #ifndef EC_DOT_4X3_3
