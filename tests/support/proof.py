@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecomp.build import Images, compile_host_check, compile_images
 from edgecomp.device import CheckResult, HostEngine, QemuEngine, run_samples
+from edgecomp.errors import DoesNotFitError
 from edgecomp.plan.stack import stack_bound
 from edgecomp.targets.boards import Board, get_board
 from edgecomp.targets.cores import get_core
@@ -107,14 +108,30 @@ def board_differences(models: Sequence[Model], work: Path, name: str) -> list[st
     )
     lines: list[str] = []
     for number, piece in enumerate(pieces):
-        made = bundle(piece, board.core)
-        images = board_images(made, work / str(number), board)
-        assert images.check is not None, images.check_problems
-        result = run_samples(QemuEngine(board, images.check), made.layout, made.inputs(), dump=True)
-        lines += differences(made, result)
-        if result.stack_high_water_bytes > images.check_stack.total_bytes:
-            lines.append(
-                f"stack: {result.stack_high_water_bytes} bytes used, "
-                f"bound {images.check_stack.total_bytes}"
-            )
+        lines += _piece_differences(piece, work / str(number), board)
+    return lines
+
+
+def _piece_differences(models: Sequence[Model], work: Path, board: Board) -> list[str]:
+    """Run one image with all `models`, or two with half of them where they do not fit."""
+    made = bundle(models, board.core)
+    try:
+        images = board_images(made, work, board)
+    except DoesNotFitError:
+        if len(models) == 1:
+            raise
+        half = len(models) // 2
+        return [
+            line
+            for number, part in enumerate((models[:half], models[half:]))
+            for line in _piece_differences(part, work / f"part{number}", board)
+        ]
+    assert images.check is not None, images.check_problems
+    result = run_samples(QemuEngine(board, images.check), made.layout, made.inputs(), dump=True)
+    lines = differences(made, result)
+    if result.stack_high_water_bytes > images.check_stack.total_bytes:
+        lines.append(
+            f"stack: {result.stack_high_water_bytes} bytes used, "
+            f"bound {images.check_stack.total_bytes}"
+        )
     return lines
