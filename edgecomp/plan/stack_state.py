@@ -83,6 +83,12 @@ class State:
                 self._set(first, loaded)
             else:
                 self._store(at, first, slot)
+        elif first == "sp" and names:  # ldm and stm without write-back: the pointer stays
+            if at.name.startswith(("ldm", "vldm")):
+                for register in names:
+                    self._set(register, None)
+            else:
+                self.slots.clear()
         elif first == "sp" and not at.name.startswith(_NO_RESULT):
             self._compute_stack(at, rest)
         elif at.name in {"bl", "blx"}:

@@ -82,6 +82,20 @@ def test_pushes_calls_and_tail_calls_add_up(tmp_path):
     assert bound.total_bytes == 64 + 104 + 4 + 4  # one exception, rounded up to eight
 
 
+def test_multiple_transfers_without_write_back_leave_the_stack_alone(tmp_path):
+    source = """
+    function Reset_Handler
+        sub sp, #32
+        vstmia sp, {d0-d3}
+        stmia sp, {r0-r3}
+        ldmia sp, {r4-r7}
+        vldmia sp, {d4-d7}
+        add sp, #32
+    1:  b 1b
+    """
+    assert bytes_of(tmp_path, source) == 32
+
+
 def test_branches_that_return_in_it_blocks_and_loops(tmp_path):
     source = """
     function Reset_Handler
