@@ -25,7 +25,7 @@ def _relative_source(source: str | None, out: Path) -> str | None:
         return source
     path, colon, function = source.rpartition(":")
     file, suffix = (path, f":{function}") if colon and path.endswith(".py") else (source, "")
-    return Path(os.path.relpath(Path(file).absolute(), out.absolute())).as_posix() + suffix
+    return Path(os.path.relpath(Path(file).resolve(), out.resolve())).as_posix() + suffix
 
 
 def manifest(

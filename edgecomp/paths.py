@@ -57,7 +57,7 @@ def staged_directory(target: Path) -> Iterator[Path]:
     Raises:
         UserError: `target` is a file, is a folder that edgecomp did not make, or cannot be written.
     """
-    target = target.absolute()
+    target = target.resolve()
     if target.exists() and not target.is_dir():
         raise UserError(f"{target} is a file; give another folder with -o")
     if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).exists():

@@ -271,3 +271,20 @@ def test_names_that_our_own_files_have(name: str, tiny: Inputs, tmp_path: Path) 
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["bit_exact"]["mismatches"] == 0
     assert call("check", tmp_path / "out", "--engine", "host").code == 0
+
+
+def test_folders_behind_links(tiny: Inputs, tmp_path: Path) -> None:
+    """The data are found again from the output, whatever links lead there."""
+    real = tmp_path / "deep" / "down" / "disk"
+    real.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(real)
+    out = tmp_path / "link" / "out"
+    arguments = ("build", tiny.model, "--board", "mps2-an386", "--data", tiny.data, *FAST, "-o")
+    assert call(*arguments, out).code == 0
+    answer = call("check", out, "--limit", "6")
+    assert answer.code == 0, answer.err
+    (tmp_path / "direct").symlink_to(real / "out")
+    assert call(*arguments, tmp_path / "direct").code == 0
+    assert (tmp_path / "direct").is_symlink()
+    assert [path.name for path in real.iterdir()] == ["out"]
+    assert call("check", tmp_path / "direct").code == 0
