@@ -78,9 +78,7 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
     elif 0 <= qparams.axis < len(tensor.shape) and qparams.zero_point == 0:
         wanted = tensor.shape[qparams.axis]
     else:
-        raise InternalError(
-            f"the tensor {name!r} has scales along a wrong axis, or a zero point"
-        )
+        raise InternalError(f"the tensor {name!r} has scales along a wrong axis, or a zero point")
     if len(qparams.scale) != wanted:
         raise InternalError(f"the tensor {name!r} has {len(qparams.scale)} scales, not {wanted}")
 
