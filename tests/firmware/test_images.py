@@ -115,8 +115,7 @@ def test_board_sources_are_clean_under_clang_for_every_board(tmp_path):
 
 def test_sources_are_clean_under_cppcheck(tmp_path):
     cppcheck = shutil.which("cppcheck")
-    if cppcheck is None:
-        pytest.skip("cppcheck is not installed")
+    assert cppcheck, "cppcheck is missing: `make setup` installs it"
     board = get_board("nucleo_l4r5zi")
     write_board_files(tmp_path, board)
     done = subprocess.run(
