@@ -3,33 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from edgecomp.errors import UnsupportedError
 from edgecomp.ir import Graph, Node
-from edgecomp.kernels import KERNELS, Kernel, Layer
+from edgecomp.kernels import KERNELS, Layer
 from edgecomp.kernels.base import Goal
 from edgecomp.plan.arena import Block, aligned, lower_bound, place
 from edgecomp.plan.schedule import activation_aliases, order_nodes
+from edgecomp.plan.select import choose_kernel
 from edgecomp.plan.types import ARENA_ALIGN, BUFFER_ALIGN, Buffer, Plan, Stage
 from edgecomp.plan.verify import verify_plan
 from edgecomp.targets.cores import Core
-
-
-def choose_kernel(layer: Layer, core: Core, goal: Goal = "balanced") -> Kernel:
-    """Return the first kernel of the table that serves `goal` and can compute `layer` on `core`.
-
-    Raises:
-        UnsupportedError: there is none; the reasons of each are listed.
-    """
-    reasons = []
-    for kernel in KERNELS.values():
-        if kernel.op == layer.node.op and goal in kernel.goals:
-            reason = kernel.applies(layer, core)
-            if reason is None:
-                return kernel
-            reasons.append(f"{kernel.name}: {reason}")
-    raise UnsupportedError(
-        layer.node.op, layer.node.name, "; ".join(reasons) or "no kernel computes it"
-    )
 
 
 def plan_graph(

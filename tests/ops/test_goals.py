@@ -6,7 +6,7 @@ import pytest
 
 from edgecomp.kernels import Layer
 from edgecomp.kernels.base import Goal
-from edgecomp.plan.planner import choose_kernel
+from edgecomp.plan.select import choose_kernel
 from edgecomp.targets.cores import get_core
 from tests.ops.tables import ALL_CASES
 from tests.support.bundle import Model
