@@ -112,14 +112,14 @@ def write_board_files(
     stream = check_stream or ("semihosting" if board.kind == "emulated" else "uart")
     fault = "fault_semihosting" if board.kind == "emulated" else "fault_halt"
     port = f"port/{board.console.port}/port.c"
-    common = ["app/startup.c", port]
+    common = ["app/startup.c", port, "port/port_common.c"]
     firmware = ["app/main.c", "app/fault_halt.c"]
     check = ["app/check.c", f"app/io_{stream}.c", "app/probe_cortexm.c", f"app/{fault}.c"]
     headers = [*_HEADERS, *_STM32_HEADERS, *_CHECK_HEADERS, "app/semihosting.h"]
 
     folder = work / "board"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (port, *firmware, *check, *headers):
+    for name in (port, "port/port_common.c", *firmware, *check, *headers):
         shutil.copyfile(firmware_dir() / name, folder / Path(name).name)
     _write(folder / "startup.c", render_startup(board))
     _write(folder / "board_config.h", render_board_config(board))

@@ -189,7 +189,7 @@ def uart_in_qemu(board: Board, elf: Path, timeout_s: float) -> Iterator[socket.s
 def _wait_for_listener(engine: QemuEngine, folder: Path, timeout_s: float) -> None:
     """Wait until the firmware reads its UART: some models of QEMU drop what comes before."""
     end = time.monotonic() + timeout_s
-    while not engine.is_at(folder, "port_read_byte"):
+    while not any(engine.is_at(folder, name) for name in ("port_read_byte", "port_try_read")):
         if time.monotonic() > end:
             raise LinkTimeout(f"{engine.board.id}: the firmware never listened to its UART")
         time.sleep(_LISTENER_POLL_S)

@@ -31,8 +31,11 @@
 #define PIN_SELECT(gpio, pin) (((gpio) & SECOND_GPIO_PORT) != 0u ? 32u + (pin) : (pin))
 
 /* BAUDRATE is a fraction of the 16 MHz clock in units of 2^-32, of which the UART uses the upper
- * 20 bits: 0x01d7e000 for 115200 in both manuals. */
-#define BAUDRATE(baud) ((uint32_t)(((((uint64_t)(baud)) << 32) / 16000000u + 0x800u) & 0xfffff000u))
+ * 20 bits: 0x01d7e000 for 115200 in both manuals. 281474977 is 2^52 / 16000000. */
+static uint32_t rate(uint32_t baud)
+{
+    return ((uint32_t)(((uint64_t)baud * 281474977u) >> 20) + 0x800u) & 0xfffff000u;
+}
 
 void port_init(void)
 {
@@ -44,7 +47,7 @@ void port_init(void)
     UART_SELECT_RX = PIN_SELECT(PORT_RX_GPIO, PORT_RX_PIN);
     UART_SELECT_RTS = NOT_CONNECTED;
     UART_SELECT_CTS = NOT_CONNECTED;
-    UART_BAUDRATE = BAUDRATE(PORT_BAUD);
+    UART_BAUDRATE = rate(PORT_BAUD);
     UART_CONFIG = 0u;
     UART_ENABLE = ENABLED;
     UART_RX_READY = 0u;
@@ -52,12 +55,14 @@ void port_init(void)
     UART_START_TX = 1u;
 }
 
-uint8_t port_read_byte(void)
+uint32_t port_try_read(uint8_t *byte)
 {
-    while (UART_RX_READY == 0u) {
+    if (UART_RX_READY == 0u) {
+        return 0u;
     }
     UART_RX_READY = 0u; /* before the read: the next byte may arrive at once from the FIFO */
-    return (uint8_t)UART_RX;
+    *byte = (uint8_t)UART_RX;
+    return 1u;
 }
 
 void port_write_byte(uint8_t byte)
@@ -66,4 +71,9 @@ void port_write_byte(uint8_t byte)
     UART_TX = byte;
     while (UART_TX_READY == 0u) {
     }
+}
+
+void port_set_baud(uint32_t baud)
+{
+    UART_BAUDRATE = rate(baud); /* nothing is on its way: a write waits until its byte has left */
 }

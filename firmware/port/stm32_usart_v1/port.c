@@ -9,23 +9,31 @@
 #define USART_CR1 REGISTER(PORT_UART_BASE + 0x0cu)
 
 #define SR_RXNE (1u << 5)
+#define SR_TC (1u << 6)
 #define SR_TXE (1u << 7)
 #define CR1_RE (1u << 2)
 #define CR1_TE (1u << 3)
 #define CR1_UE (1u << 13)
 
+static uint32_t divisor(uint32_t baud)
+{
+    return (PORT_UART_CLOCK_HZ + baud / 2u) / baud;
+}
+
 void port_init(void)
 {
     stm32_prepare_uart();
-    USART_BRR = (PORT_UART_CLOCK_HZ + PORT_BAUD / 2u) / PORT_BAUD;
+    USART_BRR = divisor(PORT_BAUD);
     USART_CR1 = CR1_UE | CR1_TE | CR1_RE;
 }
 
-uint8_t port_read_byte(void)
+uint32_t port_try_read(uint8_t *byte)
 {
-    while ((USART_SR & SR_RXNE) == 0u) {
+    if ((USART_SR & SR_RXNE) == 0u) {
+        return 0u;
     }
-    return (uint8_t)USART_DR;
+    *byte = (uint8_t)USART_DR; /* reading SR, then DR, clears an overrun as well */
+    return 1u;
 }
 
 void port_write_byte(uint8_t byte)
@@ -33,4 +41,11 @@ void port_write_byte(uint8_t byte)
     while ((USART_SR & SR_TXE) == 0u) {
     }
     USART_DR = byte;
+}
+
+void port_set_baud(uint32_t baud)
+{
+    while ((USART_SR & SR_TC) == 0u) {
+    }
+    USART_BRR = divisor(baud);
 }

@@ -16,24 +16,36 @@
 #define CR1_TE (1u << 3)
 #define ISR_ORE (1u << 3)
 #define ISR_RXNE (1u << 5)
+#define ISR_TC (1u << 6)
 #define ISR_TXE (1u << 7)
 
 /* An LPUART divides 256 times its clock by BRR (RM0351, 41.4.4), a USART its clock. */
-#define BRR_CLOCK (PORT_IS_LPUART ? (uint64_t)PORT_UART_CLOCK_HZ * 256u : PORT_UART_CLOCK_HZ)
+static uint32_t divisor(uint32_t baud)
+{
+#if PORT_IS_LPUART
+    const uint32_t whole = PORT_UART_CLOCK_HZ / baud;
+    const uint32_t rest = PORT_UART_CLOCK_HZ % baud;
+    return whole * 256u + (rest * 256u + baud / 2u) / baud; /* no product of 40 bits */
+#else
+    return (PORT_UART_CLOCK_HZ + baud / 2u) / baud;
+#endif
+}
 
 void port_init(void)
 {
     stm32_prepare_uart();
-    USART_BRR = (uint32_t)((BRR_CLOCK + PORT_BAUD / 2u) / PORT_BAUD);
+    USART_BRR = divisor(PORT_BAUD);
     USART_CR1 = CR1_UE | CR1_TE | CR1_RE;
 }
 
-uint8_t port_read_byte(void)
+uint32_t port_try_read(uint8_t *byte)
 {
-    while ((USART_ISR & ISR_RXNE) == 0u) {
-        USART_ICR = ISR_ORE; /* an overrun stops reception until it is cleared */
+    USART_ICR = ISR_ORE; /* an overrun stops reception until it is cleared */
+    if ((USART_ISR & ISR_RXNE) == 0u) {
+        return 0u;
     }
-    return (uint8_t)USART_RDR;
+    *byte = (uint8_t)USART_RDR;
+    return 1u;
 }
 
 void port_write_byte(uint8_t byte)
@@ -41,4 +53,13 @@ void port_write_byte(uint8_t byte)
     while ((USART_ISR & ISR_TXE) == 0u) {
     }
     USART_TDR = byte;
+}
+
+void port_set_baud(uint32_t baud)
+{
+    while ((USART_ISR & ISR_TC) == 0u) {
+    }
+    USART_CR1 &= ~CR1_UE; /* BRR is writable only while the UART is off (RM0351, 40.8.4) */
+    USART_BRR = divisor(baud);
+    USART_CR1 |= CR1_UE;
 }
