@@ -133,7 +133,7 @@ class DenseMve(Kernel):
 
     def _gemm(self, layer: Layer) -> Gemm:
         channels, inputs = layer.inputs[1].shape
-        return Gemm(inputs, inputs, channels, layer.prepared, whole_vectors=False)
+        return Gemm(inputs, inputs, channels, layer.prepared, False, inputs % 4 == 0)
 
     def schedule(self, layer: Layer) -> Schedule:
         """Each block of outputs reads the whole row, or both rows."""
@@ -141,7 +141,7 @@ class DenseMve(Kernel):
         rows = self._rows(layer)
         if rows > 1:
             low = np.arange(0, rows * inputs, inputs, dtype=np.int64)
-            return pair_schedule(Reads(low, low + inputs - 1), channels, copied=False)
+            return pair_schedule(Reads(low, low + inputs - 1), channels, [range(rows)])
         writes = np.arange(channels, dtype=np.int64)
         begins = writes % CHANNELS == 0
         reads = Reads(np.where(begins, 0, NOTHING), np.where(begins, inputs - 1, -1))

@@ -11,6 +11,7 @@ holds for every factor below 1, is checked by `refusal`.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from edgecomp.fixedpoint import INT32_MAX
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Layer
-from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
+from edgecomp.kernels.schedule import NOTHING, IndexArray, Reads, Schedule
 from edgecomp.ops.linear import LinearConstants
 from edgecomp.targets.cores import Core
 
@@ -121,6 +122,7 @@ class Gemm:
         channels: output channels.
         k: constants of the output.
         whole_vectors: whether whole vectors may be read, up to a multiple of 16 codes.
+        aligned: whether each pixel begins at a multiple of four.
     """
 
     inputs: int
@@ -128,11 +130,13 @@ class Gemm:
     channels: int
     k: LinearConstants
     whole_vectors: bool
+    aligned: bool
 
     @property
     def name(self) -> str:
         """Of the C function; blocks of one name are equal."""
         whole = "" if self.tail or self.inputs % LANES == 0 else "_whole"
+        whole += "" if self.aligned or self.pixel_stride % 4 else "_bytes"
         shape = f"{self.inputs}x{self.channels}_step_{self.pixel_stride}"
         return code_name(f"mve_gemm_{shape}{whole}", self.k)
 
@@ -169,12 +173,17 @@ class Gemm:
     @property
     def load(self) -> str:
         """Instruction that loads codes of a pixel: VLDRW must be aligned."""
-        return "vldrw.32" if self.pixel_stride % 4 == 0 else "vldrb.8"
+        return "vldrw.32" if self.aligned else "vldrb.8"
+
+    @property
+    def keeps_pixels(self) -> bool:
+        """Whether both pixels stay in registers while the channels pass."""
+        return self.steps == 1 or (self.steps == 2 and not self.clamps)
 
     @property
     def moves(self) -> bool:
         """Whether loads move the pointers, because offsets do not reach or steps are looped."""
-        reach = MAX_WORD_OFFSET if self.pixel_stride % 4 == 0 else MAX_BYTE_OFFSET
+        reach = MAX_WORD_OFFSET if self.aligned else MAX_BYTE_OFFSET
         return self.loops or (self.steps - 1) * LANES > reach
 
     @property
@@ -209,21 +218,20 @@ class Gemm:
         return f"[{register}, #{LANES * step}]" if step else f"[{register}]"
 
 
-def pair_schedule(windows: Reads, out_channels: int, *, copied: bool) -> Schedule:
+def pair_schedule(windows: Reads, out_channels: int, groups: Sequence[range]) -> Schedule:
     """Return the events of a loop over pairs of pixels, four channels of both at a time.
 
     Args:
-        windows: what each pixel's output reads.
+        windows: what each pixel's output reads; it is read before each four channels.
         out_channels: outputs of a pixel.
-        copied: whether both windows are read before the first write, else before each block.
+        groups: pixels; the last one of an odd group is computed with the one before it again.
     """
-    pixels = len(windows.low)
-    starts = np.minimum(np.arange(0, pixels, 2, dtype=np.int64), max(pixels - 2, 0))
-    members = np.minimum(starts[:, None] + np.arange(2), pixels - 1)
+    starts = np.concatenate([_pairs_of(group) for group in groups])
+    members = np.minimum(starts[:, None] + np.arange(2), len(windows.low) - 1)
     blocks = np.arange(rounded_up(out_channels, CHANNELS), dtype=np.int64).reshape(-1, CHANNELS)
     channel = np.repeat(blocks[:, None], 2, axis=1)  # blocks, two pixels, four channels
     begins = np.zeros(channel.shape, bool)
-    begins[: 1 if copied else None, 0, 0] = True
+    begins[:, 0, 0] = True
     live = (channel < out_channels).reshape(-1)
     writes = members[:, None, :, None] * out_channels + channel
     begins = begins.reshape(-1)[live]
@@ -231,6 +239,12 @@ def pair_schedule(windows: Reads, out_channels: int, *, copied: bool) -> Schedul
     high = np.where(begins, windows.high[members].max(axis=1)[:, None], -1)
     reads = Reads(low.reshape(-1), high.reshape(-1))
     return Schedule(writes.reshape(len(starts), -1)[:, live].reshape(-1), {0: reads})
+
+
+def _pairs_of(group: range) -> IndexArray:
+    """First pixels of the pairs of a group."""
+    first = np.arange(group.start, group.stop, 2, dtype=np.int64)
+    return np.minimum(first, max(group.stop - 2, group.start))
 
 
 def gemm_limits(gemm: Gemm) -> str | None:

@@ -2,12 +2,12 @@
  *
  * model   small.onnx
  *         sha256 0000000000000000000000000000000000000000000000000000000000000000
- * arena   576 bytes, weights 452 bytes
+ * arena   736 bytes, weights 452 bytes
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
- * L00    conv2d_mve              6x6x2 -> 6x6x4                            160  dense8       288
- * L01    depthwise_mve           6x6x4 -> 6x6x4                            100  dense8       432
+ * L00    conv2d_mve              6x6x2 -> 6x6x4                            160  dense8       592
+ * L01    depthwise_mve           6x6x4 -> 6x6x4                            100  dense8       288
  * L02    add_mve                 6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
  * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
@@ -66,6 +66,26 @@ EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
 #endif
 }
 
+/* 16 codes. */
+EC_MVE_HELPER void ec_mve_copy_16(int8_t *to, const int8_t *from)
+{
+#if defined(__ARM_FEATURE_MVE)
+    vstrbq_s8(to, vldrbq_s8(from));
+#else
+    for (int i = 0; i < 16; i++) {
+        to[i] = from[i];
+    }
+#endif
+}
+
+/* `vectors` times 16 codes. */
+EC_MVE_HELPER void ec_mve_copy_whole(int8_t *to, const int8_t *from, int vectors)
+{
+    for (; vectors > 0; vectors--, to += 16, from += 16) {
+        ec_mve_copy_16(to, from);
+    }
+}
+
 EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
 {
 #if defined(__ARM_FEATURE_MVE)
@@ -101,23 +121,23 @@ EC_MVE_HELPER uint32_t ec_mve_products(const int8_t *codes, const uint32_t *weig
 #endif
 
 #ifndef EC_MVE_STEP
-/* 16 inputs of 2 pixels x 4 channels: 8 VMLADAV for 128 products.  q0 and q1 hold the codes of the
+/* 16 inputs of 2 pixels x 4 channels: 8 VMLADAV for 128 products.  x and y hold the codes of the
  * pixels, q2 the weights of the first channel; every load stands between two products.  r1 walks
  * over the weights; the sums are r0, r2, r4, r6 and r8, r10, r12, lr. */
-#define EC_MVE_STEP(a, next0, next1) \
-    "vmladav" a ".s8 r0, q0, q2\n" \
+#define EC_MVE_STEP(a, x, y, next0, next1) \
+    "vmladav" a ".s8 r0, " x ", q2\n" \
     "vldrw.32 q3, [r1], #16\n" \
-    "vmladav" a ".s8 r8, q1, q2\n" \
+    "vmladav" a ".s8 r8, " y ", q2\n" \
     "vldrw.32 q2, [r1], #16\n" \
-    "vmladav" a ".s8 r2, q0, q3\n" \
-    "vmladav" a ".s8 r10, q1, q3\n" \
+    "vmladav" a ".s8 r2, " x ", q3\n" \
+    "vmladav" a ".s8 r10, " y ", q3\n" \
     "vldrw.32 q3, [r1], #16\n" \
-    "vmladav" a ".s8 r4, q0, q2\n" \
-    "vmladav" a ".s8 r6, q0, q3\n" \
+    "vmladav" a ".s8 r4, " x ", q2\n" \
+    "vmladav" a ".s8 r6, " x ", q3\n" \
     next0 \
-    "vmladav" a ".s8 r12, q1, q2\n" \
+    "vmladav" a ".s8 r12, " y ", q2\n" \
     "vldrw.32 q2, [r1], #16\n" \
-    "vmladav" a ".s8 lr, q1, q3\n" \
+    "vmladav" a ".s8 lr, " y ", q3\n" \
     next1
 #endif
 
@@ -131,7 +151,7 @@ EC_MVE_ASSEMBLY void ec_mve_gemm_18x4_step_32_whole_m128(const int8_t *pixels EC
 {
     __asm__ volatile(
         "push    {r0-r11, lr}\n"
-        "vpush   {d8-d9}\n"
+        "vpush   {d8-d15}\n"
         "mov     r9, r2\n" /* walks over the output */
         "mov     r3, r0\n" /* walks over the first pixel of the pair, r5 over the second */
         "mov     r7, #-128\n"
@@ -144,41 +164,43 @@ EC_MVE_ASSEMBLY void ec_mve_gemm_18x4_step_32_whole_m128(const int8_t *pixels EC
         "vadd.i16 q4, q4, q0\n"
         "1:\n"
         "movw    r11, #4\n"
-        "ldr     r1, [sp, #20]\n"
+        "ldr     r1, [sp, #68]\n"
         "add     r11, r11, r9\n" /* where the first pixel's codes end */
         "movw    r5, #32\n"
         "add     r5, r5, r3\n"
-        "2:\n"
         "vldrw.32 q0, [r3]\n"
         "vldrw.32 q1, [r5]\n"
+        "vldrw.32 q5, [r3, #16]\n"
+        "vldrw.32 q6, [r5, #16]\n"
+        "2:\n"
         "vldrw.32 q2, [r1], #16\n"
-        EC_MVE_STEP("", "vldrw.32 q0, [r3, #16]\n", "vldrw.32 q1, [r5, #16]\n")
-        EC_MVE_STEP("a", "", "")
-        "vmov    q0[2], q0[0], r0, r4\n"
-        "vmov    q0[3], q0[1], r2, r6\n"
-        "vldrw.32 q3, [r1], #16\n"
-        "vmov    q1[2], q1[0], r8, r12\n"
-        "vadd.i32 q0, q0, q2\n"
-        "vmov    q1[3], q1[1], r10, lr\n"
-        "vqrdmlash.s32 q0, q3, r7\n"
-        "vadd.i32 q1, q1, q2\n"
-        "vqrdmlash.s32 q1, q3, r7\n"
-        "vqmovnb.s32 q2, q0\n"
-        "vqmovnt.s32 q2, q1\n"
+        EC_MVE_STEP("", "q0", "q1", "", "")
+        EC_MVE_STEP("a", "q5", "q6", "", "")
+        "vmov    q3[2], q3[0], r0, r4\n"
+        "vmov    q3[3], q3[1], r2, r6\n"
+        "vmov    q7[2], q7[0], r8, r12\n"
+        "vadd.i32 q3, q3, q2\n"
+        "vmov    q7[3], q7[1], r10, lr\n"
+        "vadd.i32 q7, q7, q2\n"
+        "vldrw.32 q2, [r1], #16\n"
+        "vqrdmlash.s32 q3, q2, r7\n"
+        "vqrdmlash.s32 q7, q2, r7\n"
+        "vqmovnb.s32 q2, q3\n"
+        "vqmovnt.s32 q2, q7\n"
         "vqmovnb.s16 q2, q2\n"
         "vstrb.16 q2, [r9, q4]\n"
         "add     r9, r9, #4\n"
         "cmp     r9, r11\n"
         "bne     2b\n"
-        "ldr     r0, [sp, #28]\n"
+        "ldr     r0, [sp, #76]\n"
         "movw    r9, #4\n"
         "movw    r2, #64\n"
         "add     r9, r9, r11\n"
         "add     r3, r3, r2\n"
         "subs    r0, r0, #1\n"
-        "str     r0, [sp, #28]\n"
+        "str     r0, [sp, #76]\n"
         "bne     1b\n"
-        "vpop    {d8-d9}\n"
+        "vpop    {d8-d15}\n"
         "pop     {r0-r11, pc}\n");
 }
 #else
@@ -208,35 +230,15 @@ static inline void ec_mve_gemm_18x4_step_32_whole_m128(const int8_t *pixels, con
 #endif
 #endif
 
-#ifndef EC_MVE_COPY_6
-#define EC_MVE_COPY_6
-EC_MVE_HELPER void ec_mve_copy_6(int8_t *to, const int8_t *from)
-{
-#if defined(__ARM_FEATURE_MVE)
-    const mve_pred16_t live = vctp8q(6);
-    vstrbq_p_s8(to, vldrbq_z_s8(from, live), live);
-#else
-    ec_mve_copy(to, from, 6);
-#endif
-}
-#endif
-
 /* The window of an output, with the input's zero point outside. */
 static inline void L00_window(int8_t *window, const int8_t *input, int row, int column)
 {
-    if (row >= 1 && row < 5 && column >= 1 && column < 5) {
-        const int8_t *from = input + ((row - 1) * 6 + column - 1) * 2;
-        ec_mve_copy_6(window, from);
-        ec_mve_copy_6(window + 6, from + 12);
-        ec_mve_copy_6(window + 12, from + 24);
-        return;
-    }
     const int first = column - 1;
     const int before = first < 0 ? -first : 0;
     const int after = first + 3 > 6 ? first + -3 : 0;
     const int taps = 3 - before - after;
     for (int tap_h = 0; tap_h < 3; tap_h++, window += 6) {
-        const int in_row = row + tap_h - 1;
+        const int in_row = row - 1 + tap_h;
         if (taps < 3 || in_row < 0 || in_row >= 6) {
             ec_mve_fill(window, -1, 6);
         }
@@ -246,19 +248,39 @@ static inline void L00_window(int8_t *window, const int8_t *input, int row, int 
     }
 }
 
+/* The windows of `count` neighbouring outputs; whole vectors are copied where no window ends the input, and what one writes too much the next one mends. */
+EC_MVE_CALLED void L00_windows(int8_t *window, const int8_t *input, int row, int column, int count)
+{
+    while (count > 0) {
+        int taken = 1;
+        if (row >= 1 && row < 4 && column >= 1 && column < 5) {
+            taken = count < 5 - column ? count : 5 - column;
+            const int8_t *from = input + ((row - 1) * 6 + column - 1) * 2;
+            int8_t *to = window;
+            for (int i = 0; i < taken; i++, from += 2, to += 32) {
+                ec_mve_copy_16(to, from);
+                ec_mve_copy_16(to + 6, from + 12);
+                ec_mve_copy_16(to + 12, from + 24);
+            }
+        } else {
+            L00_window(window, input, row, column);
+        }
+        window += taken * 32;
+        column += taken;
+        count -= taken;
+        if (column == 6) {
+            column = 0;
+            row++;
+        }
+    }
+}
+
 static EC_STAGE void L00_conv2d(const int8_t *input, int8_t *output, int8_t *scratch)
 {
-    int row = 0;
-    int column = 0;
-    for (int pixel = 0; pixel < 36; pixel += 2) {
-        for (int i = 0; i < 2; i++) {
-            L00_window(scratch + i * 32, input, row, column);
-            if (++column == 6) {
-                column = 0;
-                row++;
-            }
-        }
-        ec_mve_gemm_18x4_step_32_whole_m128(scratch, L00_stream, output + pixel * 4, 1);
+    for (int pixel = 0; pixel < 36; pixel += 18) {
+        L00_windows(scratch, input, pixel / 6, pixel % 6, 18);
+        ec_mve_gemm_18x4_step_32_whole_m128(scratch, L00_stream, output, 9);
+        output += 72;
     }
 }
 
@@ -305,6 +327,26 @@ EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
         to[i] = from[i];
     }
 #endif
+}
+
+/* 16 codes. */
+EC_MVE_HELPER void ec_mve_copy_16(int8_t *to, const int8_t *from)
+{
+#if defined(__ARM_FEATURE_MVE)
+    vstrbq_s8(to, vldrbq_s8(from));
+#else
+    for (int i = 0; i < 16; i++) {
+        to[i] = from[i];
+    }
+#endif
+}
+
+/* `vectors` times 16 codes. */
+EC_MVE_HELPER void ec_mve_copy_whole(int8_t *to, const int8_t *from, int vectors)
+{
+    for (; vectors > 0; vectors--, to += 16, from += 16) {
+        ec_mve_copy_16(to, from);
+    }
 }
 
 EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
@@ -526,6 +568,26 @@ EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
 #endif
 }
 
+/* 16 codes. */
+EC_MVE_HELPER void ec_mve_copy_16(int8_t *to, const int8_t *from)
+{
+#if defined(__ARM_FEATURE_MVE)
+    vstrbq_s8(to, vldrbq_s8(from));
+#else
+    for (int i = 0; i < 16; i++) {
+        to[i] = from[i];
+    }
+#endif
+}
+
+/* `vectors` times 16 codes. */
+EC_MVE_HELPER void ec_mve_copy_whole(int8_t *to, const int8_t *from, int vectors)
+{
+    for (; vectors > 0; vectors--, to += 16, from += 16) {
+        ec_mve_copy_16(to, from);
+    }
+}
+
 EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
 {
 #if defined(__ARM_FEATURE_MVE)
@@ -703,6 +765,26 @@ EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
         to[i] = from[i];
     }
 #endif
+}
+
+/* 16 codes. */
+EC_MVE_HELPER void ec_mve_copy_16(int8_t *to, const int8_t *from)
+{
+#if defined(__ARM_FEATURE_MVE)
+    vstrbq_s8(to, vldrbq_s8(from));
+#else
+    for (int i = 0; i < 16; i++) {
+        to[i] = from[i];
+    }
+#endif
+}
+
+/* `vectors` times 16 codes. */
+EC_MVE_HELPER void ec_mve_copy_whole(int8_t *to, const int8_t *from, int vectors)
+{
+    for (; vectors > 0; vectors--, to += 16, from += 16) {
+        ec_mve_copy_16(to, from);
+    }
 }
 
 EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
@@ -901,7 +983,7 @@ const small_tensor small_output_info[SMALL_OUTPUTS] = {
 int8_t *small_input(void *arena, int i)
 {
     (void)i;
-    return (int8_t *)arena + 0;
+    return (int8_t *)arena + 640;
 }
 
 const int8_t *small_output(const void *arena, int i)
@@ -916,9 +998,9 @@ int small_run(void *arena)
     if ((uintptr_t)arena % SMALL_ARENA_ALIGN != 0) {
         return -1;
     }
-    L00_conv2d(base + 0, base + 288, base + 72);
-    L01_depthwise(base + 288, base + 432, base + 0);
-    L02_add(base + 288, base + 432, base + 0);
+    L00_conv2d(base + 640, base + 592, base + 0);
+    L01_depthwise(base + 592, base + 288, base + 0);
+    L02_add(base + 592, base + 288, base + 0);
     L03_max_pool(base + 0, base + 0);
     L04_unary(base + 0, base + 0);
     L05_dense(base + 0, base + 0);
@@ -932,13 +1014,13 @@ int small_run_stage(void *arena, int stage)
     (void)base;
     switch (stage) {
     case 0:
-        L00_conv2d(base + 0, base + 288, base + 72);
+        L00_conv2d(base + 640, base + 592, base + 0);
         return 0;
     case 1:
-        L01_depthwise(base + 288, base + 432, base + 0);
+        L01_depthwise(base + 592, base + 288, base + 0);
         return 0;
     case 2:
-        L02_add(base + 288, base + 432, base + 0);
+        L02_add(base + 592, base + 288, base + 0);
         return 0;
     case 3:
         L03_max_pool(base + 0, base + 0);
