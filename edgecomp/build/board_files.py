@@ -46,6 +46,11 @@ def _environment() -> Environment:
     return env
 
 
+def render_board_template(name: str, **values: object) -> str:
+    """Return the file of `templates/board/` that is called `name`, filled with `values`."""
+    return _environment().get_template(name).render(version=__version__, **values)
+
+
 def render_board_config(board: Board) -> str:
     """Return `board_config.h`: what a port must know of its board."""
     console = board.console

@@ -32,7 +32,7 @@ WARNING_FLAGS = (
     "-Wdouble-promotion",
     "-Werror",
 )
-_FIRMWARE_FLAGS = (
+FIRMWARE_FLAGS = (
     "-ffunction-sections",
     "-fdata-sections",
     "-fno-common",
@@ -163,7 +163,7 @@ def _compile(
         "-std=c99",
         *board.core.gcc_flags,
         level,
-        *_FIRMWARE_FLAGS,
+        *FIRMWARE_FLAGS,
         *WARNING_FLAGS,
         *folders,
     )

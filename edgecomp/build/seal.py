@@ -1,0 +1,79 @@
+"""The seal of an application that the resident loader starts; `firmware/loader/image.c` checks it.
+
+Three words of the vector table that no core uses (exceptions 8 to 10) hold a magic number, the
+image's length in bytes and its CRC, computed with all ones in the CRC's own place.
+"""
+
+import struct
+import zlib
+from array import array
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+from edgecomp.build.toolchain import run_tool
+from edgecomp.errors import InternalError
+
+CRC_POLYNOMIAL = 0x04C11DB7
+CRC_START = 0xFFFFFFFF
+_MAGIC = 0x4C434345
+_SEAL = struct.Struct("<3I")
+_SEAL_AT = 0x20
+_CRC_AT = 0x28
+_MIRRORED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
+
+
+def words_crc(data: bytes, crc: int = CRC_START) -> int:
+    """Return the CRC of `data` as the CRC unit of STM32 computes it over 32-bit words.
+
+    Polynomial 0x04C11DB7, the most significant bit of each word first, nothing inverted. That is
+    zlib's CRC seen in a mirror: of mirrored bits, with zlib's two inversions taken back.
+
+    Args:
+        data: a multiple of 4 bytes; little-endian words.
+        crc: what the words before gave.
+
+    >>> hex(words_crc(bytes([0x78, 0x56, 0x34, 0x12])))
+    '0xdf8a8a2b'
+    """
+    if len(data) % 4:
+        raise InternalError(f"a CRC over words of {len(data)} bytes")
+    words = array("I", data)
+    words.byteswap()
+    mirrored = words.tobytes().translate(_MIRRORED)
+    return _mirror_word(zlib.crc32(mirrored, _mirror_word(crc) ^ 0xFFFFFFFF) ^ 0xFFFFFFFF)
+
+
+def _mirror_word(word: int) -> int:
+    return int.from_bytes(word.to_bytes(4, "big").translate(_MIRRORED), "little")
+
+
+def seal(image: bytes) -> bytes:
+    """Return `image`, which begins with its vector table, with the seal in place."""
+    head = _SEAL.pack(_MAGIC, len(image), 0xFFFFFFFF)
+    opened = image[:_SEAL_AT] + head + image[_CRC_AT + 4 :]
+    crc = words_crc(opened).to_bytes(4, "little")
+    return opened[:_CRC_AT] + crc + opened[_CRC_AT + 4 :]
+
+
+def is_sealed(image: bytes) -> bool:
+    """Whether `image` is whole and carries its seal."""
+    return len(image) > _CRC_AT + 4 and len(image) % 4 == 0 and seal(image) == image
+
+
+def seal_files(folder: Path, name: str) -> None:
+    """Seal `name`.elf in `folder` and write `name`.bin and `name`.hex anew from it."""
+    elf, binary = folder / f"{name}.elf", folder / f"{name}.bin"
+    image = seal(binary.read_bytes())
+    with elf.open("r+b") as file:
+        vectors = ELFFile(file).get_section_by_name(".vectors")
+        if vectors is None or image[:_SEAL_AT] != vectors.data()[:_SEAL_AT]:
+            raise InternalError(f"{elf.name} does not begin with its vector table")
+        file.seek(vectors["sh_offset"] + _SEAL_AT)
+        file.write(image[_SEAL_AT : _CRC_AT + 4])
+    for form, suffix in (("binary", "bin"), ("ihex", "hex")):
+        # The gaps between sections belong to what was sealed.
+        command = ["arm-none-eabi-objcopy", "-O", form, "--gap-fill", "0x00"]
+        run_tool([*command, elf.name, f"{name}.{suffix}"], folder)
+    if binary.read_bytes() != image:
+        raise InternalError(f"{binary.name} is not what was sealed")

@@ -1,0 +1,107 @@
+"""Opening a serial port for flashing: real ports, pseudo terminals, `socket://host:port`.
+
+A pseudo terminal knows neither parity nor modem lines: asking for parity fails the second time
+(EINVAL), touching DTR at once (ENOTTY). Both are left alone there.
+"""
+
+import errno
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, Protocol
+
+from edgecomp.errors import FlashError, LinkTimeout
+
+Parity = Literal["none", "even"]
+_POLL_S = 0.02
+
+
+class Line(Protocol):
+    """The part of a pyserial port that flashing uses."""
+
+    def read(self, size: int = 1) -> bytes:
+        """Return up to `size` bytes, fewer (or none) where they do not come at once."""
+
+    def write(self, data: bytes, /) -> int | None:
+        """Send `data`."""
+
+    def reset_input_buffer(self) -> None:
+        """Forget what has arrived."""
+
+
+def is_virtual(port: str) -> bool:
+    """Whether `port` has no parity and no modem lines: a pseudo terminal or a socket."""
+    return port.startswith("/dev/pts/") or "://" in port
+
+
+@contextmanager
+def open_line(port: str, baud: int, parity: Parity = "none") -> Iterator[Line]:
+    """Offer an open port.
+
+    Raises:
+        FlashError: it is not there, is in use or may not be opened; or it went away meanwhile.
+    """
+    import serial
+
+    even = parity == "even" and not is_virtual(port)
+    try:
+        line: Any = serial.serial_for_url(
+            port,
+            baud,
+            parity=serial.PARITY_EVEN if even else serial.PARITY_NONE,
+            timeout=_POLL_S,
+        )
+    except (OSError, ValueError) as error:
+        raise FlashError(_cannot_open(port, error)) from error
+    try:
+        yield line
+    except OSError as error:  # pyserial's own exception is one as well
+        raise FlashError(
+            f"{port} went away while the board was being flashed ({error})\n"
+            "  plug it in again and repeat the command: what is there already is kept"
+        ) from error
+    finally:
+        line.close()
+
+
+def read_exactly(line: Line, size: int, limit_s: float, what: str) -> bytes:
+    """Return `size` bytes of `line`.
+
+    Raises:
+        LinkTimeout: they do not come within `limit_s` seconds.
+    """
+    got = b""
+    end = time.monotonic() + limit_s
+    while len(got) < size:
+        got += line.read(size - len(got))
+        if len(got) < size and time.monotonic() > end:
+            raise LinkTimeout(f"{what}: {len(got)} of {size} bytes came within {limit_s:g} s")
+    return got
+
+
+def drain(line: Line, quiet_s: float = 0.06) -> None:
+    """Throw away what arrives until the line is silent for `quiet_s`."""
+    quiet_from = time.monotonic()
+    end = quiet_from + 2.0
+    while time.monotonic() < min(quiet_from + quiet_s, end):
+        if line.read(256):
+            quiet_from = time.monotonic()
+
+
+def _cannot_open(port: str, error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    text = str(error)
+    if number == errno.EACCES or "Permission denied" in text:
+        remedy = (
+            "you may not open it: join the group that owns it, usually `dialout`\n"
+            "    sudo usermod -a -G dialout $USER      (then log in again)"
+        )
+    elif number == errno.EBUSY or "exclusively lock" in text or "busy" in text:
+        remedy = "another program has it open: close terminals and monitors, then repeat"
+    elif number == errno.ENOENT or "could not open" in text:
+        remedy = (
+            "is the board plugged in? `edgecomp boards --detect` lists the ports that are there"
+        )
+    else:
+        remedy = text
+    return f"cannot open {port}\n  {remedy}"
