@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from edgecomp.account import build_report, manifest, plan_text
 from edgecomp.artifact import GRAPH_FILE, HARNESS_FOLDER, SOURCE_FOLDER, open_artifact
 from edgecomp.build import verify_isa
 from edgecomp.build.compile import Images, Optimize, compile_images
+from edgecomp.build.loader import behind_loader, loader_elf
+from edgecomp.build.seal import seal_files
 from edgecomp.build.toolchain import find_library, find_tool, find_toolchain
 from edgecomp.codegen.context import Provenance, build_id, model_context
 from edgecomp.codegen.emit import application_headers, model_sources
@@ -31,6 +34,7 @@ from edgecomp.quant.input_codes import input_quantizer
 from edgecomp.request import QuantizedModel, Request
 from edgecomp.samples import load_samples
 from edgecomp.targets.boards import Board, get_board
+from edgecomp.tuning import tune_model
 
 Say = Callable[[str], None]
 
@@ -76,16 +80,24 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
     Raises:
         EdgecompError: something is wrong; the output folder is as it was before.
     """
-    board = get_board(request.board, request.boards_file)
+    plain_board = get_board(request.board, request.boards_file)
+    board = behind_loader(plain_board) if request.loader else plain_board
     _require_tools(board)
     with staged_directory(request.out) as folder:
         model = quantize_phase(request, say)
-        say("planning memory")
-        plan = plan_graph(
-            model.graph, board.core, keep_input=request.keep_input, goal=request.optimize
+        table = tune_model(model.graph, board, say) if request.tune else None
+        say("choosing kernels and planning memory")
+        planned = partial(
+            plan_graph,
+            model.graph,
+            board.core,
+            goal=request.optimize,
+            table=table,
+            flash_bytes=board.image.size,
         )
+        plan = planned(keep_input=request.keep_input)
         if request.keep_input:
-            without = plan_graph(model.graph, board.core, goal=request.optimize).arena_bytes
+            without = planned().arena_bytes
             say(f"keeping the input costs {plan.arena_bytes - without:,} bytes of the arena")
         say("generating C")
         build_id = _write_sources(folder, request, model, plan)
@@ -93,6 +105,8 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         save_graph(model.graph, folder / GRAPH_FILE)
         say(f"compiling for {board.name}")
         images = _compile(folder, board, plan.graph.name, request.optimize)
+        if request.loader:
+            _add_loader(folder, plain_board)
         (folder / "plan.txt").write_text(plan_text(plan))
         write_atomically(
             folder / MANIFEST, manifest(request, model, plan, board, images, build_id, folder)
@@ -174,6 +188,14 @@ def _compile(folder: Path, board: Board, name: str, optimize: Optimize) -> Image
                 made.rename(folder / made.name)
     shutil.rmtree(work)
     return images
+
+
+def _add_loader(folder: Path, board: Board) -> None:
+    """Put the resident loader beside the images, and on these the seal that it looks for."""
+    shutil.rmtree(loader_elf(board, folder).parent / "loader")
+    for image in ("firmware", "check"):
+        if (folder / f"{image}.elf").exists():
+            seal_files(folder, image)
 
 
 def quantize_only(request: Request, say: Say = lambda text: None) -> dict[str, Any]:

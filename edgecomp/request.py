@@ -29,8 +29,10 @@ class Request:
     numerics: str = "edgecomp"
     optimize: Optimize = "balanced"
     metric: str | None = None
+    tune: bool = False
     keep_input: bool = False
     keep_dead_channels: bool = False
+    loader: bool = False
     limit: int = 100
     boards_file: Path | None = None
 

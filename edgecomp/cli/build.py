@@ -24,11 +24,17 @@ def command(
     optimize: Annotated[
         str, typer.Option(help="What matters most: balanced, speed, size or ram.")
     ] = "balanced",
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Measure the kernels on this model's own layers first.")
+    ] = False,
     metric: Annotated[
         str | None, typer.Option(help="accuracy, top5, auc, mse or FILE.py:function")
     ] = None,
     keep_input: Annotated[
         bool, typer.Option("--keep-input", help="Let the input survive the inference.")
+    ] = False,
+    loader: Annotated[
+        bool, typer.Option("--loader", help="Link behind the resident loader (docs/flashing.md).")
     ] = False,
     limit: Annotated[
         int, typer.Option(min=0, help="Samples that run on the device; 0 for all.")
@@ -61,8 +67,10 @@ def command(
         calibration_samples=calibration_samples,
         numerics=options.choice("--numerics", numerics, ("edgecomp", "tflite")),
         optimize=options.choice("--optimize", optimize, ("balanced", "speed", "size", "ram")),  # type: ignore[arg-type]
+        tune=tune,
         metric=metric,
         keep_input=keep_input,
+        loader=loader,
         limit=limit,
         boards_file=boards_file,
     )

@@ -1,21 +1,29 @@
 """From a quantized graph to a plan: kernels, order, live ranges, arena."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from edgecomp.ir import Graph, Node
 from edgecomp.kernels import KERNELS, Layer
 from edgecomp.kernels.base import Goal
 from edgecomp.plan.arena import Block, aligned, lower_bound, place
+from edgecomp.plan.costs import CostTable
 from edgecomp.plan.schedule import activation_aliases, order_nodes
-from edgecomp.plan.select import choose_kernel
+from edgecomp.plan.select import select_kernels
 from edgecomp.plan.types import ARENA_ALIGN, BUFFER_ALIGN, Buffer, Plan, Stage
 from edgecomp.plan.verify import verify_plan
 from edgecomp.targets.cores import Core
 
 
 def plan_graph(
-    graph: Graph, core: Core, *, keep_input: bool = False, goal: Goal = "balanced"
+    graph: Graph,
+    core: Core,
+    *,
+    keep_input: bool = False,
+    goal: Goal = "balanced",
+    table: CostTable | None = None,
+    flash_bytes: int | None = None,
+    forced: Mapping[str, str] | None = None,
 ) -> Plan:
     """Plan one-op stages for `graph` on `core`.
 
@@ -24,6 +32,9 @@ def plan_graph(
         core: the processor.
         keep_input: let the model's inputs survive the inference.
         goal: what the build is optimized for.
+        table: what kernels cost, the kept measurements of the core unless given.
+        flash_bytes: what the board has for the image.
+        forced: names of kernels by the output that they are to compute, whatever they cost.
 
     Returns:
         A verified plan.
@@ -31,11 +42,11 @@ def plan_graph(
     ordered = graph.replace(nodes=order_nodes(graph, keep_input=keep_input))
     aliases = activation_aliases(ordered)
     stages: list[Stage] = []
-    for node in ordered.nodes:
-        if node.op == "reshape":
-            continue
-        layer = Layer(ordered, node)
-        kernel = choose_kernel(layer, core, goal)
+    layers = [Layer(ordered, node) for node in ordered.nodes if node.op != "reshape"]
+    kernels = select_kernels(layers, core, goal, table=table, flash_bytes=flash_bytes)
+    kernels |= {output: KERNELS[name] for output, name in (forced or {}).items()}
+    for layer in layers:
+        node, kernel = layer.node, kernels[layer.output.name]
         stages.append(
             Stage(
                 index=len(stages),

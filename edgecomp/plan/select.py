@@ -1,24 +1,207 @@
-"""Which kernel computes a layer."""
+"""Which kernel computes each layer, by what the kernels were measured to cost.
+
+`speed` takes the fewest cycles.  `balanced` and `ram` want the least product of cycles and flash,
+at no more than `CYCLES_LIMIT` times the cycles of `speed`; for `size` one percent of flash is worth
+as much as `SIZE_WEIGHT` percent of cycles.
+Kernels of which nothing is known on a core are taken by their order in `KERNELS` and by the goals
+that they name.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from edgecomp.errors import UnsupportedError
 from edgecomp.kernels import KERNELS, Kernel, Layer
 from edgecomp.kernels.base import Goal
+from edgecomp.plan.costs import Cost, CostTable, cost_table
 from edgecomp.targets.cores import Core
 
+CYCLES_LIMIT = 1.2
+"""`balanced` takes at most so many times the cycles of `speed`."""
+SIZE_WEIGHT = 4.0
+"""Percents of cycles that `size` gives for one percent of flash."""
+FRAME_BYTES = 2_000
+"""Flash of an image beside its stages: vectors, start-up, the interface of the model."""
 
-def choose_kernel(layer: Layer, core: Core, goal: Goal = "balanced") -> Kernel:
-    """Return the first kernel of the table that serves `goal` and can compute `layer` on `core`.
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kernel that can compute a layer, and what that costs."""
+
+    kernel: Kernel
+    cost: Cost
+    weights_bytes: int
+
+
+Selection = tuple[Candidate, ...]
+"""The candidate chosen for each layer, in the order of the layers."""
+
+
+def applicable(layer: Layer, core: Core) -> list[Kernel]:
+    """Return every kernel that can compute `layer` on `core`, in order of preference.
 
     Raises:
         UnsupportedError: there is none; the reasons of each are listed.
     """
-    reasons = []
+    found, reasons = [], []
     for kernel in KERNELS.values():
-        if kernel.op == layer.node.op and goal in kernel.goals:
+        if kernel.op == layer.node.op:
             reason = kernel.applies(layer, core)
             if reason is None:
-                return kernel
-            reasons.append(f"{kernel.name}: {reason}")
-    raise UnsupportedError(
-        layer.node.op, layer.node.name, "; ".join(reasons) or "no kernel computes it"
+                found.append(kernel)
+            else:
+                reasons.append(f"{kernel.name}: {reason}")
+    if not found:
+        raise UnsupportedError(
+            layer.node.op, layer.node.name, "; ".join(reasons) or "no kernel computes it"
+        )
+    return found
+
+
+def candidates(layer: Layer, core: Core, goal: Goal, table: CostTable) -> list[Candidate]:
+    """The kernels among which costs decide: all that were measured, or else the preferred one.
+
+    A kernel without a measurement that is preferred to all measured ones is taken for better.
+    """
+    kernels = applicable(layer, core)
+    preferred = next((kernel for kernel in kernels if goal in kernel.goals), kernels[0])
+    unknown = Cost(max(layer.macs, 1), max(layer.macs, 1), 0, {})
+    known = [
+        Candidate(kernel, cost, _weights_bytes(kernel, layer))
+        for kernel in kernels
+        if (cost := table.cost(kernel.name, layer)) is not None
+    ]
+    if any(candidate.kernel is preferred for candidate in known):
+        return known
+    return [Candidate(preferred, unknown, _weights_bytes(preferred, layer))]
+
+
+def _weights_bytes(kernel: Kernel, layer: Layer) -> int:
+    return sum(constant.size_bytes for constant in kernel.constants(layer))
+
+
+def cycles_of(selection: Sequence[Candidate]) -> int:
+    """Modelled cycles of all layers."""
+    return sum(candidate.cost.cycles for candidate in selection)
+
+
+def flash_of(selection: Sequence[Candidate]) -> int:
+    """Bytes of constants and of code; functions of one name stand there once."""
+    functions: dict[str, int] = {}
+    for candidate in selection:
+        functions.update(candidate.cost.functions)
+    return (
+        FRAME_BYTES
+        + sum(functions.values())
+        + sum(candidate.cost.own_bytes + candidate.weights_bytes for candidate in selection)
     )
+
+
+def choose_kernel(layer: Layer, core: Core, goal: Goal = "balanced") -> Kernel:
+    """Return the kernel for a layer by itself: with the fewest cycles, or bytes for `size`.
+
+    Raises:
+        UnsupportedError: there is none.
+    """
+    found = candidates(layer, core, goal, cost_table(core))
+    if goal == "size":
+        return min(found, key=lambda one: (flash_of([one]), one.cost.cycles)).kernel
+    fast = min(found, key=lambda one: one.cost.cycles)
+    if goal == "speed":
+        return fast.kernel
+    return min(found, key=lambda one: one.cost.cycles * flash_of([one])).kernel
+
+
+def select_kernels(
+    layers: Sequence[Layer],
+    core: Core,
+    goal: Goal = "balanced",
+    *,
+    table: CostTable | None = None,
+    flash_bytes: int | None = None,
+) -> dict[str, Kernel]:
+    """Choose a kernel for every layer of a network.
+
+    Args:
+        layers: the layers in the order of execution.
+        core: the processor.
+        goal: what the build is optimized for.
+        table: costs, those that are kept for the core unless given.
+        flash_bytes: what the board has; where the choice does not fit, cycles are given up for
+            bytes until it does or nothing smaller is left.
+
+    Returns:
+        The kernel by the name of the layer's output.
+
+    Raises:
+        UnsupportedError: no kernel computes one of the layers.
+    """
+    costs = cost_table(core) if table is None else table
+    every = [candidates(layer, core, goal, costs) for layer in layers]
+    groups = _groups(layers)
+    fastest = tuple(min(several, key=lambda one: one.cost.cycles) for several in every)
+    chosen = fastest
+    if goal == "size":
+        chosen = _descend(fastest, every, groups, lambda one: _product(one, math.inf, SIZE_WEIGHT))
+    elif goal != "speed":
+        limit = CYCLES_LIMIT * cycles_of(fastest)
+        chosen = _descend(fastest, every, groups, lambda one: _product(one, limit))
+    if flash_bytes is not None and flash_of(chosen) > flash_bytes:
+        chosen = _descend(chosen, every, groups, lambda one: _until_fits(one, flash_bytes))
+    return {
+        layer.output.name: candidate.kernel for layer, candidate in zip(layers, chosen, strict=True)
+    }
+
+
+def _groups(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
+    """Indices of layers that may change kernels together: one, those alike, those of one op."""
+    alike: dict[object, list[int]] = {}
+    for index, layer in enumerate(layers):
+        weights = layer.inputs[1].shape if len(layer.inputs) > 1 else ()
+        for key in (index, (layer.node.op, weights), (layer.node.op, weights[1:3]), layer.node.op):
+            alike.setdefault(key, []).append(index)
+    return list(dict.fromkeys(tuple(indices) for indices in alike.values()))
+
+
+def _moves(
+    start: Selection, every: Sequence[Sequence[Candidate]], groups: Sequence[tuple[int, ...]]
+) -> Iterator[Selection]:
+    """Every selection in which the layers of one group have another kernel."""
+    for group in groups:
+        names = dict.fromkeys(one.kernel.name for index in group for one in every[index])
+        for name in names:
+            changed = list(start)
+            for index in group:
+                for candidate in every[index]:
+                    if candidate.kernel.name == name:
+                        changed[index] = candidate
+            if tuple(changed) != start:
+                yield tuple(changed)
+
+
+def _descend(
+    start: Selection,
+    every: Sequence[Sequence[Candidate]],
+    groups: Sequence[tuple[int, ...]],
+    badness: Callable[[Selection], tuple[float, ...]],
+) -> Selection:
+    """Take the best move again and again, as long as there is one that betters the selection."""
+    best, value = start, badness(start)
+    while True:
+        moves = [
+            (badness(move), number, move) for number, move in enumerate(_moves(best, every, groups))
+        ]
+        if not moves or min(moves)[0] >= value:
+            return best
+        value, _, best = min(moves)
+
+
+def _product(selection: Selection, limit: float, weight: float = 1.0) -> tuple[float, ...]:
+    cycles = cycles_of(selection)
+    product = math.log(max(cycles, 1)) + weight * math.log(flash_of(selection))
+    return max(0.0, cycles - limit), product
+
+
+def _until_fits(selection: Selection, flash_bytes: int) -> tuple[float, ...]:
+    return max(0, flash_of(selection) - flash_bytes), cycles_of(selection)

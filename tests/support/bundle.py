@@ -33,6 +33,7 @@ class Model:
         codes: input codes `(samples, *shape)` by input; equally many samples in all models.
         keep_input: plan it so that its inputs survive.
         goal: what it is optimized for.
+        forced: kernels by the outputs that they are to compute, see `plan_graph`.
     """
 
     name: str
@@ -40,6 +41,13 @@ class Model:
     codes: Mapping[str, Array]
     keep_input: bool = False
     goal: Goal = "balanced"
+    forced: Mapping[str, str] | None = None
+
+    def plan(self, core: Core) -> Plan:
+        """The plan that it has alone."""
+        return plan_graph(
+            self.graph, core, keep_input=self.keep_input, goal=self.goal, forced=self.forced
+        )
 
     def expected(self) -> dict[str, Array]:
         """Every tensor in the integers of the reference."""
@@ -106,7 +114,7 @@ def merge_plans(models: Sequence[Model], core: Core, name: str) -> Plan:
     """Put the plan of each model behind that of the one before."""
     merged = Plan(Graph(name, (), (), (), {}), (), {}, {}, 0, 0, False)
     for model in models:
-        plan = plan_graph(model.graph, core, keep_input=model.keep_input, goal=model.goal)
+        plan = model.plan(core)
         merged = _append(merged, model, plan)
     verify_plan(merged)
     return merged
@@ -182,7 +190,7 @@ def in_pieces(models: Sequence[Model], arena_bytes: int, core: Core) -> Iterator
     piece: list[Model] = []
     used = 0
     for model in models:
-        needed = plan_graph(model.graph, core, keep_input=model.keep_input).arena_bytes
+        needed = model.plan(core).arena_bytes
         if needed > arena_bytes:
             continue
         if used + needed > arena_bytes:

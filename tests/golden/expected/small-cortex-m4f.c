@@ -2,16 +2,16 @@
  *
  * model   small.onnx
  *         sha256 0000000000000000000000000000000000000000000000000000000000000000
- * arena   800 bytes, weights 288 bytes
+ * arena   800 bytes, weights 264 bytes
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
- * L00    conv2d_dsp              6x6x2 -> 6x6x4                            112  dense8       512
- * L01    depthwise_dsp           6x6x4 -> 6x6x4                             80  dense8       656
- * L02    add_dsp                 6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
+ * L00    conv2d_dsp_speed        6x6x2 -> 6x6x4                            112  dense8       512
+ * L01    depthwise_dsp_speed     6x6x4 -> 6x6x4                             80  dense8       656
+ * L02    add_generic             6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
- * L04    unary_table             2x2x4 -> 2x2x4                              0  -             32
- * L05    dense_dsp               16 -> 3                                    96  dense8        32
+ * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
+ * L05    dense_generic           16 -> 3                                    72  dense8        16
  * L06    softmax_generic         3 -> 3                                      0  -              0
  *
  * This file belongs to you: use it in any work, under any terms, without conditions.
@@ -138,8 +138,8 @@ EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
 }
 #endif
 
-#ifndef EC_STEP4
-/* Four inputs of 4 pixels x 2 channels: 23 instructions for 32 products.  r0 walks over the
+#ifndef EC_STEP4_SINGLY
+/* Four inputs of 4 pixels x 2 channels: 25 instructions for 32 products.  r0 walks over the
  * columns, r1 over the stream, the accumulators are r2-r5 and r6-r9.  The first step finds the
  * biases in r2 and r6, and therefore writes these two last. */
 #ifndef EC_MAC4
@@ -150,9 +150,9 @@ EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
 #define EC_R2(acc) "r2"
 #define EC_R6(acc) "r6"
 #endif
-#define EC_STEP4_FROM(bias0, bias1) \
-    EC_LOAD2("r10", "r11", "r1") \
-    EC_LOAD2("r12", "lr", "r0") \
+#define EC_STEP4_FROM_SINGLY(bias0, bias1) \
+    EC_LOAD2_SINGLY("r10", "r11", "r1") \
+    EC_LOAD2_SINGLY("r12", "lr", "r0") \
     EC_MAC4("r10", "r4", "r5", bias0("r4"), bias0("r5")) \
     EC_MAC4("r11", "r8", "r9", bias1("r8"), bias1("r9")) \
     "ldrd    lr, r12, [r0], #8\n" \
@@ -166,26 +166,26 @@ EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
     "ldrd    lr, r12, [r0], #8\n" \
     EC_MAC4("r10", "r3", "r2", "r3", "r2") \
     EC_MAC4("r11", "r7", "r6", "r7", "r6")
-#define EC_STEP4_FIRST EC_STEP4_FROM(EC_R2, EC_R6)
-#define EC_STEP4 EC_STEP4_FROM(EC_ITSELF, EC_ITSELF)
+#define EC_STEP4_FIRST_SINGLY EC_STEP4_FROM_SINGLY(EC_R2, EC_R6)
+#define EC_STEP4_SINGLY EC_STEP4_FROM_SINGLY(EC_ITSELF, EC_ITSELF)
 #endif
 
-#ifndef EC_GEMM4X2_5_BY_4_M128
-#define EC_GEMM4X2_5_BY_4_M128
+#ifndef EC_GEMM4X2_5_BY_4_SINGLY_M128
+#define EC_GEMM4X2_5_BY_4_SINGLY_M128
 /* 4 pixels x 2 channels at a time.  columns: 5 steps; [weights, end): for two channels each the
  * biases, 5 x 2 raw words, the multipliers; the output's pixels are 4 bytes apart. */
 #if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_gemm4x2_5_by_4_m128(const uint32_t *columns EC_UNUSED, const uint32_t *weights EC_UNUSED,
+EC_ASSEMBLY void ec_gemm4x2_5_by_4_singly_m128(const uint32_t *columns EC_UNUSED, const uint32_t *weights EC_UNUSED,
     const uint32_t *end EC_UNUSED, int8_t *output EC_UNUSED)
 {
     __asm__ volatile(
         "push    {r0-r11, lr}\n" /* from sp: columns, their end, end of the stream, output */
         "1:\n"
-        EC_LOAD2("r2", "r6", "r1")
-        EC_STEP4_FIRST
-        ".rept   4\n" EC_STEP4 ".endr\n"
+        EC_LOAD2_SINGLY("r2", "r6", "r1")
+        EC_STEP4_FIRST_SINGLY
+        ".rept   4\n" EC_STEP4_SINGLY ".endr\n"
         "ldr     r12, [sp, #12]\n"
-        EC_LOAD2("r10", "r11", "r1")
+        EC_LOAD2_SINGLY("r10", "r11", "r1")
         "mov     lr, #-128\n"
         "asr     r4, r4, #8\n"
         "smmlar  r4, r4, r10, lr\n"
@@ -227,7 +227,7 @@ EC_ASSEMBLY void ec_gemm4x2_5_by_4_m128(const uint32_t *columns EC_UNUSED, const
         "pop     {r0-r11, pc}\n");
 }
 #else
-static inline void ec_gemm4x2_5_by_4_m128(const uint32_t *columns, const uint32_t *weights, const uint32_t *end,
+static inline void ec_gemm4x2_5_by_4_singly_m128(const uint32_t *columns, const uint32_t *weights, const uint32_t *end,
     int8_t *output)
 {
     while (weights != end) {
@@ -459,7 +459,7 @@ static EC_STAGE void L00_conv2d(const int8_t *input, int8_t *output, int8_t *scr
                 }
             }
         }
-        ec_gemm4x2_5_by_4_m128(columns, L00_stream, L00_stream + 28, output + pixel * 4);
+        ec_gemm4x2_5_by_4_singly_m128(columns, L00_stream, L00_stream + 28, output + pixel * 4);
     }
 }
 
@@ -786,184 +786,13 @@ static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output, int8_t *
 
 /* ---- L02: add "residual" 6x6x4 + 6x6x4 -> 6x6x4 ---- */
 
-#ifndef EC_DSP_HELPERS
-#define EC_DSP_HELPERS
-/* What the layers below share that compute with the DSP extension.  A function marked
- * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere than on Arm its twin
- * in C does the same with the same constants. */
-#if defined(__clang__)
-#define EC_ASSEMBLY static __attribute__((naked, noinline))
-#else
-#define EC_ASSEMBLY static __attribute__((naked, noipa))
-#endif
-#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
-#define EC_HELPER static inline __attribute__((unused))
-
-/* Two words, from [from]; as two loads where they follow other loads: these pipeline, LDRD does
- * not. */
-#define EC_LOAD2(p, q, from) "ldrd    " p ", " q ", [" from "], #8\n"
-#define EC_LOAD2_SINGLY(p, q, from) \
-    "ldr     " q ", [" from ", #4]\n" \
-    "ldr     " p ", [" from "], #8\n"
-
-/* Four codes at any address. */
-EC_HELPER uint32_t ec_word(const int8_t *codes)
-{
-    uint32_t word;
-    __builtin_memcpy(&word, codes, sizeof word);
-    return word;
-}
-
-/* The two 16-bit lanes of a word. */
-EC_HELPER int32_t ec_low(uint32_t word)
-{
-    return (int16_t)(word & 0xFFFFu);
-}
-
-EC_HELPER int32_t ec_high(uint32_t word)
-{
-    return (int16_t)(word >> 16);
-}
-
-/* sum + low * low + high * high, modulo 2^32 (SMLAD). */
-EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
-{
-    return sum + (uint32_t)(ec_low(a) * ec_low(b)) + (uint32_t)(ec_high(a) * ec_high(b));
-}
-
-/* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
-EC_HELPER uint32_t ec_sxtb16(uint32_t word)
-{
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t lanes;
-    __asm__("sxtb16  %0, %1" : "=r"(lanes) : "r"(word));
-    return lanes;
-#else
-    const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
-    return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
-#endif
-}
-
-/* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
-EC_HELPER uint32_t ec_sxtab16(uint32_t lanes, uint32_t word)
-{
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t sum;
-    __asm__("sxtab16 %0, %1, %2" : "=r"(sum) : "r"(lanes), "r"(word));
-    return sum;
-#else
-    const uint32_t bytes = ec_sxtb16(word);
-    const uint32_t low = (uint32_t)(ec_low(lanes) + ec_low(bytes)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(lanes) + ec_high(bytes)) << 16;
-#endif
-}
-
-EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
-{
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t sum;
-    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(lanes), "r"(word));
-    return sum;
-#else
-    return ec_sxtab16(lanes, word >> 8);
-#endif
-}
-
-/* Odd codes less 127, as lanes: what meets the raw words of weights. */
-EC_HELPER uint32_t ec_odd(uint32_t codes)
-{
-    return ec_sxtab16_high(0xFF81FF81u, codes);
-}
-
-/* 256 * even codes - odd, as lanes: what meets the even weights. */
-EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
-{
-    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t even;
-    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
-    return even;
-#else
-    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
-#endif
-}
-#endif
-
-/* output = (a * 4194304 + b * 4194304 + 538968064) >> 22, saturated; 144 elements. */
-#if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void L02_sum(const int8_t *a EC_UNUSED, const int8_t *b EC_UNUSED, int8_t *output EC_UNUSED)
-{
-    __asm__ volatile(
-        "push    {r4-r11, lr}\n"
-        "movw    r3, #0\n"
-        "movt    r3, #64\n"
-        "movw    r12, #0\n"
-        "movt    r12, #64\n"
-        "movw    lr, #0\n"
-        "movt    lr, #8224\n"
-        "movw    r4, #144\n"
-        "movt    r4, #0\n"
-        "add     r4, r4, r0\n"
-        "push    {r4}\n" /* where the loop ends */
-        "1:\n"
-        ".rept   4\n"
-        "ldrsb   r5, [r0, #1]\n"
-        "ldrsb   r6, [r0, #2]\n"
-        "ldrsb   r7, [r0, #3]\n"
-        "ldrsb   r4, [r0], #4\n"
-        "ldrsb   r9, [r1, #1]\n"
-        "ldrsb   r10, [r1, #2]\n"
-        "ldrsb   r11, [r1, #3]\n"
-        "ldrsb   r8, [r1], #4\n"
-        "mla     r4, r4, r3, lr\n"
-        "mla     r5, r5, r3, lr\n"
-        "mla     r6, r6, r3, lr\n"
-        "mla     r7, r7, r3, lr\n"
-        "mla     r4, r8, r12, r4\n"
-        "mla     r5, r9, r12, r5\n"
-        "mla     r6, r10, r12, r6\n"
-        "mla     r7, r11, r12, r7\n"
-        "ssat    r4, #8, r4, asr #22\n"
-        "cmp     r4, #64\n"
-        "it      gt\n"
-        "movgt   r4, #64\n"
-        "ssat    r5, #8, r5, asr #22\n"
-        "cmp     r5, #64\n"
-        "it      gt\n"
-        "movgt   r5, #64\n"
-        "ssat    r6, #8, r6, asr #22\n"
-        "cmp     r6, #64\n"
-        "it      gt\n"
-        "movgt   r6, #64\n"
-        "ssat    r7, #8, r7, asr #22\n"
-        "cmp     r7, #64\n"
-        "it      gt\n"
-        "movgt   r7, #64\n"
-        "strb    r5, [r2, #1]\n"
-        "strb    r6, [r2, #2]\n"
-        "strb    r7, [r2, #3]\n"
-        "strb    r4, [r2], #4\n"
-        ".endr\n"
-        "ldr     r4, [sp]\n"
-        "cmp     r0, r4\n"
-        "bne     1b\n"
-        "add     sp, sp, #4\n"
-        "pop     {r4-r11, pc}\n");
-}
-#else
-static inline void L02_sum(const int8_t *a, const int8_t *b, int8_t *output)
-{
-    for (int i = 0; i < 144; i++) {
-        const int32_t sum = a[i] * 4194304 + 538968064 + b[i] * 4194304;
-        output[i] = (int8_t)ec_clamp(sum >> 22, -128, 64);
-    }
-}
-#endif
-
 static EC_STAGE void L02_add(const int8_t *a, const int8_t *b, int8_t *output)
 {
-    L02_sum(a, b, output);
+    for (int i = 0; i < 144; i++) {
+        const int32_t sum = a[i] * 4194304
+                          + b[i] * 4194304 + 538968064;
+        *output++ = (int8_t)ec_clamp(sum >> 22, -128, 64);
+    }
 }
 
 /* ---- L03: max_pool "pool" 6x6x4 -> 2x2x4 ---- */
@@ -1017,245 +846,33 @@ static EC_STAGE void L04_unary(const int8_t *input, int8_t *output)
 
 /* ---- L05: dense "classes" 16 -> 3 ---- */
 
-/* by 4 channels: biases, raw words (256 * odd + even), multipliers */
-static const uint32_t L05_stream[24] EC_WEIGHTS(small_L05_stream) = {
-    2358016, 10042112, 4291600128, 0, 732828253, 2011439029, 1559089315, 0, 1677362473,
-    1261983897, 2573669846, 0, 291472460, 3963182226, 3829360088, 0, 1600732250, 3181048990,
-    2212814240, 0, 8589936, 12884904, 17179872, 0,
+/* weights, OI */
+static const int8_t L05_weights[48] EC_WEIGHTS(small_L05_weights) = {
+    93, 18, -82, 44, 41, -123, -6, 100, 76, -124, 95, 17, 90, 60, 105, 95, -75, 32, -28, 120,
+    -103, 89, 56, 75, -110, 93, 57, -20, -98, -11, -102, -66, -93, -47, -19, 93, -42, 22, 103,
+    -103, -40, 102, 63, -28, -96, -34, -28, -124,
 };
 
-#ifndef EC_DSP_HELPERS
-#define EC_DSP_HELPERS
-/* What the layers below share that compute with the DSP extension.  A function marked
- * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere than on Arm its twin
- * in C does the same with the same constants. */
-#if defined(__clang__)
-#define EC_ASSEMBLY static __attribute__((naked, noinline))
-#else
-#define EC_ASSEMBLY static __attribute__((naked, noipa))
-#endif
-#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
-#define EC_HELPER static inline __attribute__((unused))
+/* accumulator start, zero point folded in */
+static const int32_t L05_bias[3] EC_WEIGHTS(small_L05_bias) = {
+    -1838, -397, 1960,
+};
 
-/* Two words, from [from]; as two loads where they follow other loads: these pipeline, LDRD does
- * not. */
-#define EC_LOAD2(p, q, from) "ldrd    " p ", " q ", [" from "], #8\n"
-#define EC_LOAD2_SINGLY(p, q, from) \
-    "ldr     " q ", [" from ", #4]\n" \
-    "ldr     " p ", [" from "], #8\n"
+/* scale per output channel */
+static const int32_t L05_multiplier[3] EC_WEIGHTS(small_L05_multiplier) = {
+    8589936, 12884904, 17179872,
+};
 
-/* Four codes at any address. */
-EC_HELPER uint32_t ec_word(const int8_t *codes)
+static EC_STAGE void L05_dense(const int8_t *input, int8_t *output)
 {
-    uint32_t word;
-    __builtin_memcpy(&word, codes, sizeof word);
-    return word;
-}
-
-/* The two 16-bit lanes of a word. */
-EC_HELPER int32_t ec_low(uint32_t word)
-{
-    return (int16_t)(word & 0xFFFFu);
-}
-
-EC_HELPER int32_t ec_high(uint32_t word)
-{
-    return (int16_t)(word >> 16);
-}
-
-/* sum + low * low + high * high, modulo 2^32 (SMLAD). */
-EC_HELPER uint32_t ec_smlad(uint32_t a, uint32_t b, uint32_t sum)
-{
-    return sum + (uint32_t)(ec_low(a) * ec_low(b)) + (uint32_t)(ec_high(a) * ec_high(b));
-}
-
-/* Bytes 0 and 2 as 16-bit lanes (SXTB16). */
-EC_HELPER uint32_t ec_sxtb16(uint32_t word)
-{
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t lanes;
-    __asm__("sxtb16  %0, %1" : "=r"(lanes) : "r"(word));
-    return lanes;
-#else
-    const uint32_t low = (uint32_t)(int8_t)(word & 0xFFu) & 0xFFFFu;
-    return low | (uint32_t)(int8_t)(word >> 16 & 0xFFu) << 16;
-#endif
-}
-
-/* lanes + bytes 0 and 2, and lanes + bytes 1 and 3, each lane by itself (SXTAB16). */
-EC_HELPER uint32_t ec_sxtab16(uint32_t lanes, uint32_t word)
-{
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t sum;
-    __asm__("sxtab16 %0, %1, %2" : "=r"(sum) : "r"(lanes), "r"(word));
-    return sum;
-#else
-    const uint32_t bytes = ec_sxtb16(word);
-    const uint32_t low = (uint32_t)(ec_low(lanes) + ec_low(bytes)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(lanes) + ec_high(bytes)) << 16;
-#endif
-}
-
-EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
-{
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t sum;
-    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(lanes), "r"(word));
-    return sum;
-#else
-    return ec_sxtab16(lanes, word >> 8);
-#endif
-}
-
-/* Odd codes less 127, as lanes: what meets the raw words of weights. */
-EC_HELPER uint32_t ec_odd(uint32_t codes)
-{
-    return ec_sxtab16_high(0xFF81FF81u, codes);
-}
-
-/* 256 * even codes - odd, as lanes: what meets the even weights. */
-EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
-{
-    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t even;
-    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
-    return even;
-#else
-    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
-#endif
-}
-#endif
-
-#ifndef EC_STEP_OF_8
-/* Eight inputs of 4 channels: 27 instructions for 32 products.  r0 walks over the column, r1 over
- * the stream, the accumulators are r2-r5. */
-#ifndef EC_HALF_OF_8
-#define EC_HALF_OF_8(odd, even) \
-    "smlad   r2, " odd ", r10, r2\n" \
-    "smlad   r3, " odd ", r11, r3\n" \
-    "smlad   r4, " odd ", r12, r4\n" \
-    "smlad   r5, " odd ", lr, r5\n" \
-    "sxtb16  r10, r10\n" \
-    "sxtb16  r11, r11\n" \
-    "sxtb16  r12, r12\n" \
-    "sxtb16  lr, lr\n" \
-    "smlad   r2, " even ", r10, r2\n" \
-    "smlad   r3, " even ", r11, r3\n" \
-    "smlad   r4, " even ", r12, r4\n" \
-    "smlad   r5, " even ", lr, r5\n"
-#endif
-#define EC_STEP_OF_8 \
-    "ldm     r0!, {r6-r9}\n" \
-    "ldm     r1!, {r10-r12, lr}\n" \
-    EC_HALF_OF_8("r6", "r7") \
-    "ldm     r1!, {r10-r12, lr}\n" \
-    EC_HALF_OF_8("r8", "r9")
-#endif
-
-#ifndef EC_DOT_4X3_3
-#define EC_DOT_4X3_3
-/* 4 channels at a time.  column: 4 steps; [weights, end): for four channels each the biases,
- * 4 x 4 raw words, the multipliers. */
-#if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_dot_4x3_3(const uint32_t *column EC_UNUSED, const uint32_t *weights EC_UNUSED,
-    const uint32_t *end EC_UNUSED, int8_t *output EC_UNUSED)
-{
-    __asm__ volatile(
-        "push    {r0-r11, lr}\n" /* from sp: column, its end, end of the stream, output */
-        "1:\n"
-        "ldm     r1!, {r2-r5}\n"
-        ".rept   2\n" EC_STEP_OF_8 ".endr\n"
-        "ldr     r12, [sp, #12]\n"
-        "ldm     r1!, {r6-r9}\n"
-        "mov     lr, #3\n"
-        "asr     r2, r2, #8\n"
-        "smmlar  r2, r2, r6, lr\n"
-        "ssat    r2, #8, r2\n"
-        "asr     r3, r3, #8\n"
-        "smmlar  r3, r3, r7, lr\n"
-        "ssat    r3, #8, r3\n"
-        "asr     r4, r4, #8\n"
-        "smmlar  r4, r4, r8, lr\n"
-        "ssat    r4, #8, r4\n"
-        "strb    r3, [r12, #1]\n"
-        "strb    r4, [r12, #2]\n"
-        "strb    r2, [r12], #4\n"
-        "ldr     r10, [sp, #8]\n"
-        "ldr     r0, [sp]\n"
-        "str     r12, [sp, #12]\n"
-        "cmp     r1, r10\n"
-        "bne     1b\n"
-        "pop     {r0-r11, pc}\n");
-}
-#else
-static inline void ec_dot_4x3_3(const uint32_t *column, const uint32_t *weights, const uint32_t *end,
-    int8_t *output)
-{
-    while (weights != end) {
-        uint32_t acc[4];
-        for (int i = 0; i < 4; i++) {
-            acc[i] = *weights++;
+    const int8_t *weights = L05_weights;
+    for (int channel = 0; channel < 3; channel++) {
+        int32_t acc = L05_bias[channel];
+        for (int i = 0; i < 16; i++) {
+            acc += input[i] * *weights++;
         }
-        for (int step = 0; step < 4; step++) {
-            for (int i = 0; i < 4; i++) {
-                const uint32_t raw = *weights++;
-                acc[i] = ec_smlad(column[2 * step], raw, acc[i]);
-                acc[i] = ec_smlad(column[2 * step + 1], ec_sxtb16(raw), acc[i]);
-            }
-        }
-        for (int i = 0; i < 3; i++) {
-            *output++ = ec_requantize((int32_t)acc[i] >> 8, (int32_t)weights[i], 0, 3, -128, 127);
-        }
-        weights += 4;
+        *output++ = ec_requantize(acc, L05_multiplier[channel], 0, 3, -128, 127);
     }
-}
-#endif
-#endif
-
-#ifndef EC_EXPAND1_16_STEP_16
-#define EC_EXPAND1_16_STEP_16
-/* The windows of 1 outputs, 16 bytes apart, as columns: 1 x 16 bytes each, 0 bytes from
- * row to row.  A step is 1 words of odd codes less 127, then 1 of 256 * even - odd. */
-#if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_expand1_16_step_16(uint32_t *column EC_UNUSED, const int8_t *window EC_UNUSED)
-{
-    __asm__ volatile(
-        "push    {r1, r4-r11, lr}\n"
-        "movw    r2, #0xFF81\n" /* -127 in both lanes */
-        "movt    r2, #0xFF81\n"
-        "mov     r3, #0xFF00FF00\n"
-        ".rept   4\n"
-        "ldr     r8, [r1], #4\n"
-        "sxtab16 r4, r2, r8, ror #8\n"
-        "and     r8, r3, r8, lsl #8\n"
-        "ssub16  r8, r8, r4\n"
-        "stm     r0!, {r4, r8}\n"
-        ".endr\n"
-        "pop     {r1, r4-r11, pc}\n");
-}
-#else
-static inline void ec_expand1_16_step_16(uint32_t *column, const int8_t *window)
-{
-    for (int row = 0; row < 1; row++) {
-        for (int word = 0; word < 4; word++, column += 2) {
-            for (int i = 0; i < 1; i++) {
-                const uint32_t codes = ec_word(window + row * 0 + word * 4 + i * 16);
-                column[i] = ec_odd(codes);
-                column[1 + i] = ec_even(codes, column[i]);
-            }
-        }
-    }
-}
-#endif
-#endif
-
-static EC_STAGE void L05_dense(const int8_t *input, int8_t *output, int8_t *scratch)
-{
-    uint32_t *const column = (uint32_t *)(void *)scratch;
-    ec_expand1_16_step_16(column, input);
-    ec_dot_4x3_3(column, L05_stream, L05_stream + 24, output);
 }
 
 /* ---- L06: softmax "probabilities" 3 -> 3 ---- */
@@ -1348,9 +965,9 @@ int small_run(void *arena)
     L01_depthwise(base + 512, base + 656, base + 0);
     L02_add(base + 512, base + 656, base + 0);
     L03_max_pool(base + 0, base + 0);
-    L04_unary(base + 0, base + 32);
-    L05_dense(base + 32, base + 32, base + 0);
-    L06_softmax(base + 32, base + 0);
+    L04_unary(base + 0, base + 0);
+    L05_dense(base + 0, base + 16);
+    L06_softmax(base + 16, base + 0);
     return 0;
 }
 
@@ -1372,13 +989,13 @@ int small_run_stage(void *arena, int stage)
         L03_max_pool(base + 0, base + 0);
         return 0;
     case 4:
-        L04_unary(base + 0, base + 32);
+        L04_unary(base + 0, base + 0);
         return 0;
     case 5:
-        L05_dense(base + 32, base + 32, base + 0);
+        L05_dense(base + 0, base + 16);
         return 0;
     case 6:
-        L06_softmax(base + 32, base + 0);
+        L06_softmax(base + 16, base + 0);
         return 0;
     default:
         return -1;

@@ -1,0 +1,224 @@
+"""What a kernel costs on a core: measured tables, and estimates between their points.
+
+`edgecomp tune` measures every kernel on layers of many shapes, in the emulator, and keeps the
+points in one file per core beside this module.  A shape that was measured costs what was measured;
+for any other the kernel's own points are interpolated by non-negative least squares over the
+layer's sizes.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecomp.ir import Array, Clamp, OpParams
+from edgecomp.kernels.base import Layer
+from edgecomp.targets.cores import CORES, Core
+
+FOLDER = Path(__file__).parent
+_ROUNDS = 200
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run of a stage takes.
+
+    Attributes:
+        instructions: executed.
+        cycles: modelled, see docs/cycles.md.
+        own_bytes: size of the stage's own function.
+        functions: bytes of each function that it calls; those of one name are equal and stand in
+            an image once.
+    """
+
+    instructions: int
+    cycles: int
+    own_bytes: int
+    functions: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement: a layer's signature and sizes, and what it cost."""
+
+    signature: str
+    sizes: tuple[int, ...]
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """All points of a core, by kernel."""
+
+    points: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def _exact(self) -> dict[tuple[str, str], Cost]:
+        return {
+            (kernel, point.signature): point.cost
+            for kernel, points in self.points.items()
+            for point in points
+        }
+
+    @cached_property
+    def _fits(self) -> dict[str, tuple[Array, Array]]:
+        return {
+            kernel: (
+                _fit(points, [point.cost.instructions for point in points]),
+                _fit(points, [point.cost.cycles for point in points]),
+            )
+            for kernel, points in self.points.items()
+        }
+
+    def cost(self, kernel: str, layer: Layer) -> Cost | None:
+        """What `layer` costs when `kernel` computes it; None for a kernel never measured."""
+        found = self._exact.get((kernel, signature(layer)))
+        if found is not None or kernel not in self.points:
+            return found
+        instructions, cycles = (float(np.dot(fit, sizes(layer))) for fit in self._fits[kernel])
+        nearest = self._nearest(kernel, layer)
+        return Cost(
+            math.ceil(instructions), math.ceil(cycles), nearest.own_bytes, nearest.functions
+        )
+
+    def _nearest(self, kernel: str, layer: Layer) -> Cost:
+        """The cost of the point whose sizes are least far from those of `layer`, as factors."""
+        wanted = np.log1p(sizes(layer))
+        return min(
+            self.points[kernel],
+            key=lambda point: float(np.abs(np.log1p(point.sizes) - wanted).sum()),
+        ).cost
+
+    def with_points(self, points: Mapping[str, Iterable[Point]]) -> "CostTable":
+        """A table in which `points` stand before those that were there."""
+        merged = {kernel: list(old) for kernel, old in self.points.items()}
+        for kernel, new in points.items():
+            fresh = list(new)
+            known = {point.signature for point in fresh}
+            kept = [point for point in merged.get(kernel, []) if point.signature not in known]
+            merged[kernel] = fresh + kept
+        return CostTable({kernel: tuple(several) for kernel, several in merged.items()})
+
+
+def signature(layer: Layer) -> str:
+    """What decides a layer's cost, beside its weights: operator, shapes, window."""
+    parameters = ",".join(
+        f"{name}={value}"
+        for name, value in sorted(_plain(layer.params).items())
+        if value not in {0, 1}
+    )
+    shapes = [tensor.shape for tensor in (*layer.inputs[:2], layer.output)]
+    text = " ".join("x".join(str(n) for n in shape) for shape in shapes)
+    numerics = "" if layer.node.numerics == "edgecomp" else f" {layer.node.numerics}"
+    return f"{layer.node.op} {text} {parameters}".strip() + numerics
+
+
+def _plain(params: OpParams) -> dict[str, Any]:
+    """The numbers among the parameters; a fused clamp costs nothing."""
+    return {
+        name: value
+        for name, value in vars(params).items()
+        if not isinstance(value, Clamp) and isinstance(value, int)
+    }
+
+
+def sizes(layer: Layer) -> tuple[int, ...]:
+    """The numbers that a layer's cost is taken to be a sum of."""
+    channels = max(layer.output.shape[-1], 1)
+    return (
+        1,
+        layer.macs,
+        layer.output.size,
+        sum(tensor.size for tensor in layer.inputs if not tensor.is_const),
+        channels,
+        layer.macs // channels,
+        layer.output.size // channels,
+    )
+
+
+def _fit(points: tuple[Point, ...], values: list[int]) -> Array:
+    """Coefficients of at least 0 with the least squares of *relative* errors.
+
+    By coordinate descent: each coefficient in turn takes its best value while the others rest.
+    """
+    wanted = np.array(values, np.float64)
+    rows = np.array([point.sizes for point in points], np.float64) / wanted[:, None]
+    result = np.zeros(rows.shape[1])
+    rest = np.ones(len(rows))
+    squares = (rows**2).sum(axis=0)
+    for _ in range(_ROUNDS):
+        for index, square in enumerate(squares):
+            if square == 0:
+                continue
+            best = max(0.0, result[index] + float(rows[:, index] @ rest) / square)
+            rest -= rows[:, index] * (best - result[index])
+            result[index] = best
+    return result
+
+
+def to_json(table: CostTable, core: Core) -> str:
+    """The text of a core's file."""
+    functions: dict[str, int] = {}
+    kernels: dict[str, dict[str, Any]] = {}
+    for kernel, points in sorted(table.points.items()):
+        kernels[kernel] = {}
+        for point in sorted(points, key=lambda point: point.signature):
+            cost = point.cost
+            functions.update(cost.functions)
+            kernels[kernel][point.signature] = [
+                list(point.sizes),
+                cost.instructions,
+                cost.cycles,
+                cost.own_bytes,
+                sorted(cost.functions),
+            ]
+    head = {"core": core.name, "made_by": f"edgecomp tune --core {core.name}"}
+    lines = [json.dumps(head)[:-1] + ',\n"functions": ' + json.dumps(functions, sort_keys=True)]
+    for kernel, entries in kernels.items():
+        rows = ",\n ".join(f"{json.dumps(key)}: {json.dumps(row)}" for key, row in entries.items())
+        lines.append(f"{json.dumps(kernel)}: {{\n {rows}\n}}")
+    return ",\n".join([lines[0], '"kernels": {\n' + ",\n".join(lines[1:]) + "}}"]) + "\n"
+
+
+def from_json(text: str) -> CostTable:
+    """Read what `to_json` wrote."""
+    document = json.loads(text)
+    functions = document["functions"]
+    return CostTable(
+        {
+            kernel: tuple(
+                Point(
+                    key,
+                    tuple(row[0]),
+                    Cost(row[1], row[2], row[3], {name: functions[name] for name in row[4]}),
+                )
+                for key, row in entries.items()
+            )
+            for kernel, entries in document["kernels"].items()
+        }
+    )
+
+
+def file_of(core: Core) -> Path:
+    """Where the table of a core is kept; cores with the same instructions share one."""
+    own = FOLDER / f"{core.name}.json"
+    if own.exists():
+        return own
+    alike = [
+        FOLDER / f"{other.name}.json"
+        for other in CORES
+        if (other.architecture, other.dsp, other.mve) == (core.architecture, core.dsp, core.mve)
+    ]
+    return next((path for path in alike if path.exists()), own)
+
+
+@cache
+def cost_table(core: Core) -> CostTable:
+    """The kept measurements of `core`; empty where nobody has measured it."""
+    path = file_of(core)
+    return from_json(path.read_text()) if path.exists() else CostTable()

@@ -1,0 +1,150 @@
+"""Layers on which kernels are measured: those of well-known small networks, and odd ones between.
+
+Only shapes matter, so weights are drawn from a normal distribution, as trained ones roughly are.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from edgecomp.ir import DType, Graph, Node, OpParams, QParams, Shape, Tensor
+from edgecomp.ops import OPS
+from edgecomp.ops.add import AddParams
+from edgecomp.ops.conv2d import Conv2dParams
+from edgecomp.ops.dense import DenseParams
+from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
+from edgecomp.ops.softmax import SoftmaxParams
+
+_IN = QParams.per_tensor(0.02, -128)
+_WEIGHT_SCALE = 0.01
+_WEIGHT_SPREAD = 30.0
+_INPUT_SPREAD = 80.0
+_OUTPUT_SPREAD = 40.0
+
+_SAME = {"pad_top": 1, "pad_left": 1, "pad_bottom": 1, "pad_right": 1}
+_LOWER = {"pad_bottom": 1, "pad_right": 1}
+_TWICE = {"stride_h": 2, "stride_w": 2}
+_KWS_FIRST = {"pad_top": 4, "pad_left": 1, "pad_bottom": 5, "pad_right": 1, **_TWICE}
+
+# Height, width and channels of the input, output channels, height and width of the window.
+_CONVOLUTIONS: Sequence[tuple[tuple[int, int, int], int, tuple[int, int], Mapping[str, Any]]] = (
+    ((49, 10, 1), 64, (10, 4), _KWS_FIRST),
+    ((25, 5, 64), 64, (1, 1), {}),
+    ((32, 32, 3), 16, (3, 3), _SAME),
+    ((32, 32, 16), 16, (3, 3), _SAME),
+    ((32, 32, 16), 32, (3, 3), {**_LOWER, **_TWICE}),
+    ((16, 16, 32), 32, (3, 3), _SAME),
+    ((32, 32, 16), 32, (1, 1), _TWICE),
+    ((16, 16, 32), 64, (3, 3), {**_LOWER, **_TWICE}),
+    ((8, 8, 64), 64, (3, 3), _SAME),
+    ((16, 16, 32), 64, (1, 1), _TWICE),
+    ((96, 96, 3), 8, (3, 3), {**_LOWER, **_TWICE}),
+    ((48, 48, 8), 16, (1, 1), {}),
+    ((24, 24, 16), 32, (1, 1), {}),
+    ((24, 24, 32), 32, (1, 1), {}),
+    ((12, 12, 32), 64, (1, 1), {}),
+    ((12, 12, 64), 64, (1, 1), {}),
+    ((6, 6, 64), 128, (1, 1), {}),
+    ((6, 6, 128), 128, (1, 1), {}),
+    ((3, 3, 128), 256, (1, 1), {}),
+    ((3, 3, 256), 256, (1, 1), {}),
+    ((28, 28, 1), 8, (3, 3), _SAME),
+    ((14, 14, 8), 16, (3, 3), _SAME),
+    ((12, 12, 23), 37, (1, 1), {}),
+    ((6, 6, 50), 21, (1, 1), {}),
+    ((9, 11, 5), 7, (3, 3), _SAME),
+    ((10, 10, 12), 20, (5, 5), {}),
+    ((1, 64, 9), 16, (1, 5), {"pad_left": 2, "pad_right": 2}),
+)
+# Height, width, channels; height and width of the window.
+_DEPTHWISE: Sequence[tuple[tuple[int, int, int], tuple[int, int], Mapping[str, Any]]] = (
+    ((25, 5, 64), (3, 3), _SAME),
+    ((48, 48, 8), (3, 3), _SAME),
+    ((48, 48, 16), (3, 3), {**_LOWER, **_TWICE}),
+    ((24, 24, 32), (3, 3), _SAME),
+    ((24, 24, 32), (3, 3), {**_LOWER, **_TWICE}),
+    ((12, 12, 64), (3, 3), _SAME),
+    ((12, 12, 64), (3, 3), {**_LOWER, **_TWICE}),
+    ((6, 6, 128), (3, 3), _SAME),
+    ((6, 6, 128), (3, 3), {**_LOWER, **_TWICE}),
+    ((3, 3, 256), (3, 3), _SAME),
+    ((12, 12, 23), (3, 3), _SAME),
+    ((7, 9, 13), (5, 5), {}),
+    ((1, 50, 24), (1, 9), {}),
+)
+_DENSE = ((640, 128), (128, 128), (128, 8), (8, 128), (128, 640), (64, 12), (784, 100), (99, 31))
+_MAPS = ((32, 32, 16), (16, 16, 32), (8, 8, 64), (7, 5, 13))
+_GLOBAL = ((25, 5, 64), (8, 8, 64), (3, 3, 256), (7, 5, 13))
+
+
+def tuning_graphs() -> Iterator[Graph]:
+    """Yield one-layer networks; the same ones at every call."""
+    rng = np.random.default_rng(0)
+    for shape, channels, (kernel_h, kernel_w), more in _CONVOLUTIONS:
+        params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, **more)
+        weights = (channels, kernel_h, kernel_w, shape[2])
+        yield _linear("conv2d", params, (1, *shape), weights, rng)
+    for shape, (kernel_h, kernel_w), more in _DEPTHWISE:
+        params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, groups=shape[2], **more)
+        yield _linear("conv2d", params, (1, *shape), (shape[2], kernel_h, kernel_w, 1), rng)
+    for inputs, outputs in _DENSE:
+        yield _linear("dense", DenseParams(), (1, inputs), (outputs, inputs), rng)
+    for shape in _MAPS:
+        yield _simple("add", AddParams(), ((1, *shape), (1, *shape)))
+        window: dict[str, Any] = {"kernel_h": 2, "kernel_w": 2, **_TWICE}
+        yield _simple("max_pool", MaxPoolParams(**window), ((1, *shape),))
+        yield _simple("average_pool", AveragePoolParams(**window), ((1, *shape),))
+    for shape in _GLOBAL:
+        window = {"kernel_h": shape[0], "kernel_w": shape[1]}
+        yield _simple("average_pool", AveragePoolParams(**window), ((1, *shape),))
+    for classes in (10, 12, 100):
+        yield _simple("softmax", SoftmaxParams(), ((1, classes),))
+
+
+def _activation(name: str, shape: Shape, qparams: QParams = _IN) -> Tensor:
+    return Tensor(name, shape, DType.INT8, qparams=qparams)
+
+
+def _finish(op: str, params: OpParams, inputs: Sequence[Tensor], out: QParams) -> Graph:
+    shape = OPS[op].infer(params, inputs)
+    tensors = {tensor.name: tensor for tensor in (*inputs, _activation("y", shape, out))}
+    names = tuple(tensor.name for tensor in inputs)
+    computed = tuple(tensor.name for tensor in inputs if not tensor.is_const)
+    return Graph(op, computed, ("y",), (Node("layer", op, names, "y", params),), tensors)
+
+
+def _simple(op: str, params: OpParams, shapes: Sequence[Shape]) -> Graph:
+    """A layer without weights."""
+    inputs = [_activation(f"x{index}", shape) for index, shape in enumerate(shapes)]
+    if op == "softmax":
+        inputs = [replace(tensor, qparams=QParams.per_tensor(0.1, 0)) for tensor in inputs]
+        return _finish(op, params, inputs, QParams.per_tensor(1 / 256, -128))
+    scale = 0.03 if op == "add" else 0.02
+    return _finish(op, params, inputs, QParams.per_tensor(scale, -128))
+
+
+def _linear(
+    op: str, params: OpParams, shape: Shape, weights_shape: Shape, rng: np.random.Generator
+) -> Graph:
+    """A layer with random weights and a scale that spreads its outputs."""
+    codes = np.rint(rng.normal(0, _WEIGHT_SPREAD, weights_shape)).clip(-127, 127).astype(np.int8)
+    channels, terms = weights_shape[0], int(np.prod(weights_shape[1:]))
+    spread = _WEIGHT_SPREAD * _INPUT_SPREAD * np.sqrt(terms)
+    bias = np.rint(rng.normal(0, spread / 4, channels)).astype(np.int32)
+    accumulator_scale = _IN.scalar * _WEIGHT_SCALE
+    per_channel = QParams.per_channel(np.full(channels, _WEIGHT_SCALE), 0)
+    inputs = [
+        _activation("x", shape),
+        Tensor("weights", weights_shape, DType.INT8, per_channel, codes),
+        Tensor(
+            "bias",
+            (channels,),
+            DType.INT32,
+            QParams.per_channel(np.full(channels, accumulator_scale), 0),
+            bias,
+        ),
+    ]
+    out = QParams.per_tensor(accumulator_scale * spread / _OUTPUT_SPREAD, 0)
+    return _finish(op, params, inputs, out)
