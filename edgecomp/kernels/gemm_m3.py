@@ -1,0 +1,107 @@
+"""Pairs of pixels on cores with long multiplication but without the DSP extension (Armv7-M).
+
+A word holds two int8 codes, `low + high * 2^23`, and SMLAL adds its product with a weight to a
+64-bit accumulator: two products per instruction.  Exact, whatever the weights and activations,
+as long as each output's last sum fits 23 bits, which `refusal` proves.
+
+The accumulator starts from `bias * (1 + 2^23) + 2^22`: with the low lane never negative, it parts
+without a borrow.  Its low 23 bits, shifted to the top of a word, are `2^9 * acc + 2^31`, and with
+`m = 2 * multiplier`
+
+    (2^9 * acc + 2^31) * m = 2^10 * acc * multiplier + 2^32 * m / 2
+
+so that the high word of the product, less `m / 2`, is `acc * multiplier` with ten more bits than
+the formula rounds to: one addition and one SSAT with a shift end it.  The high lane is
+`acc` itself, and its product with `m` has one more bit.
+"""
+
+import numpy as np
+
+from edgecomp.fixedpoint import IntArray
+from edgecomp.ir import Array
+from edgecomp.kernels.base import Layer
+from edgecomp.ops.linear import LinearConstants
+from edgecomp.targets.cores import Core
+
+LANE_BITS = 23
+"""Distance of the lanes: -128 - 128 * 2^23 and 127 + 127 * 2^23 fit a word."""
+MULTIPLIER_LIMIT = 1 << 30
+"""Twice a multiplier must be below 2^31."""
+UNROLL = 8
+"""Taps that the loop over a column takes at once."""
+MAX_PAIRS = 3
+"""Pairs of pixels at once: six accumulators' halves and three words."""
+
+
+def core_refusal(core: Core) -> str | None:
+    """Say why a core does not execute these kernels; None if it does."""
+    if core.is_v6m:
+        return "the core lacks long multiplication"
+    if core.dsp:
+        return "the core has the DSP extension, which does more at once"
+    return None
+
+
+def requantize_refusal(layer: Layer) -> str | None:
+    """Say why the short requantization does not hold; None if it does."""
+    prepared: LinearConstants = layer.prepared
+    if layer.node.numerics != "edgecomp":
+        return f"its numerics are {layer.node.numerics}"
+    if np.any(prepared.shift) or prepared.multiplier.max() >= MULTIPLIER_LIMIT:
+        return "a factor of 1/4 or more"
+    return None
+
+
+def refusal(layer: Layer, lane_bits: int = LANE_BITS) -> str | None:
+    """Say why lanes cannot compute a linear layer; None if they are proved exact."""
+    prepared: LinearConstants = layer.prepared
+    limit = 1 << (lane_bits - 1)
+    if prepared.acc_min.min() < -limit or prepared.acc_max.max() >= limit:
+        return f"an accumulator can exceed {lane_bits} bits"
+    return requantize_refusal(layer)
+
+
+def lane_starts(low: IntArray, high: IntArray, lane_bits: int = LANE_BITS) -> Array:
+    """Return `low + high * 2^lane_bits + 2^(lane_bits - 1)` as uint32 `(n, 2)`, low word first.
+
+    >>> lane_starts(np.array([-1]), np.array([0])).tolist()
+    [[4194303, 0]]
+    """
+    start = low + (high << lane_bits) + (1 << (lane_bits - 1))
+    return np.stack([start & 0xFFFFFFFF, start >> 32 & 0xFFFFFFFF], axis=1).astype(np.uint32)
+
+
+def pair_stream(weights: Array, prepared: LinearConstants) -> Array:
+    """Return what the product of a block reads, in its order.
+
+    Args:
+        weights: int8 `(channels, taps)` in the order of the columns.
+        prepared: bias and multipliers.
+
+    Returns:
+        uint32: taps, channels, `2 * zero_point + 1`; for each channel the start (2 words), the
+        weights as bytes, filled up to whole words, and twice the multiplier.
+    """
+    channels, taps = weights.shape
+    filled = np.zeros((channels, -(-taps // 4) * 4), np.int8)
+    filled[:, :taps] = weights
+    words = np.ascontiguousarray(filled).view("<u4")
+    twice = (2 * prepared.multiplier).astype(np.uint32)[:, None]
+    starts = lane_starts(prepared.bias, prepared.bias)
+    head = np.array([taps, channels, (2 * prepared.zero_point + 1) & 0xFFFFFFFF], np.uint32)
+    return np.concatenate([head, np.concatenate([starts, words, twice], axis=1).reshape(-1)])
+
+
+def block_pairs(pixels: int) -> int:
+    """Return how many pairs of pixels a block should take; the last block may overlap."""
+    return min(MAX_PAIRS, pixels // 2)
+
+
+def clamp_suffix(k: LinearConstants) -> str:
+    """Name what a fused activation narrower than a code adds to a function.
+
+    The range of a ReLU on a tensor with zero point -128 is that of the codes.
+    """
+    if (k.low, k.high) == (-128, 127):
+        return ""
+    return f"_from_{k.low}_to_{k.high}".replace("-", "m")
