@@ -50,6 +50,7 @@ def manifest(
             "numerics": request.numerics,
             "optimize": request.optimize,
             "keep_input": request.keep_input,
+            "loader": request.loader,
             "metric": _relative_source(request.metric, request.out),
             "recipe": model.recipe.model_dump(),
         },

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecomp.build.compile import compile_host_check
+from edgecomp.build.loader import behind_loader
 from edgecomp.data import Preprocessing
 from edgecomp.device.engine import Engine
 from edgecomp.device.host import HostEngine
@@ -115,17 +116,19 @@ def open_artifact(folder: Path, boards_file: Path | None = None) -> BuiltModel:
         layout = manifest["layout"]
         stored = tuple(StoredTensor(**entry) for entry in manifest["stored"])
         board_id = manifest["board"]
+        is_behind_loader = manifest["options"]["loader"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__} {error}"
         raise UserError(
             f"{folder} is not a folder that `edgecomp build` made ({MANIFEST}: {reason})\n"
             "  build first: edgecomp build --board NAME model.onnx -o DIR"
         ) from error
+    board = get_board(board_id, boards_file)
     return BuiltModel(
         folder,
         manifest,
         load_graph(folder / GRAPH_FILE, PARAMS),
-        get_board(board_id, boards_file),
+        behind_loader(board) if is_behind_loader else board,
         ModelLayout(
             build_id=layout["build_id"],
             arena_bytes=layout["arena_bytes"],

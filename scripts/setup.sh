@@ -14,6 +14,7 @@ need clang clang
 need cppcheck cppcheck
 need arm-none-eabi-gcc gcc-arm-none-eabi
 need qemu-system-arm qemu-system-arm
+need stm32flash stm32flash # a second host for the resident loader's tests
 if ! command -v arm-none-eabi-gcc >/dev/null 2>&1 ||
     [ "$(arm-none-eabi-gcc -print-file-name=libc.a)" = libc.a ]; then
     packages="$packages libnewlib-arm-none-eabi"

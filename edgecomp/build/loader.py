@@ -27,7 +27,6 @@ _STACK_BYTES = 512
 _MAILBOX_BYTES = 8
 _SOURCES = ("main.c", "commands.c", "image.c", "line.c")
 _HEADERS = ("commands.h", "flash.h", "idle.h", "image.h", "line.h", "mailbox.h", "memory.h")
-_PORT_HEADERS = ("port.h", "registers.h", "nrf.h", "stm32.h")
 
 
 def loader_layout(board: Board) -> FlashLayout:
@@ -90,8 +89,9 @@ def loader_elf(board: Board, folder: Path) -> Path:
     sources = [*_SOURCES, f"idle_{idle}.c", f"flash_{layout.driver}.c"]
     for name in (*sources, *_HEADERS):
         shutil.copyfile(firmware_dir() / LOADER / name, work / name)
-    for name in (f"{board.console.port}/port.c", "port_common.c", *_PORT_HEADERS):
-        shutil.copyfile(firmware_dir() / "port" / name, work / Path(name).name)
+    port = firmware_dir() / "port"
+    for path in (port / board.console.port / "port.c", port / "port_common.c", *port.glob("*.h")):
+        shutil.copyfile(path, work / path.name)
     for name in ("startup.h", "attributes.h"):
         shutil.copyfile(firmware_dir() / "app" / name, work / name)
     own = _own_room(board, layout)

@@ -71,9 +71,8 @@ def seal_files(folder: Path, name: str) -> None:
             raise InternalError(f"{elf.name} does not begin with its vector table")
         file.seek(vectors["sh_offset"] + _SEAL_AT)
         file.write(image[_SEAL_AT : _CRC_AT + 4])
-    for form, suffix in (("binary", "bin"), ("ihex", "hex")):
-        # The gaps between sections belong to what was sealed.
-        command = ["arm-none-eabi-objcopy", "-O", form, "--gap-fill", "0x00"]
-        run_tool([*command, elf.name, f"{name}.{suffix}"], folder)
-    if binary.read_bytes() != image:
-        raise InternalError(f"{binary.name} is not what was sealed")
+    binary.write_bytes(image)
+    # From the binary, as the gaps between sections belong to what was sealed.
+    at = f"--change-addresses={vectors['sh_addr']:#x}"
+    command = ["arm-none-eabi-objcopy", "-I", "binary", "-O", "ihex", at]
+    run_tool([*command, binary.name, f"{name}.hex"], folder)

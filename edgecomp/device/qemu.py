@@ -39,14 +39,21 @@ def emulator_of(board: Board) -> Emulator:
 
 
 def qemu_command(board: Board, elf: Path, *extra: str) -> list[str]:
-    """Return the command that starts `elf` on the emulated `board`."""
+    """Return the command that starts `elf` on the emulated `board`.
+
+    An image that was linked behind the resident loader brings the loader's file beside it.
+    """
     emulator = emulator_of(board)
+    loader = elf.resolve().parent / "loader.bin"
+    behind = board.link_offset and loader.exists()
+    raw = f"loader,file={loader},addr={board.flash.origin:#x},force-raw=on"
     return [
         str(find_tool("qemu-system-arm").path),
         *("-M", emulator.machine, "-display", "none", "-monitor", "none"),
         *("-semihosting-config", "enable=on,target=native"),
         *emulator.args,
         *extra,
+        *(("-device", raw) if behind else ()),
         *("-kernel", str(elf.resolve())),
     ]
 

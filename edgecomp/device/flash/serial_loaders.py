@@ -59,7 +59,7 @@ def flash_by_rom(job: FlashJob) -> FlashResult:
         _check_chip(job, layout, device)
         _lift_protection(job, layout, device)
         try:
-            return _flash("rom", job, layout, device)
+            return _flash("an3155", job, layout, device)
         except FlashError as error:
             if job.unprotect == "write":
                 raise
