@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from edgecomp import __version__
-from edgecomp.cli import boards, build, check, demo, doctor, profile, quantize, run, show, tune
+from edgecomp.cli import (
+    boards,
+    build,
+    check,
+    demo,
+    doctor,
+    flash,
+    profile,
+    quantize,
+    run,
+    show,
+    tune,
+)
 from edgecomp.errors import EdgecompError, InternalError
 
 # Samples are computed side by side (edgecomp/interp.py); threads of BLAS would only wait for each
@@ -25,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="Exit codes: 2 input, 3 does not fit, 4 tool, 5 device, 6 accuracy or bits, 70 ours.",
 )
-for _module in (build, run, check, profile, show, quantize, tune, boards, doctor, demo):
+for _module in (build, run, check, flash, profile, show, quantize, tune, boards, doctor, demo):
     app.command(_module.NAME)(_module.command)
 
 
