@@ -240,7 +240,8 @@ def compile_host_check(
     """
     folder = work / "host"
     folder.mkdir(exist_ok=True)
-    names = ("check.c", "io_host.c", "probe_host.c", "platform.h", "attributes.h", "crc32.h")
+    headers = ("platform.h", "attributes.h", "crc32.h", "paint.h")
+    names = ("check.c", "io_host.c", "probe_host.c", *headers)
     for name in names:
         shutil.copyfile(firmware_dir() / "app" / name, folder / name)
     own = [f"host/{name}" for name in names if name.endswith(".c")]

@@ -27,6 +27,9 @@ from edgecomp.device.records import (
     merge_results,
     samples_done,
 )
+from edgecomp.device.serial_port import open_port
+from edgecomp.device.serial_session import SerialSession
+from edgecomp.device.virtual import virtual_board
 from edgecomp.errors import BadFrame, DeviceError, InternalError, LinkTimeout
 from edgecomp.targets.boards import Board
 
@@ -121,14 +124,9 @@ def _children() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def run_firmware(
-    board: Board,
-    elf: Path,
-    layout: ModelLayout,
-    inputs: NDArray[np.int8],
-    *,
-    timeout_s: float = 60.0,
+    board: Board, elf: Path, layout: ModelLayout, inputs: NDArray[np.int8]
 ) -> list[NDArray[np.int8]]:
-    """Run the *firmware* image in QEMU and talk to it over its UART, byte for byte.
+    """Run the *firmware* image in QEMU and talk to it over its UART, as to a board.
 
     Slow (about 10 KiB/s): for the image that is shipped, not for data sets.
 
@@ -137,21 +135,24 @@ def run_firmware(
         elf: its firmware image.
         layout: the model's sizes.
         inputs: int8 [S, sum of the input bytes].
-        timeout_s: how long to wait for the outputs of one sample.
 
     Returns:
         One int8 array [S, output_bytes[i]] per output.
 
     Raises:
-        LinkTimeout: no answer in time.
+        DeviceError: it does not answer, or fails.
     """
-    size = sum(layout.output_bytes)
-    with uart_in_qemu(board, elf, timeout_s) as link:
-        replies = []
-        for number, sample in enumerate(inputs):
-            link.sendall(sample.tobytes())
-            reply = receive(link, size, f"{board.id}, sample {number}")
-            replies.append(np.frombuffer(reply, np.int8))
+    baud = board.console.baud
+    with virtual_board(board, elf) as virtual:
+        session = SerialSession(lambda: open_port(virtual.port, baud), layout, baud)
+        try:
+            session.connect()
+            replies = [
+                np.frombuffer(session.run(number, sample.tobytes()).outputs, np.int8)
+                for number, sample in enumerate(inputs)
+            ]
+        finally:
+            session.close()
     ends = np.cumsum(layout.output_bytes)[:-1]
     return np.split(np.stack(replies), ends, axis=1)
 

@@ -18,6 +18,7 @@ from edgecomp.targets.cores import Core
 
 _ALIGNMENT = 8  # AAPCS, section 6.2.1
 _EXCEPTION_ALIGNMENT = 4  # one more word where the stack is not at 8 bytes: CCR.STKALIGN
+_INTERRUPT = "SysTick_Handler"  # the one that an image may enable
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class StackBound:
     """The most that the stack of an image can grow to.
 
     `path` is the deepest chain of calls: each function with the bytes it adds to the stack
-    before the next one is entered. `total_bytes` adds one exception and is a multiple of 8.
+    before the next one is entered. `total_bytes` adds the exceptions and is a multiple of 8: the
+    fault that may come at any moment and, in an image with a handler for it, SysTick below that.
     """
 
     without_exception_bytes: int
@@ -71,9 +73,14 @@ def stack_bound(elf: Path, core: Core, roots: Sequence[str] = ("Reset_Handler",)
             deepest = summary
     if deepest is None:
         raise InternalError("a stack bound needs at least one root")
+    frame_bytes = core.exception_frame_bytes + _EXCEPTION_ALIGNMENT
+    interrupt = program.addr_of(_INTERRUPT)
+    interrupt_bytes = 0
+    if interrupt is not None:
+        interrupt_bytes = frame_bytes + _summarize(program, core, interrupt, known, []).bytes
     return StackBound(
         without_exception_bytes=deepest.bytes,
-        exception_bytes=core.exception_frame_bytes + _EXCEPTION_ALIGNMENT,
+        exception_bytes=frame_bytes + interrupt_bytes,
         path=deepest.path,
     )
 

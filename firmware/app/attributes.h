@@ -6,6 +6,7 @@
 #define APP_NORETURN __attribute__((noreturn))
 #define APP_NAKED __attribute__((naked))
 #define APP_USED __attribute__((used))
+#define APP_WEAK __attribute__((weak))
 
 /* The linker script gives the arena a region of its own; a host has no such thing. */
 #if defined(__arm__)

@@ -12,6 +12,7 @@
 #include "app_stages.h"
 #include "attributes.h"
 #include "crc32.h"
+#include "paint.h"
 #include "platform.h"
 
 #define MAGIC_CHECK 0x314b4345u /* "ECK1" */
@@ -28,13 +29,6 @@
 static uint8_t memory[GUARD_BYTES + MODEL_ARENA_BYTES + GUARD_BYTES] APP_ALIGNED(64)
     APP_SECTION(".bss.arena");
 static uint8_t *const arena = memory + GUARD_BYTES;
-
-/* What byte `i` of the memory is painted with: never the same for long, so that no tensor
- * looks like paint. */
-static uint8_t paint(uint32_t i)
-{
-    return (uint8_t)((i * 2654435761u) >> 24);
-}
 
 static void paint_memory(void)
 {

@@ -34,6 +34,9 @@ void stack_paint(void);
 /* The bytes of stack used since stack_paint, from the top; 0 where it is not measured. */
 uint32_t stack_high_water(void);
 
+/* The bytes of stack that there are; 0 where it is not known. */
+uint32_t stack_bytes(void);
+
 enum { COUNTER_NONE = 0, COUNTER_DWT = 1, COUNTER_SYSTICK = 2 };
 
 /* The best cycle counter that works here. */

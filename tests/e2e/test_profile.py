@@ -42,6 +42,8 @@ int8_t *known_input(void *arena, int i);
 int known_run(void *arena);
 int known_run_stage(void *arena, int stage);
 const int8_t *known_output(const void *arena, int i);
+typedef struct { float scale; int32_t zero_point, elements, rank, shape[1]; } known_tensor;
+static const known_tensor known_info[1] = {{1.0f, 0, 4, 1, {4}}};
 """
 APP_MODEL = """
 #include "known.h"
@@ -55,6 +57,8 @@ APP_MODEL = """
 #define model_run known_run
 #define model_output known_output
 #define model_run_stage known_run_stage
+#define model_input_info known_info
+#define model_output_info known_info
 static const uint32_t model_input_bytes[] = {4};
 static const uint32_t model_output_bytes[] = {4};
 """

@@ -14,6 +14,8 @@
 #define model_run fake_run
 #define model_output fake_output
 #define model_run_stage fake_run_stage
+#define model_input_info fake_input_info
+#define model_output_info fake_output_info
 
 static const uint32_t model_input_bytes[] = {64};
 static const uint32_t model_output_bytes[] = {4};

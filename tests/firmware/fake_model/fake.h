@@ -11,6 +11,17 @@
 #define FAKE_ARENA_ALIGN 16
 #define FAKE_STAGES 3
 
+typedef struct {
+    float scale;
+    int32_t zero_point;
+    int32_t elements;
+    int32_t rank;
+    int32_t shape[4];
+} fake_tensor;
+
+extern const fake_tensor fake_input_info[1];
+extern const fake_tensor fake_output_info[1];
+
 int8_t *fake_input(void *arena, int i);
 int fake_run(void *arena);
 const int8_t *fake_output(const void *arena, int i);

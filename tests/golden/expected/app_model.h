@@ -15,6 +15,8 @@
 #define model_run small_run
 #define model_output small_output
 #define model_run_stage small_run_stage
+#define model_input_info small_input_info
+#define model_output_info small_output_info
 static const uint32_t model_input_bytes[MODEL_INPUTS] = { 72 };
 static const uint32_t model_output_bytes[MODEL_OUTPUTS] = { 3 };
 
