@@ -15,9 +15,8 @@ from edgecomp.targets.boards import Board, Region
 CheckStream = Literal["semihosting", "uart"]
 
 _HEADERS = ("app/attributes.h", "app/startup.h", "port/port.h", "port/registers.h")
-_STM32_HEADERS = ("port/stm32.h",)
-_APP_HEADERS = ("app/platform.h", "app/crc32.h", "app/paint.h", "app/fault.h")
-_PROTOCOL_HEADERS = ("app/protocol.h", "app/cobs.h", "app/counter.h")
+_PORT_HEADERS = ("port/nrf.h", "port/pl011.h", "port/rp2.h", "port/sercom.h", "port/stm32.h")
+_CHECK_HEADERS = ("app/platform.h", "app/crc32.h")
 _UNLIMITED_BYTES = 0x0FFF0000  # as long as a region can be without reaching the next alias
 
 
@@ -95,6 +94,7 @@ def render_link_script(board: Board, stack_bytes: int, *, unlimited: bool = Fals
         regions=regions,
         one_ram=one_ram,
         stack_bytes=stack_bytes,
+        header=board.header,
     )
 
 
@@ -116,15 +116,15 @@ def write_board_files(
             on real ones unless given.
     """
     stream = check_stream or ("semihosting" if board.kind == "emulated" else "uart")
-    faults = ["app/fault_halt.c"]
-    if board.kind == "emulated":
-        faults = ["app/fault_capture.c", "app/fault_semihosting.c"]
+    fault = "fault_semihosting" if board.kind == "emulated" else "fault_halt"
     port = f"port/{board.console.port}/port.c"
-    common = ["app/startup.c", port, "port/port_common.c", "app/probe_cortexm.c"]
-    firmware = ["app/main.c", "app/protocol.c", "app/cobs.c", "app/counter_cortexm.c"]
-    firmware += ["app/fault_capture.c", "app/fault_reset.c"]
-    check = ["app/check.c", f"app/io_{stream}.c", *faults]
-    headers = [*_HEADERS, *_STM32_HEADERS, *_APP_HEADERS, *_PROTOCOL_HEADERS, "app/semihosting.h"]
+    common = ["app/startup.c", port, "port/port_common.c"]
+    firmware = ["app/main.c", "app/fault_halt.c"]
+    check = ["app/check.c", f"app/io_{stream}.c", "app/probe_cortexm.c", f"app/{fault}.c"]
+    headers = [*_HEADERS, *_PORT_HEADERS, *_CHECK_HEADERS, "app/semihosting.h"]
+
+    if board.header.source:
+        common.append(f"port/boot/{board.header.source}")
 
     folder = work / "board"
     folder.mkdir(parents=True, exist_ok=True)

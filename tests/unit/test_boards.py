@@ -64,6 +64,14 @@ def test_image_lies_behind_the_bootloader(tmp_path):
         ("    clock_hz", "    link_offset: 100\n    clock_hz", "line 10, link_offset: the vector"),
         ("    clock_hz", "    arena_region: huge\n    clock_hz", "no RAM region is called 'huge'"),
         ("    clock_hz", "    colour: red\n    clock_hz", "line 10, colour: Unexpected keyword"),
+        ("    clock_hz", "    boot_header: rp1\n    clock_hz", "boot_header: unknown 'rp1'"),
+        (
+            "    clock_hz",
+            "    flash_methods: [jtag]\n    clock_hz",
+            "line 10, flash_methods.0: Input",
+        ),
+        ("    clock_hz", "    reserved_end_bytes: 1M\n    clock_hz", "must lie inside the flash"),
+        ("uart: USART2,", "uart: USART2, usb: maybe,", "line 11, console.usb: Input should be"),
         ("boards:\n", "boards:\n  - 3\n", "line 2, entry: expected a mapping"),
         ("boards:", "board:", "expected a list under the key 'boards'"),
         ("name: My board", "name: [", "is not YAML"),
@@ -105,6 +113,94 @@ def test_every_board_has_its_port_and_what_the_port_needs():
         if console.uart.startswith("USART"):
             assert abs(round(divisor) / divisor - 1) < 0.02, f"{board.id}: baud rate off"
         assert (board.emulator is None) == (board.kind == "hardware")
+
+
+HARDWARE = [
+    "nucleo_f401re",
+    "nucleo_f411re",
+    "nucleo_f446re",
+    "nucleo_l476rg",
+    "nucleo_l4r5zi",
+    "nucleo_f746zg",
+    "nucleo_f767zi",
+    "nucleo_h743zi2",
+    "nucleo_u575zi_q",
+    "nucleo_g071rb",
+    "nucleo_f091rc",
+    "stm32f4_disco",
+    "disco_l475_iot1",
+    "arduino_nano_33_ble",
+    "arduino_zero",
+    "adafruit_feather_m4",
+    "rpi_pico",
+    "rpi_pico2",
+    "nrf52840dk",
+    "nrf5340dk",
+    "microbit_v1",
+    "microbit_v2",
+    "teensy40",
+    "teensy41",
+    "frdm_k64f",
+    "lpcxpresso55s69",
+    "apollo3_evb",
+    "apollo4p_evb",
+    "alif_e7_dk",
+    "ek_ra8m1",
+    "arduino_portenta_h7",
+]
+EMULATED = [
+    "mps2-an385",
+    "mps2-an386",
+    "mps2-an500",
+    "mps2-an505",
+    "mps3-an547",
+    "microbit",
+    "mps2-an385-v6m",
+    "netduinoplus2",
+    "netduino2",
+    "stm32vldiscovery",
+    "lm3s6965evb",
+]
+
+
+def test_the_table_has_every_board_that_is_promised():
+    boards = load_boards()
+    assert {b.id for b in boards.values() if b.kind == "hardware"} == set(HARDWARE)
+    assert {b.id for b in boards.values() if b.kind == "emulated"} == set(EMULATED)
+
+
+def test_no_more_is_called_verified_than_was_done():
+    for board in load_boards().values():
+        if board.kind == "emulated":
+            assert board.verified == "runs in the emulator"
+        elif board.unconfirmed or not board.pins_from:
+            assert board.verified in {"links", "links, facts unconfirmed"}, board.id
+        else:
+            assert board.verified == "links, pins checked"
+
+
+def test_hardware_boards_say_how_they_are_flashed_and_reached():
+    for board in load_boards().values():
+        if board.kind == "hardware":
+            assert board.flash_methods, board.id
+            assert board.console.route, board.id
+            assert "an3155" not in board.flash_methods or board.rom_uart, board.id
+            assert "vendor" not in board.flash_methods or "tool is" in board.notes, board.id
+            assert all(len(usb) == 9 and usb == usb.lower() for usb in board.probe.usb), board.id
+
+
+def test_m85_is_marked_as_built_for_the_m55():
+    core = get_board("ek_ra8m1").core
+    assert core.title == "Cortex-M85 (built as Cortex-M55)"
+    assert "-mcpu=cortex-m55" in core.gcc_flags
+
+
+def test_consoles_off_the_usb_socket_say_so():
+    off = {b.id for b in load_boards().values() if not b.console.usb}
+    native = "arduino_nano_33_ble adafruit_feather_m4 rpi_pico rpi_pico2 teensy40 teensy41"
+    assert off == {*native.split(), "arduino_portenta_h7", "stm32f4_disco"}
+    for name in off:
+        assert "header pins" in get_board(name).console.route
 
 
 def test_arena_and_stack_are_where_the_facts_say():

@@ -1,4 +1,4 @@
-/* The USART of STM32F2 and F4. Registers: RM0090, section 30.6. */
+/* The USART of STM32F1, F2 and F4. Registers: RM0090, section 30.6; RM0041, section 23.6. */
 #include "port.h"
 
 #include "stm32.h"
