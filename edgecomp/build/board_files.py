@@ -16,7 +16,8 @@ CheckStream = Literal["semihosting", "uart"]
 
 _HEADERS = ("app/attributes.h", "app/startup.h", "port/port.h", "port/registers.h")
 _PORT_HEADERS = ("port/nrf.h", "port/pl011.h", "port/rp2.h", "port/sercom.h", "port/stm32.h")
-_CHECK_HEADERS = ("app/platform.h", "app/crc32.h")
+_APP_HEADERS = ("app/platform.h", "app/crc32.h", "app/paint.h", "app/fault.h")
+_PROTOCOL_HEADERS = ("app/protocol.h", "app/cobs.h", "app/counter.h")
 _UNLIMITED_BYTES = 0x0FFF0000  # as long as a region can be without reaching the next alias
 
 
@@ -116,12 +117,15 @@ def write_board_files(
             on real ones unless given.
     """
     stream = check_stream or ("semihosting" if board.kind == "emulated" else "uart")
-    fault = "fault_semihosting" if board.kind == "emulated" else "fault_halt"
+    faults = ["app/fault_halt.c"]
+    if board.kind == "emulated":
+        faults = ["app/fault_capture.c", "app/fault_semihosting.c"]
     port = f"port/{board.console.port}/port.c"
-    common = ["app/startup.c", port, "port/port_common.c"]
-    firmware = ["app/main.c", "app/fault_halt.c"]
-    check = ["app/check.c", f"app/io_{stream}.c", "app/probe_cortexm.c", f"app/{fault}.c"]
-    headers = [*_HEADERS, *_PORT_HEADERS, *_CHECK_HEADERS, "app/semihosting.h"]
+    common = ["app/startup.c", port, "port/port_common.c", "app/probe_cortexm.c"]
+    firmware = ["app/main.c", "app/protocol.c", "app/cobs.c", "app/counter_cortexm.c"]
+    firmware += ["app/fault_capture.c", "app/fault_reset.c"]
+    check = ["app/check.c", f"app/io_{stream}.c", *faults]
+    headers = [*_HEADERS, *_PORT_HEADERS, *_APP_HEADERS, *_PROTOCOL_HEADERS, "app/semihosting.h"]
 
     if board.header.source:
         common.append(f"port/boot/{board.header.source}")
