@@ -9,7 +9,7 @@ by packing the activations likewise, once for all output channels: five multipli
 products, and nothing has to be parted on the way.  At the end, where every sum lies in
 `[0, 15 * 2^16]`, with `u[i] = pair[i] >> 16` (unsigned)
 
-    mix + sum(16^i * u[i]) = sum(16^i * (h[i] + 2^16 * k[i])),   h[i] = S[2i] >> 16,   0 <= k[i] < 16
+    mix + sum(16^i * u[i]) = sum(16^i * (h[i] + 2^16 * k[i])),  h[i] = S[2i] >> 16,  0 <= k[i] < 16
 
 because `S[2i + 1] = h[i] + 2^16 * k[i] - u[i]`: the digits to the base 16 give the odd sums, these
 the even ones.  The range is proved from the weights; longer sums are taken in several chunks.

@@ -2,12 +2,12 @@
  *
  * model   small.onnx
  *         sha256 0000000000000000000000000000000000000000000000000000000000000000
- * arena   288 bytes, weights 244 bytes
+ * arena   632 bytes, weights 268 bytes
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
- * L00    conv2d_generic          6x6x2 -> 6x6x4                            104  dense8         0
- * L01    depthwise_generic       6x6x4 -> 6x6x4                             68  dense8       144
+ * L00    conv2d_m0               6x6x2 -> 6x6x4                            128  dense8       468
+ * L01    depthwise_generic       6x6x4 -> 6x6x4                             68  dense8         0
  * L02    add_generic             6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
  * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
@@ -26,52 +26,535 @@
 
 /* ---- L00: conv2d "conv" 6x6x2 -> 6x6x4 ---- */
 
-/* weights, OHWI */
-static const int8_t L00_weights[72] EC_WEIGHTS(small_L00_weights) = {
-    7, -58, 14, -52, 37, 6, 115, 71, -47, 92, 122, -121, 66, -67, 37, 56, -62, 52, -81, -111,
-    -71, -117, 127, -120, 85, 81, -55, 18, -69, 123, 88, -36, 34, -36, 49, -61, 99, -92, 111,
-    -127, 67, -64, -118, -47, -127, 50, 115, 7, 125, -68, 64, -61, -122, -3, 47, 96, 3, 96, -35,
-    59, -82, 115, 111, -37, -7, 0, 125, 56, -40, -116, 17, 25,
+/* by channel: start, bytes of weight + 128, a quarter of the multiplier, addend */
+static const uint32_t L00_stream[32] EC_WEIGHTS(small_L00_stream) = {
+    141828, 1284392583, 3354625701, 133880913, 3097836994, 2155918402, 536871, 4276307883,
+    177521, 188289327, 3520399615, 4214985289, 1554144472, 2155889585, 805306, 4260470210,
+    188353, 32449763, 1359626435, 2280894977, 1136671997, 2155904262, 1073742, 4245706236,
+    136367, 3766739119, 4079926109, 2155437039, 207141117, 2155911569, 1342177, 4250806527,
 };
 
-/* accumulator start, zero point folded in */
-static const int32_t L00_bias[4] EC_WEIGHTS(small_L00_bias) = {
-    -1532, 1393, -63, 1199,
-};
+#ifndef EC_M0_HELPERS
+#define EC_M0_HELPERS
+/* What the layers below share that compute with the instructions of Armv6-M.  A function marked
+ * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere its twin in C does the
+ * same with the same constants. */
+#if defined(__clang__)
+#define EC_ASSEMBLY static __attribute__((naked, noinline))
+#else
+#define EC_ASSEMBLY static __attribute__((naked, noipa))
+#endif
+#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
 
-/* scale per output channel */
-static const int32_t L00_multiplier[4] EC_WEIGHTS(small_L00_multiplier) = {
-    2147484, 3221224, 4294968, 5368708,
-};
+#define EC_M0_SAVE \
+    ".syntax unified\n" \
+    "push    {r4-r7, lr}\n" \
+    "mov     r4, r8\n" \
+    "mov     r5, r9\n" \
+    "mov     r6, r10\n" \
+    "mov     r7, r11\n" \
+    "push    {r4-r7}\n"
+#define EC_M0_RETURN \
+    "pop     {r4-r7}\n" \
+    "mov     r8, r4\n" \
+    "mov     r9, r5\n" \
+    "mov     r10, r6\n" \
+    "mov     r11, r7\n" \
+    "pop     {r4-r7, pc}\n"
+#endif
 
-static EC_STAGE void L00_conv2d(const int8_t *input, int8_t *output)
+#ifndef EC_M0_PACK
+#define EC_M0_PACK
+/* `taps` activations of 8 outputs, from `from[0 ... 7]`, as 5 words each: four pairs of outputs
+ * a - b * 2^16, then the second of each pair, 4 bits apart. */
+#if defined(__ARM_ARCH_6M__)
+EC_ASSEMBLY void ec_m0_pack(uint32_t *words EC_UNUSED, const int8_t *const *from EC_UNUSED, int taps EC_UNUSED)
 {
-    for (int row = 0; row < 6; row++) {
-        for (int column = 0; column < 6; column++) {
-            const int8_t *weights = L00_weights;
-            for (int channel = 0; channel < 4; channel++) {
-                int32_t acc = L00_bias[channel];
-                for (int tap_h = 0; tap_h < 3; tap_h++) {
-                    const int in_row = row + tap_h - 1;
-                    for (int tap_w = 0; tap_w < 3; tap_w++) {
-                        const int in_column = column + tap_w - 1;
-                        if (in_row < 0 || in_row >= 6 || in_column < 0 || in_column >= 6) {
-                            for (int i = 0; i < 2; i++) {
-                                acc += -1 * weights[i];
-                            }
-                            weights += 2;
-                            continue;
-                        }
-                        const int8_t *pixel = &input[(in_row * 6 + in_column) * 2];
-                        for (int i = 0; i < 2; i++) {
-                            acc += pixel[i] * weights[i];
-                        }
-                        weights += 2;
-                    }
-                }
-                *output++ = ec_requantize(acc, L00_multiplier[channel], 0, -128, -128, 127);
+    __asm__ volatile(
+        EC_M0_SAVE
+        "mov     r7, r2\n"
+        "ldm     r1!, {r2-r6}\n" /* where each run ends: an index counts up to 0 */
+        "adds    r4, r7\n"
+        "mov     r8, r4\n"
+        "adds    r5, r7\n"
+        "mov     r9, r5\n"
+        "adds    r6, r7\n"
+        "mov     r10, r6\n"
+        "ldm     r1!, {r4-r6}\n"
+        "adds    r4, r7\n"
+        "mov     r11, r4\n"
+        "adds    r5, r7\n"
+        "mov     r12, r5\n"
+        "adds    r6, r7\n"
+        "mov     lr, r6\n"
+        "adds    r1, r2, r7\n"
+        "adds    r2, r3, r7\n"
+        "rsbs    r7, r7, #0\n"
+        "1:\n"
+        "ldrsb   r3, [r1, r7]\n"
+        "ldrsb   r6, [r2, r7]\n"
+        "lsls    r5, r6, #16\n"
+        "subs    r3, r3, r5\n"
+        "mov     r4, r8\n"
+        "ldrsb   r4, [r4, r7]\n"
+        "mov     r5, r9\n"
+        "ldrsb   r5, [r5, r7]\n"
+        "lsls    r5, r5, #4\n"
+        "adds    r6, r5\n"
+        "lsls    r5, r5, #12\n"
+        "subs    r4, r4, r5\n"
+        "stm     r0!, {r3, r4}\n"
+        "mov     r3, r10\n"
+        "ldrsb   r3, [r3, r7]\n"
+        "mov     r5, r11\n"
+        "ldrsb   r5, [r5, r7]\n"
+        "lsls    r5, r5, #8\n"
+        "adds    r6, r5\n"
+        "lsls    r5, r5, #8\n"
+        "subs    r3, r3, r5\n"
+        "mov     r4, r12\n"
+        "ldrsb   r4, [r4, r7]\n"
+        "mov     r5, lr\n"
+        "ldrsb   r5, [r5, r7]\n"
+        "lsls    r5, r5, #12\n"
+        "adds    r6, r5\n"
+        "lsls    r5, r5, #4\n"
+        "subs    r4, r4, r5\n"
+        "stm     r0!, {r3, r4, r6}\n"
+        "adds    r7, #1\n"
+        "bne     1b\n"
+        EC_M0_RETURN);
+}
+
+/* What the sums of a chunk start from: `start` in each output, less 128 times the packed words,
+ * because the weights are stored plus 128.  `taps` is a multiple of 4. */
+EC_ASSEMBLY void ec_m0_starts(uint32_t *starts EC_UNUSED, const uint32_t *words EC_UNUSED, int taps EC_UNUSED,
+    int32_t start EC_UNUSED)
+{
+    __asm__ volatile(
+        EC_M0_SAVE
+        "mov     lr, r0\n"
+        "mov     r12, r3\n"
+        "movs    r0, #20\n"
+        "muls    r2, r0\n"
+        "adds    r2, r1\n"
+        "mov     r11, r2\n" /* the end of the words */
+        "movs    r6, #0\n"
+        "movs    r7, #0\n"
+        "mov     r8, r7\n"
+        "mov     r9, r7\n"
+        "mov     r10, r7\n"
+        "1:\n"
+        ".rept   4\n"
+        "ldm     r1!, {r0, r2-r5}\n"
+        "adds    r6, r0\n"
+        "adds    r7, r2\n"
+        "add     r8, r3\n"
+        "add     r9, r4\n"
+        "add     r10, r5\n"
+        ".endr\n"
+        "cmp     r1, r11\n"
+        "bne     1b\n"
+        "mov     r1, r12\n"
+        "lsls    r2, r1, #16\n"
+        "subs    r2, r1, r2\n" /* both outputs of a pair start from `start` */
+        "lsls    r3, r6, #7\n"
+        "subs    r3, r2, r3\n"
+        "lsls    r4, r7, #7\n"
+        "subs    r4, r2, r4\n"
+        "mov     r5, r8\n"
+        "lsls    r5, r5, #7\n"
+        "subs    r5, r2, r5\n"
+        "mov     r6, r9\n"
+        "lsls    r6, r6, #7\n"
+        "subs    r6, r2, r6\n"
+        "ldr     r7, =0x1111\n"
+        "muls    r1, r7\n"
+        "mov     r7, r10\n"
+        "lsls    r7, r7, #7\n"
+        "subs    r7, r1, r7\n"
+        "mov     r0, lr\n"
+        "stm     r0!, {r3-r7}\n"
+        EC_M0_RETURN
+        ".align  2\n"
+        ".pool\n");
+}
+#else
+static inline void ec_m0_pack(uint32_t *words, const int8_t *const *from, int taps)
+{
+    for (int tap = 0; tap < taps; tap++, words += 5) {
+        words[4] = 0;
+        for (int pair = 0; pair < 4; pair++) {
+            const uint32_t second = (uint32_t)from[2 * pair + 1][tap];
+            words[pair] = (uint32_t)from[2 * pair][tap] - (second << 16);
+            words[4] += second << (4 * pair);
+        }
+    }
+}
+
+static inline void ec_m0_starts(uint32_t *starts, const uint32_t *words, int taps, int32_t start)
+{
+    for (int i = 0; i < 5; i++) {
+        starts[i] = (uint32_t)start * (i < 4 ? 1 - (UINT32_C(1) << 16) : 0x1111u);
+        for (int tap = 0; tap < taps; tap++) {
+            starts[i] -= words[5 * tap + i] << 7;
+        }
+    }
+}
+#endif
+#endif
+
+#ifndef EC_M0_TAP
+/* 8 outputs of one input: 12 instructions for 8 products.  r6 walks over the words, r7 over the
+ * weights, the sums are in r8-r12. */
+#define EC_M0_TAP(place) \
+    "ldrb    r5, [r7, #" #place "]\n" \
+    "ldm     r6!, {r0-r4}\n" \
+    "muls    r0, r5\n" \
+    "muls    r1, r5\n" \
+    "muls    r2, r5\n" \
+    "muls    r3, r5\n" \
+    "muls    r4, r5\n" \
+    "add     r8, r0\n" \
+    "add     r9, r1\n" \
+    "add     r10, r2\n" \
+    "add     r11, r3\n" \
+    "add     r12, r4\n"
+#define EC_M0_FOUR_TAPS(a, b, c, d) EC_M0_TAP(a) EC_M0_TAP(b) EC_M0_TAP(c) EC_M0_TAP(d)
+
+/* The digits of the mixed sum to the base 16, for `parted`, into r5. */
+#define EC_M0_DIGITS \
+    "mov     r5, r11\n" \
+    "lsrs    r5, r5, #16\n" \
+    "lsls    r5, r5, #4\n" \
+    "mov     r0, r10\n" \
+    "lsrs    r0, r0, #16\n" \
+    "adds    r5, r0\n" \
+    "lsls    r5, r5, #4\n" \
+    "mov     r0, r9\n" \
+    "lsrs    r0, r0, #16\n" \
+    "adds    r5, r0\n" \
+    "lsls    r5, r5, #4\n" \
+    "mov     r0, r8\n" \
+    "lsrs    r0, r0, #16\n" \
+    "adds    r5, r0\n" \
+    "add     r5, r12\n"
+
+/* The two sums of a pair: the odd one in r0, the even one in r1; the mask is in lr. */
+#define EC_M0_PART(pair) \
+    "mov     r0, lr\n" \
+    "ands    r0, r5\n" \
+    "lsrs    r5, r5, #4\n" \
+    "mov     r1, " pair "\n" \
+    "lsrs    r7, r1, #16\n" \
+    "subs    r0, r0, r7\n" \
+    "lsls    r7, r0, #16\n" \
+    "adds    r1, r1, r7\n"
+#endif
+
+#ifndef EC_OCTETS_M128_127
+#define EC_OCTETS_M128_127
+/* 8 outputs of every channel.  starts: 5 words, then those of the taps; [stream, end): per channel
+ * start, weights + 128, a quarter of the multiplier, addend; the outputs of a channel are `stride`
+ * bytes apart. */
+#if defined(__ARM_ARCH_6M__)
+EC_ASSEMBLY void ec_octets_m128_127(const uint32_t *starts EC_UNUSED, const uint32_t *stream EC_UNUSED,
+    const uint32_t *end EC_UNUSED, int8_t *output EC_UNUSED, int stride EC_UNUSED, int taps EC_UNUSED)
+{
+    __asm__ volatile(
+        EC_M0_SAVE
+        "ldr     r4, [sp, #36]\n" /* stride */
+        "ldr     r5, [sp, #40]\n" /* taps */
+        "mov     r7, r1\n"
+        "movs    r1, #20\n"
+        "muls    r1, r5\n"
+        "adds    r1, r0\n"
+        "adds    r1, #20\n"
+        "lsls    r5, r5, #29\n" /* whether the sum begins in the middle of the loop */
+        "sub     sp, #28\n"
+        "mov     r6, sp\n" /* starts, end of the words, end of the stream, output, stride, begin, stream */
+        "stm     r6!, {r0-r5}\n"
+        "1:\n"
+        "ldm     r7!, {r5}\n"
+        "ldr     r0, =0x1111\n"
+        "muls    r0, r5\n"
+        "mov     r12, r0\n"
+        "lsls    r0, r5, #16\n"
+        "subs    r5, r5, r0\n"
+        "ldr     r0, [sp, #4]\n"
+        "mov     lr, r0\n"
+        "ldr     r6, [sp]\n"
+        "ldm     r6!, {r0-r4}\n"
+        "add     r12, r4\n"
+        "ldr     r4, [sp, #20]\n"
+        "adds    r0, r5\n"
+        "mov     r8, r0\n"
+        "adds    r1, r5\n"
+        "mov     r9, r1\n"
+        "adds    r2, r5\n"
+        "mov     r10, r2\n"
+        "adds    r3, r5\n"
+        "mov     r11, r3\n"
+        "cmp     r4, #0\n"
+        "beq     2f\n"
+        "subs    r7, #4\n"
+        "b       3f\n"
+        "2:\n"
+        EC_M0_FOUR_TAPS(0, 1, 2, 3)
+        "3:\n"
+        EC_M0_FOUR_TAPS(4, 5, 6, 7)
+        "adds    r7, #8\n"
+        "cmp     r6, lr\n"
+        "bne     2b\n"
+        "ldm     r7!, {r3, r4}\n"
+        "str     r7, [sp, #24]\n"
+        "lsls    r2, r3, #20\n"
+        "lsrs    r2, r2, #20\n"
+        "lsrs    r3, r3, #12\n"
+        EC_M0_DIGITS
+        "ldr     r0, =0x000F000F\n"
+        "mov     lr, r0\n"
+        "ldr     r0, [sp, #16]\n"
+        "mov     r12, r0\n"
+        "ldr     r6, [sp, #12]\n"
+        EC_M0_PART("r8")
+        "movs    r7, r1\n"
+        "muls    r7, r2\n"
+        "lsrs    r7, #12\n"
+        "muls    r1, r3\n"
+        "adds    r1, r7\n"
+        "add     r1, r4\n"
+        "asrs    r1, #18\n"
+        "cmp     r1, #255\n"
+        "bls     8f\n"
+        "asrs    r1, #31\n"
+        "mvns    r1, r1\n"
+        "8:\n"
+        "subs    r1, #128\n"
+
+        "strb    r1, [r6]\n"
+        "add     r6, r12\n"
+        "movs    r7, r0\n"
+        "muls    r7, r2\n"
+        "lsrs    r7, #12\n"
+        "muls    r0, r3\n"
+        "adds    r0, r7\n"
+        "add     r0, r4\n"
+        "asrs    r0, #18\n"
+        "cmp     r0, #255\n"
+        "bls     8f\n"
+        "asrs    r0, #31\n"
+        "mvns    r0, r0\n"
+        "8:\n"
+        "subs    r0, #128\n"
+
+        "strb    r0, [r6]\n"
+        "add     r6, r12\n"
+        EC_M0_PART("r9")
+        "movs    r7, r1\n"
+        "muls    r7, r2\n"
+        "lsrs    r7, #12\n"
+        "muls    r1, r3\n"
+        "adds    r1, r7\n"
+        "add     r1, r4\n"
+        "asrs    r1, #18\n"
+        "cmp     r1, #255\n"
+        "bls     8f\n"
+        "asrs    r1, #31\n"
+        "mvns    r1, r1\n"
+        "8:\n"
+        "subs    r1, #128\n"
+
+        "strb    r1, [r6]\n"
+        "add     r6, r12\n"
+        "movs    r7, r0\n"
+        "muls    r7, r2\n"
+        "lsrs    r7, #12\n"
+        "muls    r0, r3\n"
+        "adds    r0, r7\n"
+        "add     r0, r4\n"
+        "asrs    r0, #18\n"
+        "cmp     r0, #255\n"
+        "bls     8f\n"
+        "asrs    r0, #31\n"
+        "mvns    r0, r0\n"
+        "8:\n"
+        "subs    r0, #128\n"
+
+        "strb    r0, [r6]\n"
+        "add     r6, r12\n"
+        EC_M0_PART("r10")
+        "movs    r7, r1\n"
+        "muls    r7, r2\n"
+        "lsrs    r7, #12\n"
+        "muls    r1, r3\n"
+        "adds    r1, r7\n"
+        "add     r1, r4\n"
+        "asrs    r1, #18\n"
+        "cmp     r1, #255\n"
+        "bls     8f\n"
+        "asrs    r1, #31\n"
+        "mvns    r1, r1\n"
+        "8:\n"
+        "subs    r1, #128\n"
+
+        "strb    r1, [r6]\n"
+        "add     r6, r12\n"
+        "movs    r7, r0\n"
+        "muls    r7, r2\n"
+        "lsrs    r7, #12\n"
+        "muls    r0, r3\n"
+        "adds    r0, r7\n"
+        "add     r0, r4\n"
+        "asrs    r0, #18\n"
+        "cmp     r0, #255\n"
+        "bls     8f\n"
+        "asrs    r0, #31\n"
+        "mvns    r0, r0\n"
+        "8:\n"
+        "subs    r0, #128\n"
+
+        "strb    r0, [r6]\n"
+        "add     r6, r12\n"
+        EC_M0_PART("r11")
+        "movs    r7, r1\n"
+        "muls    r7, r2\n"
+        "lsrs    r7, #12\n"
+        "muls    r1, r3\n"
+        "adds    r1, r7\n"
+        "add     r1, r4\n"
+        "asrs    r1, #18\n"
+        "cmp     r1, #255\n"
+        "bls     8f\n"
+        "asrs    r1, #31\n"
+        "mvns    r1, r1\n"
+        "8:\n"
+        "subs    r1, #128\n"
+
+        "strb    r1, [r6]\n"
+        "add     r6, r12\n"
+        "movs    r7, r0\n"
+        "muls    r7, r2\n"
+        "lsrs    r7, #12\n"
+        "muls    r0, r3\n"
+        "adds    r0, r7\n"
+        "add     r0, r4\n"
+        "asrs    r0, #18\n"
+        "cmp     r0, #255\n"
+        "bls     8f\n"
+        "asrs    r0, #31\n"
+        "mvns    r0, r0\n"
+        "8:\n"
+        "subs    r0, #128\n"
+
+        "strb    r0, [r6]\n"
+        "add     r6, r12\n"
+        "ldr     r0, [sp, #12]\n"
+        "adds    r0, #1\n"
+        "str     r0, [sp, #12]\n"
+        "ldr     r7, [sp, #24]\n"
+        "ldr     r0, [sp, #8]\n"
+        "cmp     r7, r0\n"
+        "beq     4f\n"
+        "b       1b\n"
+        "4:\n"
+        "add     sp, #28\n"
+        EC_M0_RETURN
+        ".align  2\n"
+        ".pool\n");
+}
+#else
+static inline void ec_octets_m128_127(const uint32_t *starts, const uint32_t *stream, const uint32_t *end,
+    int8_t *output, int stride, int taps)
+{
+    for (; stream != end; output++) {
+        uint32_t pair[4];
+        const uint32_t start = *stream++;
+        const uint32_t *words = starts + 5;
+        uint32_t mix = starts[4] + 0x1111u * start;
+        for (int i = 0; i < 4; i++) {
+            pair[i] = starts[i] + start - (start << 16);
+        }
+        for (int tap = 0; tap < taps; tap++, words += 5) {
+            const uint32_t weight = stream[tap / 4] >> (8 * (tap % 4)) & 0xFFu;
+            for (int i = 0; i < 4; i++) {
+                pair[i] += words[i] * weight;
+            }
+            mix += words[4] * weight;
+        }
+        stream += taps / 4;
+        for (int i = 0; i < 4; i++) {
+            mix += (pair[i] >> 16) << (4 * i);
+        }
+        const uint32_t low = stream[0] & 4095u;
+        const uint32_t high = stream[0] >> 12;
+        for (int i = 0; i < 8; i++) {
+            const uint32_t odd = (mix >> (4 * (i / 2)) & 0x000F000Fu) - (pair[i / 2] >> 16);
+            const uint32_t acc = i % 2 ? odd : pair[i / 2] + (odd << 16);
+            const uint32_t code = acc * high + (acc * low >> 12) + stream[1];
+            output[i * stride] = (int8_t)(-128 + ec_clamp((int32_t)code >> 18, 0, 255));
+        }
+        stream += 2;
+    }
+}
+#endif
+#endif
+
+/* Where row `tap_h` of an output's window lies; at the border it is copied. */
+static inline const int8_t *L00_window(const int8_t *input, int row, int column, int tap_h, int8_t *border)
+{
+    const int in_row = row + tap_h - 1;
+    const int in_column = column - 1;
+    const int8_t *from = input + (in_row * 6 + in_column) * 2;
+    if (in_row < 0 || in_row >= 6) {
+        __builtin_memset(border, -1, 6);
+        return border;
+    }
+    if (in_column < 0 || in_column > 3) {
+        for (int tap = 0; tap < 3; tap++) {
+            const int inside = in_column + tap >= 0 && in_column + tap < 6;
+            for (int i = 0; i < 2; i++) {
+                border[tap * 2 + i] = inside ? from[tap * 2 + i] : -1;
             }
         }
+        return border;
+    }
+    return from;
+}
+
+static EC_STAGE void L00_conv2d(const int8_t *input, int8_t *output, int8_t *scratch)
+{
+    uint32_t *const starts = (uint32_t *)(void *)scratch;
+    uint32_t *const words = starts + 5;
+    int8_t *const border = scratch + 420;
+    __builtin_memset(words + 90, 0, 40); /* inputs whose weights are 0 */
+    int row = 0;
+    int column = 0;
+    for (int pixel = 0; pixel < 36; pixel += 8) {
+        if (pixel > 28) { /* the last pixels, some of them a second time */
+            pixel = 28;
+            row = 4;
+            column = 4;
+        }
+        const int8_t *from[8];
+        int rows[8];
+        int columns[8];
+        for (int i = 0; i < 8; i++) {
+            rows[i] = row;
+            columns[i] = column;
+            if (++column == 6) {
+                column = 0;
+                row++;
+            }
+        }
+        for (int tap_h = 0; tap_h < 3; tap_h++) {
+            for (int i = 0; i < 8; i++) {
+                from[i] = L00_window(input, rows[i], columns[i], tap_h, border + i * 6);
+            }
+            ec_m0_pack(words + tap_h * 30, from, 6);
+        }
+        ec_m0_starts(starts, words, 20, 0);
+        ec_octets_m128_127(starts, L00_stream, L00_stream + 32, output + pixel * 4, 4, 20);
     }
 }
 
@@ -279,7 +762,7 @@ const small_tensor small_output_info[SMALL_OUTPUTS] = {
 int8_t *small_input(void *arena, int i)
 {
     (void)i;
-    return (int8_t *)arena + 88;
+    return (int8_t *)arena + 556;
 }
 
 const int8_t *small_output(const void *arena, int i)
@@ -294,9 +777,9 @@ int small_run(void *arena)
     if ((uintptr_t)arena % SMALL_ARENA_ALIGN != 0) {
         return -1;
     }
-    L00_conv2d(base + 88, base + 0);
-    L01_depthwise(base + 0, base + 144);
-    L02_add(base + 0, base + 144, base + 0);
+    L00_conv2d(base + 556, base + 468, base + 0);
+    L01_depthwise(base + 468, base + 0);
+    L02_add(base + 468, base + 0, base + 0);
     L03_max_pool(base + 0, base + 0);
     L04_unary(base + 0, base + 0);
     L05_dense(base + 0, base + 16);
@@ -310,13 +793,13 @@ int small_run_stage(void *arena, int stage)
     (void)base;
     switch (stage) {
     case 0:
-        L00_conv2d(base + 88, base + 0);
+        L00_conv2d(base + 556, base + 468, base + 0);
         return 0;
     case 1:
-        L01_depthwise(base + 0, base + 144);
+        L01_depthwise(base + 468, base + 0);
         return 0;
     case 2:
-        L02_add(base + 0, base + 144, base + 0);
+        L02_add(base + 468, base + 0, base + 0);
         return 0;
     case 3:
         L03_max_pool(base + 0, base + 0);
