@@ -19,6 +19,7 @@ from edgecomp.kernels import (
     movement_generic,
     pool_dsp,
     pool_generic,
+    resident_mve,
     winograd_dsp,
 )
 from edgecomp.kernels.base import Constant, Kernel, Layer
@@ -27,6 +28,7 @@ KERNELS: dict[str, Kernel] = {
     kernel.name: kernel
     for kernel in (
         # Where several kernels of one operator apply, the first one is preferred.
+        resident_mve.Conv2dResidentMve(),
         conv2d_mve.Conv2dMve(),
         winograd_dsp.WinogradDsp(),
         conv2d_dsp.Conv2dDspSpeed(),

@@ -42,9 +42,8 @@ class Conv2dMve(Kernel):
         )
 
     def _gemm(self, layer: Layer, w: Windows) -> Gemm:
-        aligned = not w.direct or w.channels % 4 == 0
         k = layer.prepared
-        return Gemm(w.inputs, w.pixel_stride, w.out_channels, k, not w.direct, aligned)
+        return Gemm(w.inputs, w.pixel_stride, w.out_channels, k, not w.direct, w.aligned)
 
     def scratch_bytes(self, layer: Layer) -> int:
         """Copied windows."""
@@ -72,6 +71,8 @@ class Conv2dMve(Kernel):
         return {
             "w": w,
             "g": g,
+            "resident": False,
+            "pixels_at_once": w.at_once,
             "block": f"ec_{g.name}",
             "input_zero_point": layer.inputs[0].qparams.zero_point,
             "rows_written_out": w.vectors <= VECTORS_WRITTEN_OUT,

@@ -19,8 +19,10 @@ from edgecomp.ops.base import as_nhwc
 
 COLUMN_BYTES = 1280
 """Bytes of copied columns; the fewer lie together, the more are copied twice."""
-WINDOW_BYTES = 1024
-"""Bytes of windows copied one by one; more would save only calls."""
+WINDOW_BYTES = 512, 1024
+"""Bytes of windows copied one by one, if they are ..."""
+WINDOW_SHARE = 16
+"""... this part of input and output: more would save only calls."""
 VECTORS_WRITTEN_OUT = 24
 """Vectors of a window or column that are copied without a loop."""
 
@@ -111,12 +113,13 @@ class Windows:
 
     @property
     def by_columns(self) -> bool:
-        """Whether columns are copied: their codes fill vectors, and rows pair up.
+        """Whether columns are copied: their codes fill vectors or are one run, and rows pair up.
 
         With windows one by one the last pixel of an odd row pairs with the next row's first one.
         """
         odd = self.out_width % 2 == 1 and self.out_width < self.out_channels
-        return not self.direct and self.channels % LANES == 0 and not odd
+        fitting = self.kernel_h == 1 or self.channels % LANES == 0
+        return not self.direct and fitting and (self.out_height == 1 or not odd)
 
     @property
     def pixel_stride(self) -> int:
@@ -126,12 +129,23 @@ class Windows:
         return self._distance
 
     @property
+    def aligned(self) -> bool:
+        """Whether windows begin at multiples of four."""
+        return self.channels % 4 == 0 or not (self.direct or self.by_columns)
+
+    @property
     def _distance(self) -> int:
         if self.direct:
             return self.stride_w * self.channels
         if self.by_columns:
             return self.stride_w * self.column_bytes
         return rounded_up(self.inputs, LANES)
+
+    @property
+    def pad_right(self) -> int:
+        """Columns of a row's last window beyond the input."""
+        end = (self.out_width - 1) * self.stride_w + self.kernel_w - self.pad_left
+        return max(end - self.width, 0)
 
     @property
     def line(self) -> int:
@@ -150,17 +164,19 @@ class Windows:
         """
         if self.direct or self.line == 1:
             return self.line
-        limit = COLUMN_BYTES if self.by_columns else WINDOW_BYTES
+        ends = self.height * self.row_bytes + self.out_height * self.out_width * self.out_channels
+        least, largest = WINDOW_BYTES
+        share = max(least, min(ends // WINDOW_SHARE, largest))
+        limit = COLUMN_BYTES if self.by_columns else share
         most = (limit - self.window_bytes) // self._distance + 1
-        sizes = [n for n in range(2, min(max(most, 3), self.line) + 1) if self.line % n != 1]
-        if not sizes:
-            return self.line
+        possible = [n for n in range(2, self.line + 1) if self.line % n != 1]
+        sizes = [n for n in possible if n <= most] or possible[:1]
         return min(sizes, key=lambda n: (n % 2 * self.line, -(-self.line // n), n))
 
     @property
     def window_bytes(self) -> int:
         """Bytes of one copied window."""
-        return self.inputs if self.by_columns else rounded_up(self.inputs, LANES)
+        return rounded_up(self.inputs, LANES)
 
     @property
     def scratch_bytes(self) -> int:

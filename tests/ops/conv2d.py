@@ -132,6 +132,29 @@ OWN_CASES = (
         conv(f"3x3-same-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)), Weights((n, 3, 3, c)), **SAME3)
         for h, w, c, n in ((5, 4, 16, 4), (3, 7, 24, 5), (1, 1, 20, 3), (4, 3, 32, 8))
     ),
+    conv("1d-same-16-channels", Act((1, 40, 16)), Weights((6, 1, 5, 16)), pad_left=2, pad_right=2),
+    conv("1d-same-7-channels", Act((1, 45, 7)), Weights((6, 1, 5, 7)), pad_left=2, pad_right=2),
+    conv("1d-same-stride-2-24-channels", Act((1, 64, 24)), Weights((5, 1, 5, 24)),
+         stride_w=2, pad_left=2, pad_right=2),
+    conv("1x3-padded-rows", Act((1, 4, 9, 6)), Weights((5, 1, 3, 6)), **pads(1, 1, 0, 1)),
+    conv("1d-32-channels", Act((1, 21, 32)), Weights((5, 1, 3, 32))),
+    conv("7x1-of-column-16", Act((1, 23, 1, 16)), Weights((5, 7, 1, 16)), **pads(3, 0, 3, 0)),
+    conv("3x5-whole-width", Act((1, 9, 5, 16)), Weights((6, 3, 5, 16))),
+    conv("1x1-stride-2-wide", Act((1, 5, 37, 12)), Weights((8, 1, 1, 12)), stride_h=2, stride_w=2),
+    conv("1x1-strides-3x2-16-channels", Act((1, 7, 12, 16)), Weights((8, 1, 1, 16)),
+         stride_h=3, stride_w=2),
+    conv("3x3-stride-2-16-channels", Act((1, 9, 37, 16)), Weights((20, 3, 3, 16)),
+         stride_h=2, stride_w=2, **SAME3),
+    conv("3x3-same-odd-rows", Act((1, 5, 29, 16)), Weights((9, 3, 3, 16)), **SAME3),
+    conv("3x3-valid-pairs-of-columns", Act((1, 5, 8, 64)), Weights((4, 3, 3, 64))),
+    conv("5x5-of-16-over-all-borders", Act((1, 2, 3, 16)), Weights((5, 5, 5, 16)),
+         **pads(3, 3, 3, 3)),
+    *(
+        conv(f"1x1-few-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)), Weights((n, 1, 1, c)))
+        for h, w, c, n in ((9, 11, 8, 16), (5, 7, 16, 7), (1, 33, 8, 6), (4, 9, 5, 8),
+                           (1, 35, 13, 4), (1, 2, 16, 200), (1, 1, 8, 8))
+    ),
+    conv("3x3-of-1-to-odd", Act((1, 13, 13, 1)), Weights((6, 3, 3, 1))),
     conv("3x3-clamp-looped", Act((1, 5, 5, 24)), Weights((6, 3, 3, 24)), out=(-1, 1),
          clamp=Clamp(-0.4, 0.7), **SAME3),
     conv("1x9-wider-than-input", Act((1, 2, 4, 5)), Weights((4, 1, 9, 5)), **pads(0, 4, 0, 4)),

@@ -2,12 +2,12 @@
  *
  * model   small.onnx
  *         sha256 0000000000000000000000000000000000000000000000000000000000000000
- * arena   736 bytes, weights 452 bytes
+ * arena   576 bytes, weights 452 bytes
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
- * L00    conv2d_mve              6x6x2 -> 6x6x4                            160  dense8       592
- * L01    depthwise_mve           6x6x4 -> 6x6x4                            100  dense8       288
+ * L00    conv2d_mve              6x6x2 -> 6x6x4                            160  dense8         0
+ * L01    depthwise_mve           6x6x4 -> 6x6x4                            100  dense8       144
  * L02    add_mve                 6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
  * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
@@ -277,10 +277,10 @@ EC_MVE_CALLED void L00_windows(int8_t *window, const int8_t *input, int row, int
 
 static EC_STAGE void L00_conv2d(const int8_t *input, int8_t *output, int8_t *scratch)
 {
-    for (int pixel = 0; pixel < 36; pixel += 18) {
-        L00_windows(scratch, input, pixel / 6, pixel % 6, 18);
-        ec_mve_gemm_18x4_step_32_whole_m128(scratch, L00_stream, output, 9);
-        output += 72;
+    for (int pixel = 0; pixel < 36; pixel += 12) {
+        L00_windows(scratch, input, pixel / 6, pixel % 6, 12);
+        ec_mve_gemm_18x4_step_32_whole_m128(scratch, L00_stream, output, 6);
+        output += 48;
     }
 }
 
@@ -983,7 +983,7 @@ const small_tensor small_output_info[SMALL_OUTPUTS] = {
 int8_t *small_input(void *arena, int i)
 {
     (void)i;
-    return (int8_t *)arena + 640;
+    return (int8_t *)arena + 60;
 }
 
 const int8_t *small_output(const void *arena, int i)
@@ -998,9 +998,9 @@ int small_run(void *arena)
     if ((uintptr_t)arena % SMALL_ARENA_ALIGN != 0) {
         return -1;
     }
-    L00_conv2d(base + 640, base + 592, base + 0);
-    L01_depthwise(base + 592, base + 288, base + 0);
-    L02_add(base + 592, base + 288, base + 0);
+    L00_conv2d(base + 60, base + 0, base + 144);
+    L01_depthwise(base + 0, base + 144, base + 288);
+    L02_add(base + 0, base + 144, base + 0);
     L03_max_pool(base + 0, base + 0);
     L04_unary(base + 0, base + 0);
     L05_dense(base + 0, base + 0);
@@ -1014,13 +1014,13 @@ int small_run_stage(void *arena, int stage)
     (void)base;
     switch (stage) {
     case 0:
-        L00_conv2d(base + 640, base + 592, base + 0);
+        L00_conv2d(base + 60, base + 0, base + 144);
         return 0;
     case 1:
-        L01_depthwise(base + 592, base + 288, base + 0);
+        L01_depthwise(base + 0, base + 144, base + 288);
         return 0;
     case 2:
-        L02_add(base + 592, base + 288, base + 0);
+        L02_add(base + 0, base + 144, base + 0);
         return 0;
     case 3:
         L03_max_pool(base + 0, base + 0);
