@@ -23,17 +23,23 @@ void line_open(void)
     idle_prepare();
 }
 
-uint32_t line_read(uint8_t *byte, uint32_t limit_ms)
+uint32_t line_read_within(uint8_t *byte, uint32_t *left_ms)
 {
-    uint32_t passed_ms = 0u;
-
     while (port_try_read(byte) == 0u) {
-        if ((SYST_CSR & CSR_COUNTED) != 0u && limit_ms != LINE_FOREVER && ++passed_ms > limit_ms) {
-            return 0u;
+        if ((SYST_CSR & CSR_COUNTED) != 0u && *left_ms != LINE_FOREVER) {
+            if (*left_ms == 0u) {
+                return 0u;
+            }
+            (*left_ms)--;
         }
         idle_wait();
     }
     return 1u;
+}
+
+uint32_t line_read(uint8_t *byte, uint32_t limit_ms)
+{
+    return line_read_within(byte, &limit_ms);
 }
 
 void line_write(uint8_t byte)

@@ -12,6 +12,9 @@ void line_open(void);
 /* Returns 1 and the next byte, or 0 where none came within `limit_ms`. */
 uint32_t line_read(uint8_t *byte, uint32_t limit_ms);
 
+/* The same for several bytes that share a limit: takes from `left_ms` what it waits. */
+uint32_t line_read_within(uint8_t *byte, uint32_t *left_ms);
+
 /* Sends a byte. */
 void line_write(uint8_t byte);
 

@@ -20,8 +20,10 @@
 /* Whether a host knocks while there is time for it. */
 static uint32_t is_knocked(void)
 {
+    uint32_t left_ms = KNOCK_WINDOW_MS;
     uint8_t byte;
-    while (line_read(&byte, KNOCK_WINDOW_MS) != 0u) {
+
+    while (line_read_within(&byte, &left_ms) != 0u) {
         if (byte == COMMANDS_KNOCK) {
             commands_greet();
             return 1u;

@@ -101,12 +101,12 @@ def virtual_board(
             # QEMU looks for a new reader only once a second; one that stays spares that.
             held = os.open(port, os.O_RDWR | os.O_NOCTTY)
         monitor = _connect(sockets)
-        replies = monitor.makefile("r")
-        replies.readline()
-        running = VirtualBoard(board, process, port, monitor, replies)
-        running.tell("qmp_capabilities")
-        running.tell("cont")
-        yield running
+        with monitor, monitor.makefile("r") as replies:
+            replies.readline()
+            running = VirtualBoard(board, process, port, monitor, replies)
+            running.tell("qmp_capabilities")
+            running.tell("cont")
+            yield running
     finally:
         process.kill()
         process.wait()

@@ -1,0 +1,70 @@
+"""Small applications behind the loader, of any size, and how to ask one for its name."""
+
+import random
+import shutil
+import subprocess
+import time
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from edgecomp.build.board_files import render_board_config, render_link_script, render_startup
+from edgecomp.build.loader import behind_loader, render_loader_config
+from edgecomp.build.seal import seal
+from edgecomp.device.flash.line import Line, open_line
+from edgecomp.paths import firmware_dir
+from edgecomp.targets.boards import get_board
+
+_SOURCE = Path(__file__).parent / "application" / "main.c"
+_ANSWER_S = 10.0
+
+
+@cache
+def application(board_name: str, name: str, size: int = 4096) -> bytes:
+    """Return a sealed image of `size` bytes for the board; `name` is what it answers to `?`."""
+    board = get_board(board_name)
+    behind = behind_loader(board)
+    port = firmware_dir() / "port"
+    with TemporaryDirectory() as folder:
+        work = Path(folder)
+        for path in (
+            port / board.console.port / "port.c",
+            *port.glob("*.[ch]"),
+            firmware_dir() / "app" / "startup.h",
+            firmware_dir() / "app" / "attributes.h",
+            firmware_dir() / "loader" / "mailbox.h",
+            _SOURCE,
+        ):
+            shutil.copyfile(path, work / path.name)
+        (work / "startup.c").write_text(render_startup(behind))
+        (work / "board_config.h").write_text(render_board_config(board))
+        (work / "loader_config.h").write_text(render_loader_config(board))
+        (work / "link.ld").write_text(render_link_script(behind, 512))
+        sources = ["main.c", "port.c", "port_common.c", "startup.c"]
+        flags = ["-std=c99", "-Os", "-ffunction-sections", f"-DAPPLICATION_NAME='{name}'"]
+        link = ["-nostdlib", "-Tlink.ld", "-Wl,--gc-sections", "-lgcc", "-o", "app.elf"]
+        compiler = ["arm-none-eabi-gcc", *board.core.gcc_flags, *flags]
+        subprocess.run([*compiler, *sources, *link], cwd=work, check=True)
+        subprocess.run(
+            ["arm-none-eabi-objcopy", "-O", "binary", "app.elf", "app.bin"], cwd=work, check=True
+        )
+        code = (work / "app.bin").read_bytes()
+    ballast = random.Random(f"{name}{size}").randbytes(size - len(code))
+    return seal(code + ballast)
+
+
+def name_of(port: str) -> str:
+    """Ask the application on `port` for its name; an empty string where none answers."""
+    with open_line(port, 115200) as line:
+        return ask(line)
+
+
+def ask(line: Line, limit_s: float = _ANSWER_S) -> str:
+    """Ask over an open line; the loader, where it runs instead, refuses what it gets."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        line.write(b"?")
+        answer = line.read(1)
+        if answer.isalpha():
+            return answer.decode()
+    return ""
