@@ -29,6 +29,10 @@ EMULATED = (
     "mps2-an505",
     "mps3-an547",
     "mps2-an385-v6m",
+    "netduinoplus2",
+    "netduino2",
+    "stm32vldiscovery",
+    "lm3s6965evb",
 )
 INPUTS = np.random.default_rng(0).integers(-128, 128, (11, 64)).astype(np.int8)
 

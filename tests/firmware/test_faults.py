@@ -29,7 +29,11 @@ def failure(built, name, fault=0, stack_bytes=None):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", EMULATED)
+# QEMU lets writes to nowhere pass on its older machines; their stacks have a guard all the same.
+FORGIVING = {"netduino2", "lm3s6965evb"}
+
+
+@pytest.mark.parametrize("name", [name for name in EMULATED if name not in FORGIVING])
 def test_access_to_nowhere_is_named_with_its_place(name, built):
     message = failure(built, name, UNMAPPED)
     kind = "HardFault" if get_board(name).core.is_v6m else "BusFault"

@@ -25,7 +25,18 @@ def test_stm32f4_port_from_a_users_board_file(tmp_path):
     np.testing.assert_array_equal(result.outputs[0], outputs[0])
 
 
-@pytest.mark.parametrize("name", ["mps2-an385", "microbit"])
+# One board for each port that an emulator has: two of them for the STM32's, whose pins differ.
+PORTS = [
+    "mps2-an385",
+    "microbit",
+    "netduinoplus2",
+    "netduino2",
+    "stm32vldiscovery",
+    "lm3s6965evb",
+]
+
+
+@pytest.mark.parametrize("name", PORTS)
 def test_check_image_over_the_uart(name, tmp_path):
     board = get_board(name)
     images = build(tmp_path / "work", board, check_stream="uart")
