@@ -14,8 +14,17 @@ from edgecomp.targets.boards import Board, Region
 
 CheckStream = Literal["semihosting", "uart"]
 
-_HEADERS = ("app/attributes.h", "app/startup.h", "port/port.h", "port/registers.h")
-_PORT_HEADERS = ("port/nrf.h", "port/pl011.h", "port/rp2.h", "port/sercom.h", "port/stm32.h")
+_HEADERS = ("app/attributes.h", "app/startup.h")
+_PORT_HEADERS = (
+    "port/port.h",
+    "port/registers.h",
+    "port/mailbox.h",
+    "port/nrf.h",
+    "port/pl011.h",
+    "port/rp2.h",
+    "port/sercom.h",
+    "port/stm32.h",
+)
 _APP_HEADERS = ("app/platform.h", "app/crc32.h", "app/paint.h", "app/fault.h")
 _PROTOCOL_HEADERS = ("app/protocol.h", "app/cobs.h", "app/counter.h")
 _UNLIMITED_BYTES = 0x0FFF0000  # as long as a region can be without reaching the next alias

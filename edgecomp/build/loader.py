@@ -24,9 +24,9 @@ from edgecomp.targets.flash_memory import FlashLayout, flash_layout, loader_obst
 
 LOADER = "loader"
 _STACK_BYTES = 512
-_MAILBOX_BYTES = 8
+_MAILBOX_BYTES = 8  # BOARD_MAILBOX in board_config.h
 _SOURCES = ("main.c", "commands.c", "image.c", "line.c")
-_HEADERS = ("commands.h", "flash.h", "idle.h", "image.h", "line.h", "mailbox.h", "memory.h")
+_HEADERS = ("commands.h", "flash.h", "idle.h", "image.h", "line.h", "memory.h")
 
 
 def loader_layout(board: Board) -> FlashLayout:
@@ -53,18 +53,12 @@ def behind_loader(board: Board) -> Board:
     return replace(board, link_offset=loader_layout(board).loader_end)
 
 
-def mailbox_addr(board: Board) -> int:
-    """Address of the two words by which an application calls the loader before a reset."""
-    return board.data.end - _MAILBOX_BYTES
-
-
 def render_loader_config(board: Board) -> str:
     """Return `loader_config.h`: the flash of `board` and where the application lies."""
     return render_board_template(
         "loader_config.h.j2",
         board=board,
         layout=loader_layout(board),
-        mailbox=mailbox_addr(board),
     )
 
 
@@ -123,4 +117,12 @@ def _own_room(board: Board, layout: FlashLayout) -> Board:
     """Return the board as the loader sees it: its own sectors, and the RAM below the mailbox."""
     flash = Region(board.flash.name, board.flash.origin, layout.loader_end)
     data = Region(board.data.name, board.data.origin, board.data.size - _MAILBOX_BYTES)
-    return replace(board, flash=flash, ram=(data,), arena_region="", data_region="", link_offset=0)
+    return replace(
+        board,
+        flash=flash,
+        ram=(data,),
+        arena_region="",
+        data_region="",
+        link_offset=0,
+        reserved_end_bytes=0,
+    )

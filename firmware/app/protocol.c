@@ -12,6 +12,7 @@
 #include "counter.h"
 #include "crc32.h"
 #include "fault.h"
+#include "mailbox.h"
 #include "paint.h"
 #include "platform.h"
 #include "port.h"
@@ -22,6 +23,8 @@
 #define HEAD_BYTES 4u
 #define CRC_BYTES 4u
 #define LONGEST_DATA (MAX_FRAME - CRC_BYTES)
+
+#define RESET_INTO_LOADER 1u /* the data byte of a RESET that asks for the resident loader */
 
 enum { HELLO = 1, TENSOR = 2, PUT = 3, RUN = 4, GET = 5, BAUD = 6, RESET = 7 };
 enum { ANSWER = 0x80, KEEPALIVE = 0xa0, LAYER = 0xa1, ERROR = 0xff };
@@ -355,11 +358,19 @@ static void answer_baud(const uint8_t *data)
     port_set_baud(baud);
 }
 
-static void answer_reset(void)
+static void answer_reset(const uint8_t *data, uint32_t length)
 {
     begin(ANSWER | RESET);
     send();
     port_set_baud(baud); /* waits until the answer has left */
+#if defined(BOARD_MAILBOX)
+    if (length > 0u && data[0] == RESET_INTO_LOADER) {
+        mailbox_call(BOARD_MAILBOX);
+    }
+#else
+    (void)data;
+    (void)length;
+#endif
     port_reset();
 }
 
@@ -401,7 +412,7 @@ static uint32_t answer(uint32_t type, const uint8_t *data, uint32_t length)
         answer_baud(data);
         return reply[1] == ERROR;
     default:
-        answer_reset();
+        answer_reset(data, length);
         return 0u;
     }
 }

@@ -3,6 +3,7 @@
  *
  * It waits for a host instead where the application is not whole, where the mailbox says so, or
  * where a host knocks within the first moments after reset. */
+#include "board_config.h"
 #include "commands.h"
 #include "flash.h"
 #include "image.h"
@@ -50,7 +51,7 @@ void Fault_Handler(void)
 
 int main(void)
 {
-    const uint32_t called = mailbox_take(LOADER_MAILBOX);
+    const uint32_t called = mailbox_take(BOARD_MAILBOX);
 
     line_open();
     flash_prepare();

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edgecomp.build.board_files import render_board_config, render_link_script, render_startup
-from edgecomp.build.loader import behind_loader, render_loader_config
+from edgecomp.build.loader import behind_loader
 from edgecomp.build.seal import seal
 from edgecomp.device.flash.line import Line, open_line
 from edgecomp.paths import firmware_dir
@@ -32,13 +32,11 @@ def application(board_name: str, name: str, size: int = 4096) -> bytes:
             *port.glob("*.[ch]"),
             firmware_dir() / "app" / "startup.h",
             firmware_dir() / "app" / "attributes.h",
-            firmware_dir() / "loader" / "mailbox.h",
             _SOURCE,
         ):
             shutil.copyfile(path, work / path.name)
         (work / "startup.c").write_text(render_startup(behind))
         (work / "board_config.h").write_text(render_board_config(board))
-        (work / "loader_config.h").write_text(render_loader_config(board))
         (work / "link.ld").write_text(render_link_script(behind, 512))
         sources = ["main.c", "port.c", "port_common.c", "startup.c"]
         flags = ["-std=c99", "-Os", "-ffunction-sections", f"-DAPPLICATION_NAME='{name}'"]

@@ -1,6 +1,5 @@
 /* An application for the loader's tests: says its name, and resets into the loader when told to. */
 #include "board_config.h"
-#include "loader_config.h"
 #include "mailbox.h"
 #include "port.h"
 #include "startup.h"
@@ -19,7 +18,7 @@ int main(void)
         if (asked == (uint8_t)'?') {
             port_write_byte((uint8_t)APPLICATION_NAME);
         } else if (asked == (uint8_t)'L') {
-            mailbox_call(LOADER_MAILBOX);
+            mailbox_call(BOARD_MAILBOX);
             port_reset();
         }
     }

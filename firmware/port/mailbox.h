@@ -1,8 +1,8 @@
 /* How an application calls the loader: two words at the end of its RAM that survive a reset.
  *
  * The application needs to reserve nothing: it writes them as the last thing before the reset. */
-#ifndef EDGECOMP_LOADER_MAILBOX_H
-#define EDGECOMP_LOADER_MAILBOX_H
+#ifndef EDGECOMP_MAILBOX_H
+#define EDGECOMP_MAILBOX_H
 
 #include <stdint.h>
 
@@ -10,7 +10,7 @@
 
 #define MAILBOX_CALL 0x4c4f4144u /* "LOAD" */
 
-/* Asks for the loader after the next reset; `address` is MAILBOX_ADDRESS of board_config.h. */
+/* Asks for the loader after the next reset; `address` is BOARD_MAILBOX of board_config.h. */
 static inline void mailbox_call(uint32_t address)
 {
     REGISTER(address) = MAILBOX_CALL;
