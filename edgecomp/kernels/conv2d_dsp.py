@@ -166,7 +166,7 @@ def _joined_bytes(codes: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class _Shape:
+class Shape:
     """A convolution's window and sizes."""
 
     window: Window
@@ -178,7 +178,8 @@ class _Shape:
     out_channels: int
 
     @classmethod
-    def of(cls, layer: Layer) -> "_Shape":
+    def of(cls, layer: Layer) -> "Shape":
+        """Return the sizes of a layer."""
         return cls(
             layer.params, *as_nhwc(layer.inputs[0].shape)[1:], *as_nhwc(layer.output.shape)[1:]
         )
@@ -271,7 +272,7 @@ class Conv2dDsp(Kernel):
     def _weights(self, layer: Layer) -> Array:
         """Weights in the order of the columns, `(channels, inputs)`."""
         weights = layer.inputs[1].value
-        return _Shape.of(layer).column.ordered(weights.reshape(len(weights), -1))
+        return Shape.of(layer).column.ordered(weights.reshape(len(weights), -1))
 
     def applies(self, layer: Layer, core: Core) -> str | None:
         """Plain convolutions of at least 3 pixels and 2 channels."""
@@ -282,7 +283,7 @@ class Conv2dDsp(Kernel):
             return "groups"
         if window.dilation_h != 1 or window.dilation_w != 1:
             return "dilation"
-        shape = _Shape.of(layer)
+        shape = Shape.of(layer)
         if shape.pixels < 3 or shape.out_channels < 2:
             return "fewer than 3 pixels or 2 channels"
         if shape.gemm.stores[-1][1] > MAX_OFFSET or shape.expansion.largest_offset > MAX_OFFSET:
@@ -291,13 +292,13 @@ class Conv2dDsp(Kernel):
 
     def scratch_bytes(self, layer: Layer) -> int:
         """Columns of a block, and a window at the border."""
-        shape = _Shape.of(layer)
+        shape = Shape.of(layer)
         border = shape.column.rows * shape.column.row_bytes if layer.params.has_padding else 0
         return shape.gemm.column_bytes + border
 
     def schedule(self, layer: Layer) -> Schedule:
         """Blocks of pixels in order; each reads its windows before it writes."""
-        shape = _Shape.of(layer)
+        shape = Shape.of(layer)
         windows = window_reads(layer, [0], [shape.channels - 1])
         return block_schedule(windows, shape.gemm.pixels, shape.out_channels)
 
@@ -310,7 +311,7 @@ class Conv2dDsp(Kernel):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """The block, the expansion and where windows lie inside the input."""
-        shape = _Shape.of(layer)
+        shape = Shape.of(layer)
         k = layer.prepared
         base = shape.gemm
         name = f"gemm{base.pixels}x2_{base.steps}_by_{base.stride}"
