@@ -12,10 +12,11 @@ from typing import Any
 from edgecomp.build.compile import compile_host_check
 from edgecomp.build.loader import behind_loader
 from edgecomp.data import Preprocessing
-from edgecomp.device.engine import Engine
+from edgecomp.device.bench import SerialBench
 from edgecomp.device.host import HostEngine
 from edgecomp.device.qemu import QemuEngine
 from edgecomp.device.records import ModelLayout
+from edgecomp.device.session import Place
 from edgecomp.errors import UserError
 from edgecomp.ir import Graph
 from edgecomp.ir.serialize import load_graph
@@ -174,17 +175,23 @@ def read_report(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def open_engine(built: BuiltModel, name: str, sanitizers: tuple[str, ...] = ()) -> Iterator[Engine]:
-    """Offer the place where the check image runs.
+def open_engine(
+    built: BuiltModel, name: str | SerialBench, sanitizers: tuple[str, ...] = ()
+) -> Iterator[Place]:
+    """Offer the place where samples run.
 
     Args:
         built: an opened folder.
-        name: `qemu`, or `host`, for which the same C is compiled with the host's compiler.
+        name: `qemu`, or `host`, for which the same C is compiled with the host's compiler; boards
+            on serial lines are taken as they are.
         sanitizers: for the host: `address`, `undefined`.
 
     Raises:
         UserError: the board is not emulated, its check image did not fit, or files are damaged.
     """
+    if isinstance(name, SerialBench):
+        yield name
+        return
     if name == "qemu":
         problem = obstacle(built)
         if problem:

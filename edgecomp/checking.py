@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from edgecomp.data import Dataset, Preprocessing, load_dataset
 from edgecomp.data.dataset import from_arrays
 from edgecomp.data.layout import device_to_model
 from edgecomp.data.sources import read_arrays
+from edgecomp.device.bench import SerialBench
 from edgecomp.device.session import run_samples
 from edgecomp.errors import AccuracyError, UserError
 from edgecomp.interp import outputs_in_chunks, run_int
 from edgecomp.ir import Array
+from edgecomp.lines import Lines, open_bench
 from edgecomp.measure import Measured, measure_model
 from edgecomp.paths import write_atomically
 from edgecomp.samples import Samples, input_codes, load_samples, real_outputs
@@ -38,6 +41,7 @@ def check(
     limit: int = 100,
     all_tensors: bool = False,
     engine: str = "qemu",
+    lines: Lines | None = None,
     layout: str | None = None,
     boards_file: Path | None = None,
 ) -> dict[str, Any]:
@@ -49,11 +53,13 @@ def check(
         limit: how many samples run on the device; 0 for all.
         all_tensors: compare every stored tensor of every sample.
         engine: `qemu` or `host`.
+        lines: serial lines to boards that run the firmware image; then `engine` is not used.
         layout: how a sample of `data` lies, where it differs from the build's data.
         boards_file: the table that has the board, if not our own.
 
     Returns:
-        The report's values, with `check` added: what was compared.
+        The report's values, with `check` added: what was compared, and for boards their time,
+        memory and lines.
 
     Raises:
         AccuracyError: device and host differ; the first difference is named.
@@ -61,23 +67,32 @@ def check(
     """
     built = open_artifact(folder, boards_file)
     report = read_report(folder)
-    problem = obstacle(built) if engine == "qemu" else None
+    problem = obstacle(built) if engine == "qemu" and not lines else None
     if problem:
         raise UserError(problem)
     samples = _samples_again(built, data, layout)
-    measured = measure_model(
-        built,
-        samples,
-        None,
-        metric=built.metric if samples.accuracy_set else None,
-        limit=limit,
-        all_tensors=all_tensors,
-        engine=engine,
-    )
+    seen: dict[str, Any] = {}
+    with ExitStack() as stack:
+        place: str | SerialBench = engine
+        if lines:
+            place = stack.enter_context(open_bench(built, lines))
+            engine = "serial"
+        measured = measure_model(
+            built,
+            samples,
+            None,
+            metric=built.metric if samples.accuracy_set else None,
+            limit=limit,
+            all_tensors=all_tensors,
+            engine=place,
+        )
+        if isinstance(place, SerialBench):
+            place.forget()
+            seen = place.summary(is_real_time=built.board.emulator is None)
     accuracy = measured.accuracy
     if accuracy["float"] is None and data is None:
         accuracy["float"] = report["accuracy"]["float"]
-    if engine == "qemu":
+    if engine != "host":
         report |= {
             "accuracy": accuracy,
             "bit_exact": measured.bit_exact,
@@ -95,6 +110,7 @@ def check(
             "tensors_compared": outcome.tensors,
             "tensor_samples": outcome.samples,
             "few_codes": dict(outcome.few_codes),
+            **seen,
         },
     }
 
@@ -134,6 +150,7 @@ def run(
     output_file: Path | None = None,
     *,
     engine: str = "qemu",
+    lines: Lines | None = None,
     dump_tensors: Path | None = None,
     boards_file: Path | None = None,
 ) -> dict[str, Any]:
@@ -145,6 +162,7 @@ def run(
         output_file: where to write `y_q` and `y` (named after the outputs where there are several),
             in the model's own layout, the samples in place of its batch.
         engine: `qemu`, `host`, or `reference` for the integer reference itself.
+        lines: serial lines to boards that run the firmware image; then `engine` is not used.
         dump_tensors: where to write every stored tensor: `NAME_q` codes, `NAME` real values, as
             they lie on the device.
         boards_file: the table that has the board, if not our own.
@@ -155,7 +173,12 @@ def run(
     built = open_artifact(folder, boards_file)
     dataset = _read_input(built, input_file)
     codes = input_codes(built.graph, dataset)
-    outputs, stored = _compute(built, codes, engine, dump=dump_tensors is not None)
+    with ExitStack() as stack:
+        place: str | SerialBench = engine
+        if lines:
+            place = stack.enter_context(open_bench(built, lines))
+            engine = "serial"
+        outputs, stored = _compute(built, codes, place, dump=dump_tensors is not None)
     arrays = {}
     real = real_outputs(built.graph, outputs)
     for index, name in enumerate(built.graph.outputs):
@@ -200,7 +223,7 @@ def _read_input(built: BuiltModel, file: Path) -> Dataset:
 
 
 def _compute(
-    built: BuiltModel, codes: Mapping[str, Array], engine_name: str, *, dump: bool
+    built: BuiltModel, codes: Mapping[str, Array], engine_name: str | SerialBench, *, dump: bool
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Outputs by output tensor, and, where asked, the stored tensors."""
     graph = built.graph

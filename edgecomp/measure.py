@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecomp.artifact import BuiltModel, obstacle, open_engine
 from edgecomp.data import Dataset
+from edgecomp.device.bench import SerialBench
 from edgecomp.errors import UserError
 from edgecomp.interp import outputs_in_chunks, run_float, run_int
 from edgecomp.ir import Array, Graph
@@ -133,7 +134,7 @@ def measure_model(
     metric: str | None,
     limit: int,
     all_tensors: bool = False,
-    engine: str = "qemu",
+    engine: str | SerialBench = "qemu",
 ) -> Measured:
     """Measure accuracy on the host, then run samples on the device and compare.
 
@@ -144,7 +145,7 @@ def measure_model(
         metric: a metric's name; chosen from the data where None.
         limit: how many samples run on the device; 0 for all.
         all_tensors: compare every stored tensor of every sample.
-        engine: `qemu` or `host`.
+        engine: `qemu`, `host`, or boards on serial lines.
 
     Raises:
         UserError: a metric is asked for and there is nothing to measure it on.
@@ -195,7 +196,7 @@ def _compare(
     expected: Mapping[str, Array],
     limit: int,
     all_tensors: bool,
-    engine_name: str,
+    engine_name: str | SerialBench,
 ) -> list[Outcome]:
     """Compare stored tensors of some samples and outputs of all; the last outcome has all."""
     total = len(next(iter(codes.values())))

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecomp.artifact import StoredTensor
-from edgecomp.device.engine import Engine
 from edgecomp.device.records import ModelLayout
-from edgecomp.device.session import run_samples
+from edgecomp.device.session import Place, run_samples
 from edgecomp.interp import in_chunks, run_int
 from edgecomp.ir import Array, Graph
 
@@ -85,7 +84,7 @@ def flat_inputs(graph: Graph, codes: Mapping[str, Array]) -> npt.NDArray[np.int8
 def compare(
     graph: Graph,
     stored: Sequence[StoredTensor],
-    engine: Engine,
+    engine: Place,
     layout: ModelLayout,
     codes: Mapping[str, Array],
     *,
@@ -180,7 +179,7 @@ def _reference_crcs(
 def _differing_elements(
     graph: Graph,
     stored: Sequence[StoredTensor],
-    engine: Engine,
+    engine: Place,
     layout: ModelLayout,
     codes: Mapping[str, Array],
     suspects: npt.NDArray[np.int64],

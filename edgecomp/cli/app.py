@@ -15,7 +15,9 @@ from edgecomp.cli import (
     check,
     demo,
     doctor,
+    emulate,
     flash,
+    monitor,
     profile,
     quantize,
     run,
@@ -37,7 +39,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="Exit codes: 2 input, 3 does not fit, 4 tool, 5 device, 6 accuracy or bits, 70 ours.",
 )
-for _module in (build, run, check, flash, profile, show, quantize, tune, boards, doctor, demo):
+for _module in (
+    build,
+    run,
+    check,
+    flash,
+    emulate,
+    monitor,
+    profile,
+    show,
+    quantize,
+    tune,
+    boards,
+    doctor,
+    demo,
+):
     app.command(_module.NAME)(_module.command)
 
 

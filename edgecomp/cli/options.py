@@ -4,11 +4,14 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgecomp.errors import UserError
+
+if TYPE_CHECKING:
+    from edgecomp.lines import Lines
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="model.onnx, model.pt2 or file.py:factory")
@@ -36,6 +39,15 @@ Layout = Annotated[str | None, typer.Option(help="How one sample lies: hwc, chw,
 Scale = Annotated[float | None, typer.Option(help="Preprocessing: real = (x*scale - mean) / std.")]
 Mean = Annotated[str | None, typer.Option(help="Mean, one number or one per channel: 0.5,0.5,0.5")]
 Std = Annotated[str | None, typer.Option(help="Standard deviation, one or one per channel.")]
+Ports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--port", help="A board's serial port, or socket://host:port; several share the work."
+    ),
+]
+Baud = Annotated[
+    int | None, typer.Option(min=1200, help="Rate to change to after the greeting, bits/s.")
+]
 BoardsFile = Annotated[Path | None, typer.Option(help="A table of boards of your own (YAML).")]
 
 
@@ -93,6 +105,34 @@ def progress(quiet: bool) -> Callable[[str], None]:
             print(f"  {text}", file=sys.stderr, flush=True)
 
     return say
+
+
+def lines(
+    ports: Sequence[str] | None,
+    baud: int | None,
+    *,
+    quiet: bool,
+    journal: bool = True,
+    journal_file: Path | None = None,
+) -> "Lines | None":
+    """Read `--port`, `--baud` and `--journal`; None without a port.
+
+    Raises:
+        UserError: a rate or a journal is given, but no port.
+    """
+    from edgecomp.lines import Lines
+
+    if not ports:
+        if baud is not None or journal_file is not None:
+            raise UserError("--baud and --journal go with a --port")
+        return None
+
+    def show(done: int, total: int) -> None:
+        if not quiet and sys.stderr.isatty():
+            end = "\n" if done == total else ""
+            print(f"\r  {done:,} of {total:,} samples", end=end, file=sys.stderr, flush=True)
+
+    return Lines(tuple(ports), baud, journal, journal_file, progress=show)
 
 
 def print_json(value: Any) -> None:

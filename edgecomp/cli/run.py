@@ -19,6 +19,8 @@ def command(
         Path | None, typer.Option(help="Where to write y_q (codes) and y (real values), .npz.")
     ] = None,
     engine: Annotated[str, typer.Option(help="qemu, host or reference.")] = "qemu",
+    port: options.Ports = None,
+    baud: options.Baud = None,
     dump_tensors: Annotated[
         Path | None, typer.Option(help="Write every stored tensor, codes and real values, .npz.")
     ] = None,
@@ -34,6 +36,7 @@ def command(
         input,
         output,
         engine=options.choice("--engine", engine, ("qemu", "host", "reference")),
+        lines=options.lines(port, baud, quiet=json, journal=False),
         dump_tensors=dump_tensors,
         boards_file=boards_file,
     )

@@ -1,4 +1,4 @@
-"""Running samples through a check image, several copies of it side by side.
+"""Running samples: through a check image, several copies of it side by side, or on boards.
 
 Every child process is gone when `run_samples` returns or raises, on Ctrl-C too.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecomp.device.bench import SerialBench
 from edgecomp.device.engine import REPLY_FILE, REQUEST_FILE, Engine
 from edgecomp.device.qemu import MONITOR_OPTION, QemuEngine, qemu_command
 from edgecomp.device.records import (
@@ -37,8 +38,12 @@ _LISTENER_POLL_S = 0.02
 _SMALLEST_SHARE = 4  # samples below which a second emulator does not pay
 
 
+Place = Engine | SerialBench
+"""Where samples can run."""
+
+
 def run_samples(
-    engine: Engine,
+    engine: Place,
     layout: ModelLayout,
     inputs: NDArray[np.int8],
     *,
@@ -56,7 +61,7 @@ def run_samples(
         stage_crcs: run stage by stage and take the CRC-32 of each stage's output.
         dump: run stage by stage and return each stage's output.
         parallel: copies of the image that share the samples.
-        timeout_s: wall-clock limit of the whole run.
+        timeout_s: wall-clock limit of the whole run; boards on serial lines have their own.
 
     Raises:
         DeviceError: a fault, a lockup, an early end or a foreign image; LinkTimeout: a hang.
@@ -65,6 +70,8 @@ def run_samples(
         raise InternalError(
             f"inputs of shape {inputs.shape}, expected [samples, {sum(layout.input_bytes)}]"
         )
+    if isinstance(engine, SerialBench):
+        return engine.run(layout, inputs, stage_crcs=stage_crcs, dump=dump)
     flags = FLAG_CRC * stage_crcs | FLAG_DUMP * dump
     shares = max(1, min(parallel, len(inputs) // _SMALLEST_SHARE))
     parts = np.array_split(inputs, shares)

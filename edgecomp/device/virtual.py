@@ -1,5 +1,6 @@
 """A board in QEMU with its console as a port of this machine."""
 
+import os
 import re
 import socket
 import subprocess
@@ -25,8 +26,21 @@ _LOCALHOST = "127.0.0.1"
 class VirtualBoard:
     """A running emulator; `port` is what to give to `--port`."""
 
+    board: Board
     port: str
     process: subprocess.Popen[bytes]
+    folder: Path
+
+    def wait(self) -> None:
+        """Wait until the emulator ends, which it does only where something goes wrong.
+
+        Raises:
+            DeviceError: it ended; with what it said.
+        """
+        status = self.process.wait()
+        raise DeviceError(
+            f"{self.board.id}: QEMU ended with status {status}{last_messages(self.folder)}"
+        )
 
 
 @contextmanager
@@ -66,7 +80,7 @@ def virtual_board(
         else:
             port = _wait_for_pty(board, process, folder)
             _hold_open(port, stack)
-        yield VirtualBoard(port, process)
+        yield VirtualBoard(board, port, process, folder)
 
 
 def _free_port() -> int:
@@ -108,7 +122,5 @@ def _until(board: Board, process: subprocess.Popen[bytes], folder: Path) -> Iter
 
 def _hold_open(port: str, stack: ExitStack) -> None:
     """Keep the terminal open: without a reader QEMU looks at it only once a second."""
-    import os
-
     fd = os.open(port, os.O_RDWR | os.O_NOCTTY)
     stack.callback(os.close, fd)

@@ -11,6 +11,7 @@ from rich.table import Table
 from edgecomp.targets.boards import Board
 
 WIDTH = 120
+_COUNTER_NAMES = {"dwt": "the DWT's cycle counter", "systick": "SysTick"}
 
 
 def _console() -> Console:
@@ -99,11 +100,49 @@ def print_check(report: Mapping[str, Any], folder: Path) -> None:
     if checked["few_codes"]:
         listed = ", ".join(f"{name} ({count})" for name, count in checked["few_codes"].items())
         console.print(f"          fewer than 10 different codes in: {escape(listed)}")
-    if observed["stack_bytes"]:
+    if "ports" in checked:
+        _print_boards_on_lines(console, checked)
+    elif observed["stack_bytes"]:
         console.print(
             f"stack     {observed['stack_bytes']:,} bytes used by the check image; "
             f"arena {observed['arena_bytes']:,} bytes written, nothing outside it"
         )
+
+
+def _print_boards_on_lines(console: Console, checked: Mapping[str, Any]) -> None:
+    """Print time, memory and troubles of the boards that were asked over serial lines."""
+    if checked["resumed_samples"]:
+        console.print(f"resumed   {checked['resumed_samples']:,} samples were in the journal")
+    for port in checked["ports"]:
+        console.print(f"board     {escape(port['port'])}: {port['samples']:,} samples")
+        if port["cycles"]:
+            cycles = port["cycles"]
+            console.print(
+                f"latency   {cycles['median']:,} cycles ({cycles['min']:,} to {cycles['max']:,}) "
+                f"by {_COUNTER_NAMES[port['counter']]}: {port['ms']:.3f} ms "
+                f"at {port['counter_hz'] / 1e6:g} MHz"
+            )
+        elif port["samples"]:
+            console.print(
+                "latency   not known: "
+                + (
+                    "the board has no counter"
+                    if port["counter"] == "none"
+                    else f"{_COUNTER_NAMES[port['counter']]} of an emulator counts no cycles"
+                )
+            )
+        if port["samples"]:
+            console.print(
+                f"memory    stack {port['stack_bytes']:,} of {port['stack_room_bytes']:,} bytes "
+                f"used, arena {port['arena_bytes']:,} bytes"
+            )
+        console.print(
+            f"line      {port['requests']:,} requests, {port['repeats']:,} repeated, "
+            f"{port['damaged_frames']:,} damaged answers, {port['resets']:,} resets, "
+            f"{port['reconnects']:,} reconnections"
+        )
+    for note in checked["notes"]:
+        console.print(f"note      {escape(note)}")
 
 
 def print_outputs(result: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@
 #define SYST_RVR REGISTER(0xe000e014u)
 #define SYST_CVR REGISTER(0xe000e018u)
 #define SYST_LAST 0xffffffu
+#define SYST_PATIENCE 100000u /* reads: silicon needs two, a busy emulator many */
 
 static uintptr_t stack_pointer(void)
 {
@@ -55,7 +56,7 @@ static uint32_t systick_counts(void)
     SYST_CVR = 0u; /* loads RVR at the next clock */
     SYST_CSR = SYST_CSR_COUNT;
     uint32_t counts = 0u;
-    for (uint32_t i = 0u; i < 1000u && counts == 0u; i++) {
+    for (uint32_t i = 0u; i < SYST_PATIENCE && counts == 0u; i++) {
         counts = SYST_CVR;
     }
     SYST_CSR = 0u;
