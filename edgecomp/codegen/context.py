@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecomp import __version__
-from edgecomp.codegen.env import render
+from edgecomp.codegen.rows import layer_function, rows_body
 from edgecomp.ir import Array, QParams, Shape, Tensor
 from edgecomp.kernels import Constant
 from edgecomp.plan.types import ARENA_ALIGN, Plan, Stage
 from edgecomp.quant.input_codes import InputQuantizer, input_quantizer
-from edgecomp.requant import REQUANTIZERS
 
 
 @dataclass(frozen=True)
@@ -91,27 +90,26 @@ def _shape_text(shape: Shape) -> str:
     return "x".join(str(n) for n in shape[1:])
 
 
+def _body(plan: Plan, stage: Stage) -> tuple[str, str]:
+    """The text of a stage's functions, and the name of the one that computes it."""
+    if stage.rows is not None:
+        return rows_body(plan, stage), f"{stage.label}_rows"
+    kernel, layer = plan.kernel(stage), plan.layer(stage)
+    return layer_function(stage.label, layer, kernel)
+
+
 def _stage_source(plan: Plan, stage: Stage) -> StageSource:
     """Render one stage's function and collect its constants."""
-    kernel, layer = plan.kernel(stage), plan.layer(stage)
-    context = kernel.context(layer)
-    body = render(
-        f"kernels/{kernel.template}",
-        layer=stage.label,
-        op=layer.node.op,
-        requantize=REQUANTIZERS[layer.node.numerics].c_function,
-        **context,
-    )
-    signature = next(line for line in body.splitlines() if line.startswith("static void"))
+    body, function = _body(plan, stage)
     ends = [
         " + ".join(_shape_text(plan.graph.tensors[name].shape) for name in stage.inputs),
-        _shape_text(layer.output.shape),
+        _shape_text(plan.output_tensor(stage).shape),
     ]
     return StageSource(
         stage=stage,
-        function=signature.split("(")[0].split()[-1],
-        constants=tuple(kernel.constants(layer)),
-        body=body.replace("static void", "static EC_STAGE void", 1).strip() + "\n",
+        function=function,
+        constants=plan.constants(stage),
+        body=body,
         output_offset=plan.buffer(stage.output).arena_offset,
         arguments=(
             *(plan.buffer(name).arena_offset for name in (*stage.inputs, stage.output)),
@@ -119,7 +117,7 @@ def _stage_source(plan: Plan, stage: Stage) -> StageSource:
         ),
         shapes=" -> ".join(ends),
         weights_bytes=plan.weights_bytes(stage),
-        macs=layer.macs,
+        macs=plan.macs(stage),
     )
 
 

@@ -70,6 +70,7 @@ def place(
     align: int,
     overlaps: Overlaps | None = None,
     in_place: InPlace = frozenset(),
+    attempts: int = ATTEMPTS,
 ) -> tuple[list[int], int]:
     """Find offsets such that no two blocks hurt each other.
 
@@ -78,6 +79,7 @@ def place(
         align: every offset is a multiple of it, bytes.
         overlaps: pairs that may overlap.
         in_place: pairs that may have one offset.
+        attempts: orders that are tried beyond the usual ones.
 
     Returns:
         One offset per block and the total size.  The search is deterministic; it ends at once
@@ -97,7 +99,7 @@ def place(
     generator = random.Random(0)
     best: tuple[list[int], int] | None = None
     best_order = orders[0]
-    for attempt in range(len(orders) + ATTEMPTS):
+    for attempt in range(len(orders) + attempts):
         if attempt < len(orders):
             order = orders[attempt]
         else:

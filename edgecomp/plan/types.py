@@ -1,16 +1,22 @@
 """What the planner decides: stages in order, and where every buffer lies in the arena."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from edgecomp.ir import Graph, Node, Tensor
-from edgecomp.kernels import KERNELS, Kernel, Layer
+from edgecomp.kernels import KERNELS, Constant, Kernel, Layer
+from edgecomp.kernels.rows import row_layer
+from edgecomp.plan.rows import COPY, MEAN, RowProgram, RowStep
 
 ARENA_ALIGN = 8
 """Alignment that the caller gives the arena, bytes."""
 BUFFER_ALIGN = 4
 """Alignment of every buffer within the arena, bytes: kernels may load whole words."""
+
+
+ROWS = "rows"
+"""Kernel of a stage that is fused by rows."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,13 @@ class Stage:
     Attributes:
         index: position in the order of execution.
         nodes: the operators that it computes.
-        kernel: key of `KERNELS`.
+        kernel: key of `KERNELS`; of a stage that is fused by rows `ROWS`.
         storage: key of `STORAGES`; empty for stages without weights.
         inputs: activation tensors that it reads, in the operator's order.
         output: tensor that it stores.
         scratch_bytes: RAM beyond input and output.
         scratch_offset: where that lies in the arena.
+        rows: how it is computed by rows, where it is.
     """
 
     index: int
@@ -55,6 +62,7 @@ class Stage:
     output: str
     scratch_bytes: int = 0
     scratch_offset: int = 0
+    rows: RowProgram | None = None
 
     @property
     def label(self) -> str:
@@ -101,21 +109,61 @@ class Plan:
 
     def layer(self, stage: Stage) -> Layer:
         """The view that the stage's kernel has of its node."""
-        return self._layers[stage.index]
+        return self._layers[stage.index][-1]
 
     @cached_property
-    def _layers(self) -> tuple[Layer, ...]:
-        return tuple(Layer(self.graph, stage.nodes[-1]) for stage in self.stages)
+    def _layers(self) -> tuple[tuple[Layer, ...], ...]:
+        return tuple(
+            tuple(Layer(self.graph, node) for node in stage.nodes) for stage in self.stages
+        )
+
+    def layers(self, stage: Stage) -> tuple[Layer, ...]:
+        """The views of all nodes of a stage, in order."""
+        return self._layers[stage.index]
+
+    @property
+    def streamed_inputs(self) -> frozenset[str]:
+        """Inputs that the caller hands over row by row: they do not lie in the arena."""
+        return frozenset(s.rows.source for s in self.stages if s.rows and s.rows.streamed)
+
+    def row_steps(self, stage: Stage) -> list[tuple[RowStep, Layer | None, Kernel | None]]:
+        """The steps of a stage that is fused by rows, with their layers and kernels.
+
+        Layers are cut to a row; a copy has none, and a mean has its whole layer and no kernel.
+        """
+        assert stage.rows is not None
+        layers = {layer.output.name: layer for layer in self._layers[stage.index]}
+        found: list[tuple[RowStep, Layer | None, Kernel | None]] = []
+        for step in stage.rows.steps:
+            if step.kernel in {COPY, MEAN}:
+                found.append((step, layers.get(step.tensor), None))
+            else:
+                found.append((step, row_layer(layers[step.tensor]), KERNELS[step.kernel]))
+        return found
 
     def kernel(self, stage: Stage) -> Kernel:
-        """The stage's kernel."""
+        """The kernel of a stage of one operator."""
         return KERNELS[stage.kernel]
 
     def output_tensor(self, stage: Stage) -> Tensor:
         """The tensor that the stage stores."""
         return self.graph.tensors[stage.output]
 
+    def constants(self, stage: Stage) -> tuple[Constant, ...]:
+        """Everything that the stage has in flash, by the names that its code has for it."""
+        if stage.rows is None:
+            return tuple(self.kernel(stage).constants(self.layer(stage)))
+        return tuple(
+            replace(constant, name=f"{index}_{constant.name}")
+            for index, (_, layer, kernel) in enumerate(self.row_steps(stage))
+            if kernel is not None and layer is not None
+            for constant in kernel.constants(layer)
+        )
+
     def weights_bytes(self, stage: Stage) -> int:
         """Flash of the stage's weights, biases and multipliers."""
-        constants = self.kernel(stage).constants(self.layer(stage))
-        return sum(c.size_bytes for c in constants if c.is_weight)
+        return sum(c.size_bytes for c in self.constants(stage) if c.is_weight)
+
+    def macs(self, stage: Stage) -> int:
+        """Multiply-accumulates of the stage."""
+        return sum(layer.macs for layer in self._layers[stage.index])

@@ -5,6 +5,7 @@ import numpy as np
 from edgecomp.errors import InternalError
 from edgecomp.ir import DType
 from edgecomp.plan.types import BUFFER_ALIGN, Plan, Stage
+from edgecomp.plan.verify_rows import RowReplay, check_kernels
 
 
 def verify_plan(plan: Plan) -> None:
@@ -38,24 +39,31 @@ def verify_plan(plan: Plan) -> None:
                 f"plan: {reader} reads {tensor!r}, part of which {lost.pop() or 'scratch'!r} holds"
             )
 
+    streamed = plan.streamed_inputs
     for tensor in plan.graph.inputs:
         if plan.graph.tensors[tensor].dtype is not DType.INT8:
             raise InternalError(f"plan: model input {tensor!r} is not int8")
-        claim(tensor)
+        if tensor not in streamed:
+            claim(tensor)
     for tensor in plan.graph.inputs:
-        check(tensor, "the first stage")
+        if tensor not in streamed:
+            check(tensor, "the first stage")
     for stage in plan.stages:
         for tensor in stage.inputs:
-            check(tensor, f"stage {stage.index} ({stage.name})")
+            if tensor not in streamed:
+                check(tensor, f"stage {stage.index} ({stage.name})")
         if stage.scratch_bytes:
             begin, end = stage.scratch_offset, stage.scratch_offset + stage.scratch_bytes
             _check_scratch(plan, stage, begin, end)
             owner[begin:end] = [""] * (end - begin)
+        if stage.rows is not None:
+            _check_rows(plan, stage)
+        else:
             for tensor in stage.inputs:
                 check(tensor, f"stage {stage.index} ({stage.name}), whose scratch overlaps,")
-        for index, source in enumerate(plan.layer(stage).inputs):
-            if not source.is_const:
-                _check_overlap(plan, stage, index)
+            for index, source in enumerate(plan.layer(stage).inputs):
+                if not source.is_const:
+                    _check_overlap(plan, stage, index)
         claim(stage.output)
     for tensor in plan.graph.outputs:
         check(tensor, "the caller")
@@ -72,6 +80,17 @@ def _check_scratch(plan: Plan, stage: Stage, begin: int, end: int) -> None:
     output = plan.buffer(stage.output).arena_offset
     if begin < output + plan.graph.tensors[stage.output].size_bytes and output < end:
         raise InternalError(f"{where} lies over its output")
+
+
+def _check_rows(plan: Plan, stage: Stage) -> None:
+    """Replay the turns of a stage that is fused by rows."""
+    assert stage.rows is not None
+    name = f"stage {stage.index} ({stage.name})"
+    layers = {layer.output.name: layer for layer in plan.layers(stage)}
+    check_kernels(name, stage.rows, layers)
+    source = 0 if stage.rows.streamed else plan.buffer(stage.rows.source).arena_offset
+    replay = RowReplay(name, stage.rows, layers, plan.arena_bytes)
+    replay.run(source, plan.buffer(stage.output).arena_offset, stage.scratch_offset)
 
 
 def _check_overlap(plan: Plan, stage: Stage, index: int) -> None:

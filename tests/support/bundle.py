@@ -154,6 +154,8 @@ def _append(merged: Plan, model: Model, plan: Plan) -> Plan:
                     inputs=tuple(joined(n) for n in stage.inputs),
                     output=joined(stage.output),
                     scratch_offset=stage.scratch_offset + begin,
+                    rows=stage.rows
+                    and stage.rows.renamed({n: joined(n) for n in plan.graph.tensors}),
                 )
                 for stage in plan.stages
             ),

@@ -21,11 +21,10 @@ def test_sizes_are_rounded_to_the_alignment():
     assert total == 16
 
 
-def test_the_search_beats_the_usual_orders(monkeypatch):
+def test_the_search_beats_the_usual_orders():
     blocks = [Block(8, 1, 3), Block(1, 4, 4), Block(10, 4, 6), Block(6, 2, 4), Block(6, 2, 3)]
     assert place(blocks, 1)[1] == lower_bound(blocks, 1) == 20
-    monkeypatch.setattr("edgecomp.plan.arena.ATTEMPTS", 0)
-    assert place(blocks, 1)[1] == 22
+    assert place(blocks, 1, attempts=0)[1] == 22
 
 
 def test_the_same_blocks_get_the_same_places():

@@ -1,0 +1,256 @@
+"""From neighbouring layers to one stage that is computed by rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from edgecomp.ir import Graph, Node, Tensor
+from edgecomp.kernels import Kernel, Layer
+from edgecomp.kernels.rows import (
+    RowWindow,
+    is_mean_of_all,
+    row_layer,
+    row_refusal,
+    row_window,
+)
+from edgecomp.plan.arena import Block, place
+from edgecomp.plan.rows import COPY, MEAN, Line, Read, RowProgram, RowStep
+from edgecomp.plan.types import BUFFER_ALIGN
+
+Pick = Callable[[Layer], Kernel]
+"""Which kernel computes a layer that was cut to one row."""
+SUM_BYTES = 4
+"""Bytes of the sum of a channel."""
+
+
+class Unfusable(Exception):
+    """These layers cannot be one stage; never leaves this module."""
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """The turn of a tensor's first row, and turns from row to row."""
+
+    first: int
+    every: int
+
+    def rows_before(self, turn: int) -> int:
+        """The newest row at the end of a turn."""
+        return (turn - self.first) // self.every
+
+
+def fused(
+    graph: Graph, nodes: Sequence[Node], pick: Pick, *, copy: bool = False, streamed: bool = False
+) -> RowProgram | str:
+    """Fuse layers to one stage.
+
+    Args:
+        graph: the network.
+        nodes: the layers, in the order of execution; one tensor enters and one leaves.
+        pick: chooses the kernel of each layer.
+        copy: bring rows of the input into a line before they are read, even where they could be
+            read where they lie; needed where they are padded.
+        streamed: the caller hands over the rows.
+
+    Returns:
+        The stage, or the reason why there is none.
+    """
+    try:
+        return _Fusion(graph, nodes, pick, copy or streamed).program(streamed)
+    except Unfusable as reason:
+        return str(reason)
+
+
+class _Fusion:
+    """The layers of a stage, and what follows for each of them."""
+
+    def __init__(self, graph: Graph, nodes: Sequence[Node], pick: Pick, copy: bool) -> None:
+        self.graph, self.nodes = graph, nodes
+        self.layers = [Layer(graph, node) for node in nodes]
+        made = {node.output for node in nodes}
+        entering = dict.fromkeys(
+            name for node in nodes for name in self._computed(node) if name not in made
+        )
+        if len(entering) != 1:
+            raise Unfusable("several tensors enter")
+        (self.source,) = entering
+        self.result = nodes[-1].output
+        self.windows = [self._window(layer) for layer in self.layers]
+        self.copy = copy or self._is_padded()
+        self.clocks = self._clocks()
+        self.lines = self._lines()
+        self.picked = [
+            None if is_mean_of_all(layer) else pick(row_layer(layer)) for layer in self.layers
+        ]
+
+    def _computed(self, node: Node) -> tuple[str, ...]:
+        return tuple(name for name in node.inputs if not self.graph.tensors[name].is_const)
+
+    def _window(self, layer: Layer) -> RowWindow:
+        reason = row_refusal(layer)
+        if reason:
+            raise Unfusable(f"{layer.node.name}: {reason}")
+        if is_mean_of_all(layer) and layer.output.name != self.result:
+            raise Unfusable(f"{layer.node.name}: a mean over everything ends a stage")
+        return row_window(layer)
+
+    def _is_padded(self) -> bool:
+        """Whether rows outside the source are read."""
+        height = self.graph.tensors[self.source].shape[1]
+        return any(
+            window.pad_top or window.first(self._rows_made(layer) - 1) + window.rows > height
+            for layer, window in zip(self.layers, self.windows, strict=True)
+            if self.source in layer.node.inputs
+        )
+
+    def _rows_made(self, layer: Layer) -> int:
+        """Rows that the layer computes; a mean takes as many as its input has."""
+        tensor = layer.inputs[0] if is_mean_of_all(layer) else layer.output
+        return tensor.shape[1]
+
+    def _clocks(self) -> dict[str, _Clock]:
+        """When rows come: each as soon as what it reads is there."""
+        clocks = {self.source: _Clock(0, 1)}
+        for layer, window in zip(self.layers, self.windows, strict=True):
+            inputs = [clocks[name] for name in self._computed(layer.node)]
+            if len({clock.every for clock in inputs}) != 1:
+                raise Unfusable(f"{layer.node.name}: rows that come at different rates")
+            first = max(c.first + (window.rows - 1 - window.pad_top) * c.every for c in inputs)
+            clocks[layer.output.name] = _Clock(first, inputs[0].every * window.stride)
+        return clocks
+
+    def _lines(self) -> dict[str, Line]:
+        """How many rows of each tensor are kept."""
+        lines = {}
+        names = [self.source] if self.copy else []
+        for name in (*names, *(layer.output.name for layer in self.layers[:-1])):
+            tensor, own = self.graph.tensors[name], self.clocks[name]
+            rows = pad_top = pad_bottom = 0
+            lasting = False
+            for layer, window in zip(self.layers, self.windows, strict=True):
+                if name not in layer.node.inputs:
+                    continue
+                reader = self.clocks[layer.output.name]
+                rows = max(rows, own.rows_before(reader.first) + window.pad_top + 1)
+                pad_top = max(pad_top, window.pad_top)
+                last = reader.first + reader.every * (self._rows_made(layer) - 1)
+                pad_bottom = max(pad_bottom, own.rows_before(last) + 1 - tensor.shape[1])
+                lasting |= (reader.first - own.first) % own.every != 0
+            if rows == 0:
+                raise Unfusable(f"{name} is not read here")
+            assert tensor.qparams is not None
+            lines[name] = Line(
+                name, rows, tensor.size_bytes // tensor.shape[1], tensor.shape[1], pad_top,
+                pad_bottom, tensor.qparams.zero_point, lasting or rows > 1,
+            )  # fmt: skip
+        return lines
+
+    def _read(self, name: str, layer: Layer, window: RowWindow) -> Read:
+        slot, line = 0, self.lines.get(name)
+        if line:
+            reader = self.clocks[layer.output.name].first
+            back = self.clocks[name].rows_before(reader) + window.pad_top + 1
+            slot = line.rows - back
+            _require_aligned(slot * line.row_bytes)
+        else:
+            row_bytes = _row_bytes(self.graph.tensors[name])
+            _require_aligned(window.stride * row_bytes)
+        return Read(name, window.rows, window.stride, window.pad_top, slot)
+
+    def _step(self, index: int) -> RowStep:
+        layer, window, kernel = self.layers[index], self.windows[index], self.picked[index]
+        clock = self.clocks[layer.output.name]
+        reads = tuple(self._read(n, layer, window) for n in self._computed(layer.node))
+        if kernel is None:
+            name, scratch = MEAN, SUM_BYTES * layer.output.shape[-1]
+        else:
+            name, scratch = kernel.name, kernel.scratch_bytes(row_layer(layer))
+            line = self.lines.get(layer.output.name)
+            row_bytes = _row_bytes(layer.output)
+            _require_aligned((line.rows - 1) * row_bytes if line else row_bytes)
+        rows = self._rows_made(layer)
+        return RowStep(layer.output.name, name, clock.first, clock.every, rows, reads, scratch)
+
+    def program(self, streamed: bool) -> RowProgram:
+        """Put the steps together and lay out the scratch."""
+        steps = [self._step(index) for index in range(len(self.layers))]
+        source, result = self.graph.tensors[self.source], self.graph.tensors[self.result]
+        if self.copy:
+            steps.insert(0, RowStep(self.source, COPY, 0, 1, source.shape[1], ()))
+        mean = steps[-1].kernel == MEAN
+        return laid_out(
+            RowProgram(
+                self.source,
+                self.result,
+                tuple(steps),
+                self.lines,
+                _row_bytes(source),
+                source.shape[1],
+                result.size_bytes if mean else _row_bytes(result),
+                streamed,
+            )
+        )
+
+
+def _row_bytes(tensor: Tensor) -> int:
+    return tensor.size_bytes // tensor.shape[1]
+
+
+def _require_aligned(offset: int) -> None:
+    if offset % BUFFER_ALIGN:
+        raise Unfusable("rows that do not begin at whole words")
+
+
+def laid_out(program: RowProgram) -> RowProgram:
+    """Give lines and the kernels' scratch their places.
+
+    What lives within a turn shares memory by the order of the steps and comes first; then come the
+    lasting lines in the order in which they are first written, so that the late ones may lie over
+    rows of the source that are dead by then.
+    """
+    steps = program.steps
+    position = {step.tensor: index for index, step in enumerate(steps)}
+    passing: dict[str, Block] = {}
+    for index, step in enumerate(steps):
+        line = program.lines.get(step.tensor)
+        if line and not line.lasting:
+            readers = [
+                number
+                for number, other in enumerate(steps)
+                if any(read.tensor == step.tensor for read in other.reads)
+            ]
+            passing[f"line {step.tensor}"] = Block(line.size_bytes, index, max(readers))
+        if step.scratch_bytes and step.kernel != MEAN:
+            passing[f"step {step.tensor}"] = Block(step.scratch_bytes, index, index)
+    offsets: dict[str, int] = {}
+    end = 0
+    if passing:
+        places, end = place(list(passing.values()), BUFFER_ALIGN)
+        offsets = dict(zip(passing, places, strict=True))
+    lasting = [line for line in program.lines.values() if line.lasting]
+    for line in sorted(lasting, key=lambda one: _first_turn(steps[position[one.tensor]])):
+        offsets[f"line {line.tensor}"] = end
+        end += _aligned(line.size_bytes)
+    for step in steps:
+        if step.kernel == MEAN:
+            offsets[f"step {step.tensor}"] = end
+            end += _aligned(step.scratch_bytes)
+    return replace(
+        program,
+        steps=tuple(
+            replace(step, scratch_offset=offsets.get(f"step {step.tensor}", 0)) for step in steps
+        ),
+        lines=_moved(program.lines, offsets),
+        scratch_bytes=end,
+    )
+
+
+def _moved(lines: Mapping[str, Line], offsets: Mapping[str, int]) -> dict[str, Line]:
+    return {name: replace(line, offset=offsets[f"line {name}"]) for name, line in lines.items()}
+
+
+def _first_turn(step: RowStep) -> int:
+    return step.first
+
+
+def _aligned(size_bytes: int) -> int:
+    return -(-size_bytes // BUFFER_ALIGN) * BUFFER_ALIGN

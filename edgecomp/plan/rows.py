@@ -1,0 +1,226 @@
+"""Stages that are fused by rows: what is computed when, and which rows are kept where.
+
+Such a stage is a loop.  Each *turn* brings one row of the stage's input and computes every row of
+its layers that has become possible.  A layer computes its row `r` in turn `first + every * r`: the
+turns are known beforehand, the code has no counters but the turn.  Rows between two layers lie in
+a *line*: a window of the last few rows of a tensor, moved on by one row when the next one comes.
+Padding above is written with the first row, padding below as further rows behind the last.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+COPY = "copy"
+"""Kernel of the step that brings a row of the stage's input into its line."""
+MEAN = "rows_mean"
+"""Kernel of the step that sums up rows for a mean over everything."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """The last rows of a tensor.
+
+    Attributes:
+        tensor: whose rows.
+        rows: how many are kept.
+        row_bytes: bytes of each.
+        height: rows that the tensor has.
+        pad_top: rows of padding before the first.
+        pad_bottom: rows of padding behind the last, also where they only move the others on.
+        code: what padding is filled with.
+        lasting: whether rows are read in a later turn than they were written.
+        offset: in the stage's scratch.
+    """
+
+    tensor: str
+    rows: int
+    row_bytes: int
+    height: int
+    pad_top: int
+    pad_bottom: int
+    code: int
+    lasting: bool
+    offset: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all its rows."""
+        return self.rows * self.row_bytes
+
+    @property
+    def newest(self) -> int:
+        """Where the newest row lies in the stage's scratch."""
+        return self.offset + (self.rows - 1) * self.row_bytes
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a step reads of one tensor.
+
+    Attributes:
+        tensor: which one: the stage's input, or one with a line.
+        rows: neighbouring rows that it reads.
+        stride: rows of the tensor from one row of the step to the next.
+        pad_top: rows before the tensor's first that the first window begins at.
+        slot: in a line: which of its rows is the window's first.
+    """
+
+    tensor: str
+    rows: int
+    stride: int
+    pad_top: int
+    slot: int = 0
+
+    def first(self, row: int) -> int:
+        """The first row of the tensor that the step reads for its own row `row`."""
+        return row * self.stride - self.pad_top
+
+
+@dataclass(frozen=True)
+class RowStep:
+    """One layer of the stage: in its turns it makes a row.
+
+    Attributes:
+        tensor: what it makes.
+        kernel: key of `KERNELS`, `COPY` or `MEAN`.
+        first: turn of its first row.
+        every: turns from one row to the next.
+        rows: rows that it computes.
+        reads: what it reads, in the operator's order.
+        scratch_bytes: what its kernel needs beside them.
+        scratch_offset: where that lies in the stage's scratch.
+    """
+
+    tensor: str
+    kernel: str
+    first: int
+    every: int
+    rows: int
+    reads: tuple[Read, ...]
+    scratch_bytes: int = 0
+    scratch_offset: int = 0
+
+    @property
+    def last(self) -> int:
+        """Turn of its last row."""
+        return self.first + self.every * (self.rows - 1)
+
+    def row_in(self, turn: int) -> int | None:
+        """The row that it makes in a turn, padding below included; None if there is none."""
+        row, rest = divmod(turn - self.first, self.every)
+        return row if rest == 0 and row >= 0 else None
+
+
+@dataclass(frozen=True)
+class RowProgram:
+    """A stage that is fused by rows.
+
+    Attributes:
+        source: the tensor that it reads.
+        result: the tensor that it stores.
+        steps: in the order of a turn.
+        lines: by tensor; the source has one if its rows are copied first.
+        source_row_bytes: bytes of a row of the source.
+        result_row_bytes: bytes of a row of the result; of all of it where it is a mean.
+        streamed: whether the caller hands over the source row by row.
+        scratch_bytes: lines and what the kernels need.
+    """
+
+    source: str
+    result: str
+    steps: tuple[RowStep, ...]
+    lines: Mapping[str, Line]
+    source_row_bytes: int
+    source_rows: int
+    result_row_bytes: int
+    streamed: bool = False
+    scratch_bytes: int = 0
+
+    @cached_property
+    def turns(self) -> int:
+        """Turns of the loop."""
+        return max(step.last for step in self.steps) + 1
+
+    @cached_property
+    def inner(self) -> frozenset[str]:
+        """Tensors that are never stored whole."""
+        return frozenset(step.tensor for step in self.steps) - {self.source, self.result}
+
+    @cached_property
+    def has_mean(self) -> bool:
+        """Whether the last step sums up all rows."""
+        return self.steps[-1].kernel == MEAN
+
+    def rows_made(self, step: RowStep) -> int:
+        """Rows that the step writes, padding below included."""
+        line = self.lines.get(step.tensor)
+        return step.rows + (line.pad_bottom if line and step.kernel != MEAN else 0)
+
+    def actions(self) -> Iterator[tuple[int, int, RowStep]]:
+        """Every row that is made: turn, row, step, in the order of execution."""
+        for turn in range(self.turns):
+            for step in self.steps:
+                row = step.row_in(turn)
+                if row is not None and row < self.rows_made(step):
+                    yield turn, row, step
+
+    def renamed(self, names: Mapping[str, str]) -> "RowProgram":
+        """Return the same with other names of tensors."""
+        return replace(
+            self,
+            source=names[self.source],
+            result=names[self.result],
+            steps=tuple(
+                replace(
+                    step,
+                    tensor=names[step.tensor],
+                    reads=tuple(replace(read, tensor=names[read.tensor]) for read in step.reads),
+                )
+                for step in self.steps
+            ),
+            lines={
+                names[key]: replace(line, tensor=names[key]) for key, line in self.lines.items()
+            },
+        )
+
+    def _low_needed(self) -> list[int]:
+        """For each action the first byte of the source that it or a later one reads."""
+        nothing = 1 << 40
+        lows = []
+        for _, row, step in self.actions():
+            rows = [
+                max(read.first(row), 0)
+                for read in step.reads
+                if read.tensor == self.source and self.source not in self.lines
+            ]
+            if step.kernel == COPY:
+                rows = [row]
+            reads = rows and row < step.rows
+            lows.append(min(rows) * self.source_row_bytes if reads else nothing)
+        for index in range(len(lows) - 2, -1, -1):
+            lows[index] = min(lows[index], lows[index + 1])
+        return lows
+
+    def distances(self) -> tuple[int, int]:
+        """By how many bytes result and scratch must begin before the source.
+
+        What is read in the very action that writes counts as read later.
+        """
+        result = scratch = -(1 << 40)
+        touched: set[str] = set()
+        for (_, row, step), low in zip(self.actions(), self._low_needed(), strict=True):
+            ends = []
+            if step.tensor == self.result:
+                made = row == step.rows - 1 if step.kernel == MEAN else True
+                end = self.result_row_bytes * (1 if step.kernel == MEAN else row + 1)
+                result = max(result, end - low) if made else result
+            if step.tensor in self.lines:
+                line = self.lines[step.tensor]
+                ends.append(line.offset + line.size_bytes)
+            if step.scratch_bytes:
+                ends.append(step.scratch_offset + step.scratch_bytes)
+            if step.tensor not in touched or step.tensor == self.result:
+                touched.add(step.tensor)
+                scratch = max([scratch, *(end - low for end in ends)])
+        return result, scratch

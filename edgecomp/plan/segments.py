@@ -1,0 +1,281 @@
+"""Which layers become one stage when memory matters most, and which kernels compute them.
+
+The network is cut wherever a single tensor is alive.  Between two cuts lies a *segment*: its layers
+one by one, or fused by rows.  The arena cannot be smaller than the largest segment by itself; among
+all ways to put segments together that need no more, the one with the fewest cycles is taken.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from edgecomp.ir import Graph, Node
+from edgecomp.kernels import Kernel, Layer
+from edgecomp.kernels.rows import is_mean_of_all, row_layer, row_refusal
+from edgecomp.plan.buffers import Blocks, arena_bytes_of, layer_stage, numbered
+from edgecomp.plan.costs import CostTable
+from edgecomp.plan.fuse import fused
+from edgecomp.plan.rows import COPY, RowProgram
+from edgecomp.plan.schedule import activation_aliases
+from edgecomp.plan.select import applicable
+from edgecomp.plan.types import ROWS, Plan, Stage
+from edgecomp.targets.cores import Core
+
+MAX_FUSED = 40
+"""Layers that one stage may have at most."""
+MAX_ARENA = 1 << 28
+GENERIC_CYCLES = 12
+"""Cycles of a multiply-accumulate by a kernel of which nothing was measured."""
+TURN_CYCLES = 40
+"""Cycles of a row beside its kernel."""
+WORD_CYCLES = 3
+"""Cycles of moving four bytes of a line."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to compute a segment.
+
+    Attributes:
+        stages: not yet numbered.
+        arena_bytes: what they need by themselves.
+        cycles: what they take, estimated.
+    """
+
+    stages: tuple[Stage, ...]
+    arena_bytes: int
+    cycles: int
+
+
+class Segments:
+    """The segments of a network, each computed when it is first asked for."""
+
+    def __init__(self, graph: Graph, core: Core, table: CostTable, *, keep_input: bool) -> None:
+        """Cut `graph`, whose nodes are in the order of execution."""
+        self.graph, self.core, self.table = graph, core, table
+        self.keep_input = keep_input
+        self.aliases = activation_aliases(graph)
+        self._scratch_sizes: dict[str, set[int]] = {}
+        self._options: dict[str, list[tuple[int, int, Kernel]]] = {}
+        self._choices: dict[tuple[int, int, int, bool], Choice | None] = {}
+
+    @cached_property
+    def cuts(self) -> list[int]:
+        """Positions between nodes, both ends included, at which one tensor is alive."""
+        nodes, found = self.graph.nodes, [0]
+        last_use = {self.aliases[n]: i for i, node in enumerate(nodes) for n in self._read(node)}
+        alive = {self.aliases[name] for name in self.graph.inputs}
+        for index, node in enumerate(nodes[:-1]):
+            alive.add(self.aliases[node.output])
+            alive = {name for name in alive if last_use.get(name, -1) > index}
+            if len(alive) == 1:
+                found.append(index + 1)
+        return [*found, len(nodes)]
+
+    def _read(self, node: Node) -> list[str]:
+        return [name for name in node.inputs if not self.graph.tensors[name].is_const]
+
+    def options(self, layer: Layer, key: str) -> list[tuple[int, int, Kernel]]:
+        """Scratch, cycles and kernel of each way to compute a layer, the fastest first."""
+        if key not in self._options:
+            found = []
+            for kernel in applicable(layer, self.core):
+                cost = self.table.cost(kernel.name, layer)
+                unknown = GENERIC_CYCLES * max(layer.macs, layer.output.size)
+                cycles = cost.cycles if cost else unknown
+                found.append((kernel.scratch_bytes(layer), cycles, kernel))
+            self._options[key] = sorted(found, key=lambda option: option[1])
+        return self._options[key]
+
+    def pick(self, layer: Layer, key: str, limit: int) -> tuple[int, int, Kernel]:
+        """The fastest way with scratch up to `limit`, or else the one with the least scratch."""
+        options = self.options(layer, key)
+        fitting = [option for option in options if option[0] <= limit]
+        return fitting[0] if fitting else min(options, key=lambda option: option[0])
+
+    def choice(self, first: int, last: int, limit: int, *, by_rows: bool) -> Choice | None:
+        """One way to compute the nodes from `first` up to `last`.
+
+        Args:
+            first: position of the first node.
+            last: position behind the last node.
+            limit: scratch of a kernel.
+            by_rows: fused by rows, or else one by one.
+        """
+        key = (first, last, limit, by_rows)
+        if key not in self._choices:
+            nodes = self.graph.nodes[first:last]
+            self._choices[key] = (
+                self._by_rows(nodes, limit)
+                if by_rows
+                else self._one_by_one(nodes, limit)
+                if self.cuts.index(last) == self.cuts.index(first) + 1
+                else None
+            )
+        return self._choices[key]
+
+    def _part(self, nodes: Sequence[Node]) -> Graph:
+        """The network of some nodes alone."""
+        made = {node.output for node in nodes}
+        read = dict.fromkeys(n for node in nodes for n in self._read(node) if n not in made)
+        return self.graph.replace(inputs=tuple(read), outputs=(nodes[-1].output,), nodes=nodes)
+
+    def _one_by_one(self, nodes: tuple[Node, ...], limit: int) -> Choice:
+        stages, cycles = [], 0
+        for node in nodes:
+            if node.op != "reshape":
+                layer = Layer(self.graph, node)
+                _, cost, kernel = self.pick(layer, node.output, limit)
+                stages.append(layer_stage(layer, kernel))
+                cycles += cost
+        return Choice(tuple(stages), self._bytes(nodes, stages), cycles)
+
+    def _bytes(self, nodes: tuple[Node, ...], stages: Sequence[Stage]) -> int:
+        if not stages:
+            return 0
+        keep = self.keep_input and nodes[0] is self.graph.nodes[0]
+        return arena_bytes_of(self._part(nodes), stages, keep_input=keep)
+
+    def _by_rows(self, nodes: tuple[Node, ...], limit: int) -> Choice | None:
+        inner = {node.output for node in nodes[:-1]}
+        if not 2 <= len(nodes) <= MAX_FUSED or inner & set(self.graph.outputs):
+            return None
+        program = fused(
+            self.graph, nodes, lambda layer: self.pick(layer, _row_key(layer), limit)[2]
+        )
+        if isinstance(program, str):
+            return None
+        stage = row_stage(nodes, program)
+        return Choice((stage,), self._bytes(nodes, [stage]), self._cycles(program, nodes))
+
+    def _cycles(self, program: RowProgram, nodes: Sequence[Node]) -> int:
+        layers = {node.output: Layer(self.graph, node) for node in nodes}
+        total = 0
+        for step in program.steps:
+            line = program.lines.get(step.tensor)
+            moved = (line.rows - 1) * line.row_bytes * WORD_CYCLES // 4 if line else 0
+            own = program.source_row_bytes if step.kernel == COPY else 0
+            if step.tensor in layers:
+                layer = layers[step.tensor]
+                if is_mean_of_all(layer):
+                    own = GENERIC_CYCLES * layer.inputs[0].size // step.rows
+                else:
+                    cut = row_layer(layer)
+                    options = self.options(cut, _row_key(cut))
+                    own = next(c for _, c, kernel in options if kernel.name == step.kernel)
+            total += step.rows * (own + moved + TURN_CYCLES)
+        return total
+
+    def least_arena_plan(self, factor: float, usual: Mapping[str, Kernel]) -> Plan:
+        """Plan with the least arena that keeps the estimated cycles within limits.
+
+        Args:
+            factor: of the cycles of the kernels in `usual`.
+            usual: kernels by output that memory has nothing to do with.
+        """
+        layers = [Layer(self.graph, node) for node in self.graph.nodes if node.op != "reshape"]
+        limit = factor * sum(
+            cycles
+            for layer in layers
+            for _, cycles, kernel in self.options(layer, layer.output.name)
+            if kernel is usual[layer.output.name]
+        )
+        low, high = self._least_possible(), self._least_possible()
+        while self._cheapest_stages(high)[0] > limit and high < MAX_ARENA:
+            low, high = high, 2 * high
+        if high >= MAX_ARENA:
+            high = low = self._least_possible()
+        while low < high:
+            middle = (low + high) // 2
+            if self._cheapest_stages(middle)[0] <= limit:
+                high = middle
+            else:
+                low = middle + 1
+        best = self._plan(high)
+        more = self._plan(max(best.arena_bytes, high))
+        return more if more.arena_bytes <= best.arena_bytes else best
+
+    def _plan(self, arena_bytes: int) -> Plan:
+        stages = numbered(self._cheapest_stages(arena_bytes)[1])
+        return Blocks(self.graph, stages, self.keep_input).plan()
+
+    def _cheapest_stages(self, arena_bytes: int) -> tuple[int, tuple[Stage, ...]]:
+        """Cycles and stages of the cheapest segments that each need at most `arena_bytes`."""
+        best: dict[int, tuple[int, tuple[Stage, ...]]] = {0: (0, ())}
+        for last in self.cuts[1:]:
+            for first in (cut for cut in self.cuts if cut < last and cut in best):
+                way = self.cheapest(first, last, arena_bytes)
+                if way is not None:
+                    cycles, stages = best[first]
+                    found = cycles + way.cycles, (*stages, *way.stages)
+                    if last not in best or found[0] < best[last][0]:
+                        best[last] = found
+        return best[self.cuts[-1]]
+
+    def _least_possible(self) -> int:
+        """The least over all cuts of the largest segment."""
+        best = {0: 0}
+        for last in self.cuts[1:]:
+            found = [
+                max(best[first], way)
+                for first in self.cuts
+                if first < last and (way := self.least(first, last)) is not None
+            ]
+            best[last] = min(found)
+        return best[self.cuts[-1]]
+
+    def least(self, first: int, last: int) -> int | None:
+        """Bytes that a segment needs at least; None if it cannot be one."""
+        ways = [self.choice(first, last, 0, by_rows=by_rows) for by_rows in (False, True)]
+        return min((way.arena_bytes for way in ways if way), default=None)
+
+    def cheapest(self, first: int, last: int, arena_bytes: int) -> Choice | None:
+        """The way with the fewest cycles within `arena_bytes`."""
+        best: Choice | None = None
+        for by_rows in (False, True):
+            for limit in self._limits(first, last):
+                way = self.choice(first, last, limit, by_rows=by_rows)
+                if way is None:
+                    break
+                if way.arena_bytes <= arena_bytes:
+                    if best is None or way.cycles < best.cycles:
+                        best = way
+                    break
+        return best
+
+    def _limits(self, first: int, last: int) -> list[int]:
+        """Every size of a kernel's scratch in a segment, the largest first."""
+        return sorted(
+            {size for node in self.graph.nodes[first:last] for size in self._sizes(node)} | {0},
+            reverse=True,
+        )
+
+    def _sizes(self, node: Node) -> set[int]:
+        if node.op == "reshape":
+            return set()
+        if node.output not in self._scratch_sizes:
+            layer = Layer(self.graph, node)
+            found = {size for size, _, _ in self.options(layer, node.output)}
+            if row_refusal(layer) is None and not is_mean_of_all(layer):
+                cut = row_layer(layer)
+                found |= {size for size, _, _ in self.options(cut, _row_key(cut))}
+            self._scratch_sizes[node.output] = found
+        return self._scratch_sizes[node.output]
+
+
+def _row_key(layer: Layer) -> str:
+    return f"row of {layer.output.name}"
+
+
+def row_stage(nodes: Sequence[Node], program: RowProgram) -> Stage:
+    """The stage that is a program of rows; it has no number yet."""
+    return Stage(
+        index=-1,
+        nodes=tuple(nodes),
+        kernel=ROWS,
+        storage="dense8" if any(len(node.inputs) > 1 for node in nodes) else "",
+        inputs=(program.source,),
+        output=program.result,
+        scratch_bytes=program.scratch_bytes,
+        rows=program,
+    )

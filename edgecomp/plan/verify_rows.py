@@ -1,0 +1,172 @@
+"""The check of a stage that is fused by rows: its turns, replayed on the bytes of the arena.
+
+Nothing here asks how the program came about: every row that a step reads must be, byte for byte,
+the row that its layer needs, or padding where the layer pads.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecomp.errors import InternalError
+from edgecomp.kernels import KERNELS, Layer
+from edgecomp.kernels.rows import is_mean_of_all, row_layer, row_window
+from edgecomp.plan.rows import COPY, MEAN, Read, RowProgram, RowStep
+
+PADDING = 1
+"""What bytes hold that were filled with a tensor's padding; added to its base."""
+SCRATCH = -1
+
+
+class RowReplay:
+    """A stage on a map of the arena: each byte knows what was written there.
+
+    A byte of row `r` of a tensor holds `base + 2 + r`, where every tensor has a base of its own.
+    """
+
+    def __init__(
+        self, name: str, program: RowProgram, layers: Mapping[str, Layer], arena_bytes: int
+    ) -> None:
+        """Prepare for an arena of `arena_bytes`; messages name the stage `name`."""
+        self.name, self.program, self.layers = name, program, layers
+        self.bytes: npt.NDArray[np.int64] = np.zeros(arena_bytes, np.int64)
+        self.base: dict[str, int] = {}
+
+    def run(self, source: int, result: int, scratch: int) -> None:
+        """Replay all turns; the offsets are those of the stage in the arena.
+
+        Raises:
+            InternalError: a step would read what is not there.
+        """
+        p = self.program
+        self.result, self.scratch = result, scratch
+        for tensor in (p.source, *(step.tensor for step in p.steps)):
+            self.base.setdefault(tensor, (len(self.base) + 1) << 24)
+        if not p.streamed:
+            for row in range(p.source_rows):
+                begin = source + row * p.source_row_bytes
+                self.bytes[begin : begin + p.source_row_bytes] = self._code(p.source, row)
+        self.source = source
+        for _, row, step in p.actions():
+            self._step(row, step)
+        self._check_result()
+
+    def _code(self, tensor: str, row: int) -> int:
+        return self.base[tensor] + 2 + row
+
+    def _step(self, row: int, step: RowStep) -> None:
+        """One action: the line moves on, what is needed is read, a row is written."""
+        line = self.program.lines.get(step.tensor)
+        real = row < step.rows
+        if line:
+            begin, end = self.scratch + line.offset, self.scratch + line.offset + line.size_bytes
+            if row == 0 and line.pad_top:
+                first = self.scratch + line.newest - line.pad_top * line.row_bytes
+                self.bytes[first : first + line.pad_top * line.row_bytes] = (
+                    self.base[step.tensor] + PADDING
+                )
+            else:
+                self.bytes[begin : end - line.row_bytes] = self.bytes[begin + line.row_bytes : end]
+            if not real:
+                self.bytes[end - line.row_bytes : end] = self.base[step.tensor] + PADDING
+        if not real:
+            return
+        if step.kernel == COPY and not self.program.streamed:
+            self._check_source(row, step)
+        for read in step.reads:
+            self._check_read(row, step, read)
+        self._write(row, step)
+
+    def _write(self, row: int, step: RowStep) -> None:
+        p, line = self.program, self.program.lines.get(step.tensor)
+        if step.scratch_bytes:
+            begin = self.scratch + step.scratch_offset
+            held = self.base[step.tensor] + PADDING if step.kernel == MEAN else SCRATCH
+            if step.kernel == MEAN and row > 0:
+                self._check(step, slice(begin, begin + step.scratch_bytes), held, "its sums")
+            self.bytes[begin : begin + step.scratch_bytes] = held
+            for read in step.reads:  # the kernel's scratch must spare what it reads
+                self._check_read(row, step, read)
+        if step.kernel == MEAN:
+            if row == step.rows - 1:
+                self._check_apart(step, self.result, p.result_row_bytes)
+                place = slice(self.result, self.result + p.result_row_bytes)
+                self.bytes[place] = self._code(step.tensor, 0)
+            return
+        if line:
+            begin, size = self.scratch + line.newest, line.row_bytes
+        else:
+            begin, size = self.result + row * p.result_row_bytes, p.result_row_bytes
+        self._check_apart(step, begin, size)
+        self.bytes[begin : begin + size] = self._code(step.tensor, row)
+        if step.kernel != COPY:  # and so must the row that it writes
+            for read in step.reads:
+                self._check_read(row, step, read)
+
+    def _check_apart(self, step: RowStep, begin: int, size: int) -> None:
+        """A row must not lie over the scratch of the kernel that writes it."""
+        scratch = self.scratch + step.scratch_offset
+        if begin < scratch + step.scratch_bytes and scratch < begin + size:
+            raise InternalError(f"plan: {self.name}, {step.tensor!r} lies over its own scratch")
+
+    def _check(self, step: RowStep, place: slice, wanted: int, what: str) -> None:
+        if place.start < 0 or place.stop > len(self.bytes):
+            raise InternalError(f"plan: {self.name}, {step.tensor!r} lies outside the arena")
+        if np.any(self.bytes[place] != wanted):
+            raise InternalError(
+                f"plan: {self.name}, {step.tensor!r} reads {what}, which are not there"
+            )
+
+    def _check_source(self, row: int, step: RowStep) -> None:
+        begin = self.source + row * self.program.source_row_bytes
+        place = slice(begin, begin + self.program.source_row_bytes)
+        self._check(step, place, self._code(self.program.source, row), f"row {row} of the input")
+
+    def _check_read(self, row: int, step: RowStep, read: Read) -> None:
+        """Every row of the window must be what the layer needs."""
+        layer = self.layers[step.tensor]
+        window, line = row_window(layer), self.program.lines.get(read.tensor)
+        tensor = layer.graph.tensors[read.tensor]
+        height, size = tensor.shape[1], tensor.size_bytes // tensor.shape[1]
+        for index in range(window.rows):
+            needed = window.first(row) + index
+            if line:
+                begin = self.scratch + line.offset + (read.slot + index) * size
+            else:
+                begin = self.source + (window.first(row) + index) * size
+            inside = 0 <= needed < height
+            wanted = self._code(read.tensor, needed) if inside else self.base[read.tensor] + PADDING
+            what = f"row {needed} of {read.tensor!r} for its row {row}"
+            self._check(step, slice(begin, begin + size), wanted, what)
+
+    def _check_result(self) -> None:
+        """All rows of the result must be there, whole, and as many as the layer has."""
+        p, step = self.program, self.program.steps[-1]
+        layer = self.layers[p.result]
+        rows = layer.inputs[0].shape[1] if is_mean_of_all(layer) else layer.output.shape[1]
+        if step.tensor != p.result or step.rows != rows:
+            raise InternalError(f"plan: {self.name} does not compute all rows of {p.result!r}")
+        size = layer.output.size_bytes
+        for row in range(1 if step.kernel == MEAN else rows):
+            begin = self.result + row * p.result_row_bytes
+            end = begin + p.result_row_bytes
+            if end > self.result + size:
+                raise InternalError(f"plan: {self.name} writes beyond {p.result!r}")
+            self._check(step, slice(begin, end), self._code(p.result, row), f"row {row}")
+
+
+def check_kernels(name: str, program: RowProgram, layers: Mapping[str, Layer]) -> None:
+    """Check what a program says of its kernels: the scratch that they need, the rows they take.
+
+    Raises:
+        InternalError: it says something else than the layers do.
+    """
+    for step in program.steps:
+        if step.kernel in {COPY, MEAN}:
+            continue
+        layer = layers[step.tensor]
+        wanted = KERNELS[step.kernel].scratch_bytes(row_layer(layer))
+        computed = tuple(t.name for t in layer.inputs if not t.is_const)
+        if step.scratch_bytes != wanted or computed != tuple(r.tensor for r in step.reads):
+            raise InternalError(f"plan: {name}, {step.tensor!r} is not what its kernel needs")
