@@ -58,7 +58,8 @@ def _print_summary(console: Console, report: Mapping[str, Any]) -> None:
         f"MACs      {report['macs']:,}"
         + (f" (model: {report['macs_model']:,})" if report["macs"] != report["macs_model"] else "")
         + f"\nflash     {flash['total_bytes']:,} bytes: "
-        f"weights {flash['weights_bytes']:,}, code {flash['code_bytes']:,}\n"
+        f"weights {flash['weights_bytes']:,}, code {flash['code_bytes']:,} "
+        f"(of which start-up, console and protocol {flash['application_bytes']:,})\n"
         f"RAM       {ram['total_bytes']:,} bytes: arena {ram['arena_bytes']:,}, "
         f"static {ram['static_bytes']:,}, stack {ram['stack_bytes']:,} (worst case)"
     )
@@ -188,6 +189,10 @@ def print_board(board: Board) -> None:
         ),
         f"  console   {board.console.uart}, {board.console.baud} baud {board.console.route}",
     ]
+    if board.flash_methods:
+        lines.append(f"  flashing  {', '.join(board.flash_methods)}")
+    if board.unconfirmed:
+        lines.append(f"  unsure    {', '.join(board.unconfirmed)}")
     if board.notes:
         lines.append(f"  notes     {board.notes}")
     print("\n".join(lines))
