@@ -23,6 +23,7 @@ from edgecomp.kernels import (
     pool_generic,
     resident_mve,
     winograd_dsp,
+    winograd_m3,
 )
 from edgecomp.kernels.base import Constant, Kernel, Layer
 
@@ -37,6 +38,7 @@ KERNELS: dict[str, Kernel] = {
         conv2d_shared_dsp.PointwiseDspShared(),
         conv2d_shared_dsp.Conv2dDspShared(),
         conv2d_dsp.Conv2dDsp(),
+        winograd_m3.WinogradM3(),
         conv2d_m3.Conv2dM3(),
         depthwise_mve.DepthwiseMve(),
         depthwise_dsp.DepthwiseDspSpeed(),
