@@ -21,3 +21,36 @@ TFLM_M4_CYCLES = {"kws": 9_288_613, "ic": 36_863_699, "vww": 29_422_682, "ad": 7
 TFLM_M4_ARENA_BYTES = {"kws": 22_820, "ic": 54_996, "vww": 100_708, "ad": 2_580}
 TFLM_M4_FLASH_BYTES = {"kws": 107_628, "ic": 150_024, "vww": 386_980, "ad": 305_380}
 """Code and model file."""
+
+
+def _each(kws: int, ic: int, vww: int, ad: int) -> dict[str, int]:
+    return {"kws": kws, "ic": ic, "vww": vww, "ad": ad}
+
+
+GOALS = {
+    "M4, speed: modelled cycles": (
+        "mps2-an386/{}/speed", "modelled_cycles", _each(3_300_000, 9_000_000, 4_600_000, 340_000)
+    ),
+    "M55, speed: instructions": (
+        "mps3-an547/{}/speed", "instructions", _each(560_000, 1_550_000, 800_000, 40_000)
+    ),
+    "M3, speed: instructions": (
+        "mps2-an385/{}/speed", "instructions", _each(4_400_000, 14_500_000, 6_500_000, 400_000)
+    ),
+    "M0, speed: instructions": (
+        "mps2-an385-v6m/{}/speed",
+        "instructions",
+        _each(7_200_000, 23_500_000, 11_000_000, 760_000),
+    ),
+    "M4, balanced: arena": (
+        "mps2-an386/{}/balanced", "arena_bytes", _each(9_200, 34_800, 38_400, 1_024)
+    ),
+    "M4, ram: arena": ("mps2-an386/{}/ram", "arena_bytes", _each(5_400, 13_800, 28_200, 820)),
+    "M4, balanced: code": (
+        "mps2-an386/{}/balanced", "code_bytes", _each(12_000, 14_000, 12_000, 6_000)
+    ),
+    "M4, balanced: flash": (
+        "mps2-an386/{}/balanced", "flash_bytes", _each(107_628, 150_024, 386_980, 305_380)
+    ),
+}  # fmt: skip
+"""What we aim for: by title the key of the result, the figure and the numbers."""

@@ -6,110 +6,111 @@
 Calibration: 200 samples of each network's own data set (`tests/e2e/real_models.py` says which).
 Every tensor of 20 random inputs is compared with the integer reference before anything is counted.
 `--keep` writes RESULTS.md and results.json; `--compare` fails where a figure is more than 1 % worse
-than the kept one.
+than the best ever kept, unless `trades.yaml` gives the reason.
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from benchmarks.anchors import (
-    TFLM_INSTRUCTIONS,
-    TFLM_M4_ARENA_BYTES,
-    TFLM_M4_CYCLES,
-    TFLM_M4_FLASH_BYTES,
-)
+from benchmarks.kept import Kept
+from benchmarks.table import results_page
+from edgecomp.artifact import open_artifact
+from edgecomp.build.compile import Optimize
 from edgecomp.errors import DoesNotFitError
 from edgecomp.pipeline import build
 from edgecomp.profiling import profile_folder
+from edgecomp.request import Request
 from tests.e2e.real_models import BOARDS, MODELS, request
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results.json"
-TABLE = HERE / "RESULTS.md"
-HEAD = """\
-# Results
-
-Made by `python -m benchmarks.run --keep`. Instructions are counted in QEMU by the plugin of
-`edgecomp profile`; cycles are *modelled* ([docs/cycles.md](../docs/cycles.md)), never measured.
-Every tensor of 20 inputs was equal to the integer reference. One inference; sizes in bytes; per MAC
-of the model as it came, dead channels included. "TFLM" is how many times fewer instructions these
-are than those of TensorFlow Lite for Microcontrollers with CMSIS-NN (`anchors.py`).
-
-| board | network | optimize | instructions | per MAC | TFLM | modelled cycles | per MAC \
-| arena | static | stack | code | weights | flash |
-|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
-OPTIMIZE = ("balanced",)
-COMPARED = ("instructions", "modelled_cycles", "arena_bytes", "stack_bytes", "code_bytes")
-TOLERANCE = 0.01
+OPTIMIZE: tuple[str, ...] = get_args(Optimize)
+SMALL = ("har", "mnist")
+"""Networks that are measured with `balanced` only."""
 
 
-def measure(name: str, board: str, optimize: str, data_dir: Path, work: Path) -> dict[str, Any]:
-    """Build one network for one board and count one inference.
+def quantized(name: str, data_dir: Path, work: Path) -> tuple[Path, int]:
+    """Quantize a network once; return its QDQ file and the MACs of the model as it came."""
+    asked = request(name, BOARDS[-1], data_dir, work)
+    report = build(replace(asked, data=None, calibration_data=asked.data, limit=1))
+    return asked.out / "model_int8.onnx", int(report["macs_model"])
+
+
+def measure(model: Path, macs: int, board: str, optimize: str, work: Path) -> dict[str, Any] | str:
+    """Build one quantized network for one board and count one inference.
+
+    Returns:
+        The figures, or why the network does not fit.
 
     Raises:
-        SystemExit: device and host differ.
+        RuntimeError: device and host differ.
     """
-    asked = request(name, board, data_dir, work, optimize=optimize)
-    report = build(replace(asked, data=None, calibration_data=asked.data, limit=20))
+    name = model.parent.name.partition("-")[0]
+    out = work / f"{name}-{board}-{optimize}"
+    try:
+        report = build(Request(str(model), board, out, optimize=optimize, limit=20))  # type: ignore[arg-type]
+    except DoesNotFitError as error:
+        return str(error).splitlines()[0]
     if report["bit_exact"]["mismatches"] != 0:
-        sys.exit(f"{name} on {board}: {report['bit_exact']}")
-    profile = profile_folder(asked.out)
+        raise RuntimeError(f"{name} on {board}: {report['bit_exact']}")
+    profile = profile_folder(out)
+    bound = open_artifact(out).manifest["plan"]["lower_bound_bytes"]
+    flash = report["flash"]
     return {
         "instructions": profile["instructions"],
         "modelled_cycles": profile["modelled_cycles"],
         "macs": report["macs"],
-        "macs_model": report["macs_model"],
+        "macs_model": macs,
         **report["ram"],
-        "code_bytes": report["flash"]["code_bytes"],
-        "weights_bytes": report["flash"]["weights_bytes"],
-        "flash_bytes": report["flash"]["total_bytes"],
+        "bound_bytes": bound,
+        "code_bytes": flash["code_bytes"] - flash["application_bytes"],
+        "application_bytes": flash["application_bytes"],
+        "weights_bytes": flash["weights_bytes"],
+        "flash_bytes": flash["total_bytes"],
     }
 
 
-def table(results: dict[str, dict[str, Any]]) -> str:
-    """The results as Markdown, beside what others reach."""
-    lines = [HEAD]
-    for key, value in results.items():
-        board, name, optimize = key.split("/")
-        macs = value["macs_model"]
-        tflm = TFLM_INSTRUCTIONS.get(board, {}).get(name)
-        times = f"{tflm / value['instructions']:.2f}" if tflm else ""
-        lines.append(
-            f"| {board} | {name} | {optimize} | {value['instructions']:,} "
-            f"| {value['instructions'] / macs:.2f} | {times} | {value['modelled_cycles']:,} "
-            f"| {value['modelled_cycles'] / macs:.2f} | {value['arena_bytes']:,} "
-            f"| {value['static_bytes']:,} | {value['stack_bytes']:,} | {value['code_bytes']:,} "
-            f"| {value['weights_bytes']:,} | {value['flash_bytes']:,} |"
-        )
-    lines += [
-        "",
-        "TFLM with CMSIS-NN on the Cortex-M4, for comparison:",
-        "",
-        "| network | modelled cycles | arena | flash |",
-        "|---|--:|--:|--:|",
-    ]
-    lines += [
-        f"| {name} | {TFLM_M4_CYCLES[name]:,} | {TFLM_M4_ARENA_BYTES[name]:,} "
-        f"| {TFLM_M4_FLASH_BYTES[name]:,} |"
-        for name in TFLM_M4_CYCLES
-    ]
-    return "\n".join(lines) + "\n"
+def jobs(
+    boards: Sequence[str], models: Sequence[str], optimize: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
+    """What is measured: board, network and goal, in the order of the table."""
+    for board in boards:
+        for name in models:
+            for goal in optimize:
+                if goal == "balanced" or name not in SMALL:
+                    yield board, name, goal
 
 
-def worse(found: dict[str, Any], kept: dict[str, Any]) -> list[str]:
-    """Figures that are more than 1 % worse than the kept ones."""
-    return [
-        f"{key}: {found[key]:,} instead of {kept[key]:,} ({found[key] / kept[key] - 1:+.1%})"
-        for key in COMPARED
-        if found[key] > kept[key] * (1 + TOLERANCE)
-    ]
+def run(asked: Sequence[tuple[str, str, str]], data_dir: Path, kept: Kept) -> list[str]:
+    """Measure, put the figures into `kept`, and return what became worse."""
+    failures = []
+    with tempfile.TemporaryDirectory() as temporary, ProcessPoolExecutor(2) as pool:
+        work = Path(temporary)
+        names = list(dict.fromkeys(name for _, name, _ in asked))
+        first = {name: pool.submit(quantized, name, data_dir, work) for name in names}
+        later = {
+            (board, name, goal): pool.submit(measure, *first[name].result(), board, goal, work)
+            for board, name, goal in asked
+        }
+        for (board, name, goal), future in later.items():
+            key, found = f"{board}/{name}/{goal}", future.result()
+            if isinstance(found, str):
+                print(f"{key}: {found}", flush=True)
+                continue
+            print(
+                f"{key}: {found['instructions']:,} instructions, "
+                f"{found['modelled_cycles']:,} modelled cycles, arena {found['arena_bytes']:,}, "
+                f"code {found['code_bytes']:,}, flash {found['flash_bytes']:,}",
+                flush=True,
+            )
+            failures += kept.worse(key, found)
+            kept.put(key, found)
+    return failures
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -124,28 +125,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "EDGECOMP_DATA" not in os.environ:
         print("EDGECOMP_DATA is not set: the benchmark networks are not part of the repository")
         return 2
-    data_dir = Path(os.environ["EDGECOMP_DATA"])
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results = dict(kept)
-    failures = []
-    with tempfile.TemporaryDirectory() as temporary:
-        for board in options.boards:
-            for name in options.models:
-                for optimize in options.optimize:
-                    key = f"{board}/{name}/{optimize}"
-                    try:
-                        found = measure(name, board, optimize, data_dir, Path(temporary))
-                    except DoesNotFitError as error:
-                        print(f"{key}: {str(error).splitlines()[0]}")
-                        continue
-                    results[key] = found
-                    print(f"{key}: {found['instructions']:,} instructions", flush=True)
-                    if key in kept:
-                        failures += [f"{key} {text}" for text in worse(found, kept[key])]
-    print(table(results))
+    kept = Kept.read()
+    asked = list(jobs(options.boards, options.models, options.optimize))
+    failures = run(asked, Path(os.environ["EDGECOMP_DATA"]), kept)
     if options.keep:
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-        TABLE.write_text(table(results))
+        kept.write()
+        results_page(kept.figures)
     for failure in failures:
         print(f"worse: {failure}")
     return 1 if options.compare and failures else 0

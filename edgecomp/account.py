@@ -38,6 +38,7 @@ def manifest(
     folder: Path,
 ) -> str:
     """The text of `manifest.json`: hashes, versions, exact commands, plan."""
+    graph = model.graph
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     document = {
         "edgecomp": __version__,
@@ -47,7 +48,9 @@ def manifest(
         "options": {
             "calibration": request.calibration or model.recipe.quantize.calibration,
             "calibration_samples": model.samples.calibration_count,
-            "numerics": request.numerics,
+            "numerics": "tflite"
+            if any(n.numerics == "tflite" for n in graph.nodes)
+            else "edgecomp",
             "optimize": request.optimize,
             "keep_input": request.keep_input,
             "loader": request.loader,
@@ -122,6 +125,7 @@ def build_report(
             "macs_model": macs_of(model.float_graph),
             "flash": {
                 "code_bytes": sizes.code_bytes,
+                "application_bytes": sizes.application_bytes,
                 "weights_bytes": sizes.weights_bytes,
                 "total_bytes": sizes.flash_bytes,
             },
@@ -141,7 +145,7 @@ def build_report(
                     "ops": list(stage.ops),
                     "kernel": stage.kernel,
                     "storage": stage.storage or None,
-                    "macs": plan.layer(stage).macs,
+                    "macs": plan.macs(stage),
                     "weights_bytes": plan.weights_bytes(stage),
                     "arena_offset": plan.buffer(stage.output).arena_offset,
                     "sqnr_db": sqnr.get(stage.output),

@@ -6,6 +6,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from edgecomp.build.map_file import application_bytes
 from edgecomp.targets.boards import Board, Region
 
 
@@ -25,7 +26,8 @@ class ImageSizes:
     `flash_bytes` is what the image file holds, initial values of static data included;
     `weights_bytes` are weights, biases, multipliers and codebooks; `code_bytes` is all the rest
     of the flash: code, tables, vectors. `static_bytes` is RAM without arena and stack;
-    `stack_bytes` is what the linker script reserves.
+    `stack_bytes` is what the linker script reserves; `application_bytes` is the part of the code
+    that is not the model's: start-up, console, protocol (0 without the linker's map file).
     """
 
     flash_bytes: int
@@ -34,6 +36,7 @@ class ImageSizes:
     arena_bytes: int
     stack_bytes: int
     symbols: tuple[Symbol, ...]
+    application_bytes: int
 
     @property
     def code_bytes(self) -> int:
@@ -69,6 +72,7 @@ def measure(elf: Path) -> ImageSizes:
     among = addr["link_stack_top"] <= arena_start <= addr["link_bss_end"]
     arena = size(".arena")
     static = addr["link_bss_end"] - addr["link_stack_top"] - (arena if among else 0)
+    map_file = elf.with_suffix(".map")
     start = min(s["p_paddr"] for s in loads)
     end = max(s["p_paddr"] + s["p_filesz"] for s in loads)
     return ImageSizes(
@@ -78,6 +82,7 @@ def measure(elf: Path) -> ImageSizes:
         arena_bytes=arena,
         stack_bytes=addr["link_stack_top"] - addr["link_stack_limit"],
         symbols=tuple(sorted(sized, key=lambda s: (-s.size_bytes, s.name))),
+        application_bytes=application_bytes(map_file) if map_file.exists() else 0,
     )
 
 
