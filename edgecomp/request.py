@@ -26,7 +26,7 @@ class Request:
     preprocessing: Mapping[str, Any] | None = None
     calibration: str | None = None
     calibration_samples: int = 200
-    numerics: str = "edgecomp"
+    numerics: str | None = None
     optimize: Optimize = "balanced"
     metric: str | None = None
     tune: bool = False

@@ -20,7 +20,7 @@ def command(
     input_shape: options.InputShape = None,
     calibration: options.Calibration = None,
     calibration_samples: options.CalibrationSamples = 200,
-    numerics: options.Numerics = "edgecomp",
+    numerics: options.Numerics = None,
     optimize: Annotated[
         str, typer.Option(help="What matters most: balanced, speed, size or ram.")
     ] = "balanced",
@@ -65,7 +65,7 @@ def command(
         preprocessing=options.preprocessing(scale, mean, std, layout),
         calibration=calibration,
         calibration_samples=calibration_samples,
-        numerics=options.choice("--numerics", numerics, ("edgecomp", "tflite")),
+        numerics=numerics and options.choice("--numerics", numerics, ("edgecomp", "tflite")),
         optimize=options.choice("--optimize", optimize, ("balanced", "speed", "size", "ram")),  # type: ignore[arg-type]
         tune=tune,
         metric=metric,

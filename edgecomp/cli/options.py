@@ -34,7 +34,10 @@ Calibration = Annotated[
     str | None, typer.Option(help="auto, minmax, percentile, mse or entropy  [default: auto]")
 ]
 CalibrationSamples = Annotated[int, typer.Option(min=1, help="Samples that calibrate.")]
-Numerics = Annotated[str, typer.Option(help="Integer arithmetic: edgecomp or tflite.")]
+Numerics = Annotated[
+    str | None,
+    typer.Option(help="Integer arithmetic: edgecomp or tflite; a quantized file keeps its own."),
+]
 Layout = Annotated[str | None, typer.Option(help="How one sample lies: hwc, chw, hw, wc or cw.")]
 Scale = Annotated[float | None, typer.Option(help="Preprocessing: real = (x*scale - mean) / std.")]
 Mean = Annotated[str | None, typer.Option(help="Mean, one number or one per channel: 0.5,0.5,0.5")]

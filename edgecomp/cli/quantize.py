@@ -19,7 +19,7 @@ def command(
     input_shape: options.InputShape = None,
     calibration: options.Calibration = None,
     calibration_samples: options.CalibrationSamples = 200,
-    numerics: options.Numerics = "edgecomp",
+    numerics: options.Numerics = None,
     layout: options.Layout = None,
     scale: options.Scale = None,
     mean: options.Mean = None,
@@ -44,7 +44,7 @@ def command(
         preprocessing=options.preprocessing(scale, mean, std, layout),
         calibration=calibration,
         calibration_samples=calibration_samples,
-        numerics=options.choice("--numerics", numerics, ("edgecomp", "tflite")),
+        numerics=numerics and options.choice("--numerics", numerics, ("edgecomp", "tflite")),
     )
     result = quantize_only(request, options.progress(quiet=json))
     if json:

@@ -13,8 +13,9 @@ def read_model(path: str | Path, *, input_shapes: InputShapes | None = None) -> 
     """Read a model file of any kind that is supported.
 
     Args:
-        path: `model.onnx`; `model.pt2`, saved by `torch.export.save`; or `file.py:factory`, a
-            function that returns an `nn.Module`, or a pair of it and an example input.
+        path: `model.onnx`; `model.tflite`; `model.pt2`, saved by `torch.export.save`; or
+            `file.py:factory`, a function that returns an `nn.Module`, or a pair of it and an
+            example input.
         input_shapes: shapes by input name, where the file leaves them open; the name `""` stands
             for the only input.  The batch of 1 may be left out.
 
@@ -36,7 +37,13 @@ def read_model(path: str | Path, *, input_shapes: InputShapes | None = None) -> 
         from edgecomp.frontend.onnx_reader import read_onnx
 
         return read_onnx(Path(text), input_shapes=input_shapes)
+    if suffix == ".tflite":
+        from edgecomp.frontend.tflite_reader import read_tflite
+
+        if input_shapes:
+            raise UserError(f"{text}: a TFLite file has its own input shapes; leave them out")
+        return read_tflite(Path(text))
     raise UserError(
         f"{text}: unknown kind of model\n"
-        "  give model.onnx, model.pt2 (torch.export) or file.py:factory"
+        "  give model.onnx, model.tflite, model.pt2 (torch.export) or file.py:factory"
     )

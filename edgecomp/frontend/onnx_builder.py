@@ -9,7 +9,7 @@ import numpy as np
 
 from edgecomp.errors import UnsupportedError, UserError
 from edgecomp.frontend.names import UniqueNames
-from edgecomp.ir import Array, Clamp, Graph, Node, OpParams, QParams, Shape, Tensor
+from edgecomp.ir import Array, Clamp, DType, Graph, Node, OpParams, QParams, Shape, Tensor
 from edgecomp.ops import OPS
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.conv2d import Conv2dParams
@@ -30,10 +30,12 @@ class Constant:
     Attributes:
         data: elements as the file has them (any dtype), or dequantized float32.
         qparams: symmetric where possible; `axis` is the file's own axis.
+        is_exact: float64 elements stay such: they are the real values of int32 codes.
     """
 
     data: Array
     qparams: QParams | None = None
+    is_exact: bool = False
 
 
 class GraphBuilder:
@@ -75,10 +77,12 @@ class GraphBuilder:
             UnsupportedError: scales of `like` do not run along the first axis of `data`.
         """
         name = self._names.take(hint)
-        qparams = self._constants[like].qparams if like in self._constants else None
+        source = self._constants.get(like)
+        qparams = source.qparams if source else None
         if qparams is not None and qparams.axis is not None:
             qparams = self._rearranged(qparams, data)
-        self.add_constant(name, Constant(np.asarray(data), qparams))
+        exact = source is not None and source.is_exact
+        self.add_constant(name, Constant(np.asarray(data), qparams, exact))
         self._materialize(name, layout)
         return name
 
@@ -202,7 +206,8 @@ class GraphBuilder:
         if name in self._tensors:
             return
         constant = self._constants[name]
-        data = np.ascontiguousarray(constant.data, dtype=np.float32)
+        exact = constant.data.dtype == np.float64 and constant.is_exact
+        data = np.ascontiguousarray(constant.data, dtype=np.float64 if exact else np.float32)
         if not np.isfinite(data).all():
             kind = "NaN" if np.isnan(data).any() else "infinite"
             raise UserError(
@@ -210,9 +215,8 @@ class GraphBuilder:
                 "  the training probably diverged; export a healthy checkpoint"
             )
         shape = tuple(int(n) for n in data.shape)
-        self._tensors[name] = Tensor(
-            name, shape, qparams=constant.qparams, data=data, layout=layout
-        )
+        dtype = DType.FLOAT64 if exact else DType.FLOAT32
+        self._tensors[name] = Tensor(name, shape, dtype, constant.qparams, data, layout)
 
     def _rearranged(self, qparams: QParams, data: Array) -> QParams:
         """Find the channel axis of rearranged weights: the first, if the scales fit it."""

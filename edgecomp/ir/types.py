@@ -18,9 +18,13 @@ Array = npt.NDArray[Any]
 
 
 class DType(Enum):
-    """Element type of a tensor; the value is its numpy name, `int4` being stored as int8."""
+    """Element type of a tensor; the value is its numpy name, `int4` being stored as int8.
+
+    `float64` is for biases that a quantized file had as int32: they must come back exactly.
+    """
 
     FLOAT32 = "float32"
+    FLOAT64 = "float64"
     INT4 = "int4"
     INT8 = "int8"
     INT16 = "int16"

@@ -33,12 +33,23 @@ class AddConstants:
     Every partial sum fits int32 for all codes; zero points and the rounding half are in `addend`.
     """
 
+    arithmetic: ClassVar[str] = "edgecomp"
+
     multiplier_a: int
     multiplier_b: int
     addend: int
     fraction_bits: int
     low: int
     high: int
+
+    def combine(self, a: Array, b: Array) -> Array:
+        """Add (or subtract) codes exactly."""
+        acc = (
+            self.multiplier_a * a.astype(np.int64)
+            + self.multiplier_b * b.astype(np.int64)
+            + self.addend
+        )
+        return saturate(acc >> self.fraction_bits, self.low, self.high)
 
 
 def prepare_add(
@@ -96,12 +107,7 @@ class Add(Op[AddParams]):
         arrays: Sequence[Array],
     ) -> Array:
         """Add codes exactly."""
-        acc = (
-            prepared.multiplier_a * arrays[0].astype(np.int64)
-            + prepared.multiplier_b * arrays[1].astype(np.int64)
-            + prepared.addend
-        )
-        return saturate(acc >> prepared.fraction_bits, prepared.low, prepared.high)
+        return prepared.combine(arrays[0], arrays[1])
 
 
 class Sub(Add):

@@ -108,12 +108,19 @@ class AverageConstants:
         shift: indexed by the divisor.
     """
 
+    arithmetic: ClassVar[str] = "edgecomp"
+
     input_zero_point: int
     multiplier: IntArray
     shift: IntArray
     zero_point: int
     low: int
     high: int
+
+    def average(self, total: Array, divisors: Array) -> Array:
+        """Divide sums of codes, from which the input's zero point was taken."""
+        scaled = rescale(total, self.multiplier[divisors], self.shift[divisors])
+        return saturate(scaled + self.zero_point, self.low, self.high)
 
 
 def prepare_average(
@@ -179,9 +186,7 @@ class AveragePool(Op[AveragePoolParams]):
         x = _nhwc(inputs, arrays[0].astype(np.int32) - prepared.input_zero_point)
         acc = params.taps(params.pad(x, 0)).sum(axis=(3, 4))
         divisors = self.divisors(params, inputs[0])[:, :, None]
-        scaled = rescale(acc, prepared.multiplier[divisors], prepared.shift[divisors])
-        y = saturate(scaled + prepared.zero_point, prepared.low, prepared.high)
-        return _shaped(inputs, y)
+        return _shaped(inputs, prepared.average(acc, divisors))
 
 
 def _import_pool(node: ImportedNode, build: Builder, *, average: bool) -> str:

@@ -34,10 +34,18 @@ class SoftmaxConstants:
         zero_point: of the output.
     """
 
+    arithmetic: ClassVar[str] = "edgecomp"
+
     exponent: IntArray
     numerator: IntArray
     output_shift: int | None
     zero_point: int
+
+    def codes(self, x: Array) -> Array:
+        """Compute softmax of codes `(..., classes)` exactly."""
+        distance = x.max(axis=-1, keepdims=True) - x
+        total = self.exponent[distance].sum(axis=-1, keepdims=True)
+        return saturate((self.numerator[distance] + total // 2) // total + self.zero_point)
 
 
 class Softmax(Op[SoftmaxParams]):
@@ -83,10 +91,7 @@ class Softmax(Op[SoftmaxParams]):
         arrays: Sequence[Array],
     ) -> Array:
         """Compute softmax of codes exactly."""
-        x = arrays[0].astype(np.int64)
-        distance = x.max(axis=-1, keepdims=True) - x
-        total = prepared.exponent[distance].sum(axis=-1, keepdims=True)
-        return saturate((prepared.numerator[distance] + total // 2) // total + prepared.zero_point)
+        return prepared.codes(arrays[0].astype(np.int64))
 
 
 def from_onnx(node: ImportedNode, build: Builder) -> str:

@@ -24,14 +24,14 @@ class QuantizeOptions:
         equalize: balance the ranges of neighbouring layers' channels first.
         bias_correction: take the mean error of every channel out of the bias.
         symmetric: give all activations the zero point 0.
-        numerics: arithmetic of convolutions and dense layers, `edgecomp` or `tflite`.
+        numerics: arithmetic of the layers, `edgecomp` or `tflite`; the file's own unless given.
     """
 
     calibration: str = "auto"
     equalize: bool = False
     bias_correction: bool = False
     symmetric: bool = False
-    numerics: str = "edgecomp"
+    numerics: str | None = None
 
 
 @dataclass(frozen=True)

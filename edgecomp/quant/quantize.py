@@ -7,7 +7,7 @@ import numpy as np
 
 from edgecomp.errors import InternalError
 from edgecomp.fixedpoint import INT32_MAX, INT32_MIN
-from edgecomp.ir import DType, Graph, Node, QParams, Tensor
+from edgecomp.ir import Array, DType, Graph, Node, QParams, Tensor
 from edgecomp.quant.ranges import range_qparams
 from edgecomp.requant import prepare_node
 
@@ -22,7 +22,7 @@ def quantize(
     qparams: Mapping[str, QParams],
     *,
     symmetric: bool = False,
-    numerics: str = "edgecomp",
+    numerics: str | None = None,
 ) -> Graph:
     """Quantize every tensor.
 
@@ -30,7 +30,8 @@ def quantize(
         graph: a float graph; constants that carry parameters keep them, and their exact integers.
         qparams: parameters of every activation (`calibrate`).
         symmetric: give element-wise constants the zero point 0.
-        numerics: the arithmetic of convolutions and dense layers, `edgecomp` or `tflite`.
+        numerics: the arithmetic of the layers, `edgecomp` or `tflite`; each layer's own unless
+            given.
 
     Returns:
         A graph of int8 activations and weights (per output channel, -127 to 127) and int32 biases
@@ -48,16 +49,16 @@ def quantize(
                 raise InternalError(f"tensor {name!r} was not calibrated")
             tensors[name] = replace(tensor, dtype=DType.INT8, qparams=qparams[name])
     nodes = []
-    for node in graph.nodes:
+    for given in graph.nodes:
+        node = replace(given, numerics=numerics or given.numerics)
         if node.op in {"conv2d", "dense"}:
-            one_scale = node.op == "dense" and numerics == "tflite"
+            one_scale = node.op == "dense" and node.numerics == "tflite"
             inputs = _quantize_linear(graph, node, tensors, one_scale)
-            nodes.append(replace(node, inputs=inputs, numerics=numerics))
         else:
             inputs = tuple(
                 _quantize_operand(graph, node, n, tensors, symmetric) for n in node.inputs
             )
-            nodes.append(replace(node, inputs=inputs))
+        nodes.append(replace(node, inputs=inputs))
     result = graph.with_nodes(nodes, tensors)
     for node in result.nodes:
         prepare_node(node, result.node_inputs(node), result.node_output(node))
@@ -109,7 +110,7 @@ def _quantize_linear(
     )
     if bias is not None:
         scales = np.broadcast_to(x.scalar * np.asarray(q.scale, np.float64), bias.shape)
-        codes = np.rint(bias.value.astype(np.float64) / scales)
+        codes = np.rint(bias.value.astype(np.float64) / _own_scales(bias, scales))
         if codes.min() < INT32_MIN or codes.max() > INT32_MAX:
             raise InternalError(f"the bias of layer {node.name!r} does not fit int32")
         names.append(_free_name(tensors, bias.name))
@@ -121,6 +122,17 @@ def _quantize_linear(
             data=codes.astype(np.int32),
         )
     return tuple(names)
+
+
+def _own_scales(bias: Tensor, scales: Array) -> Array:
+    """The scales that a bias of a quantized file has, if they are those of its layer.
+
+    They are rounded in another way, so that only they give large codes back exactly.
+    """
+    if bias.qparams is None or bias.dtype is not DType.FLOAT64:
+        return scales
+    own = np.broadcast_to(np.asarray(bias.qparams.scale, np.float64), bias.shape)
+    return own if np.allclose(own, scales, rtol=1e-4, atol=0.0) else scales
 
 
 def weight_qparams(weights: Tensor, bias: Tensor | None, x: QParams, out: QParams) -> QParams:

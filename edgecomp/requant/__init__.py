@@ -4,15 +4,18 @@
 docs/numerics.md, "Requantize" and "TFLite".
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from edgecomp.errors import InternalError
 from edgecomp.ir import Node, Tensor
 from edgecomp.ops import OPS
-from edgecomp.ops.linear import LinearConstants
+from edgecomp.requant import tflite_layers
 from edgecomp.requant.tflite import tflite_constants
+
+ConstantsOf = Callable[[Node, Sequence[Tensor], Tensor, Any], Any]
+"""Makes a layer's constants from those of `edgecomp`."""
 
 
 @dataclass(frozen=True)
@@ -23,20 +26,22 @@ class Requantizer:
         name: value of `Node.numerics`.
         c_function: function of `edgecomp.h` with the arguments `(acc, multiplier, shift,
             zero_point, low, high)`.
-        constants: makes a linear layer's constants from those of `edgecomp`.
-        ops: operators that have an arithmetic of their own under these numerics; all others
+        constants: by operator that has an arithmetic of its own under these numerics; all others
             compute as `edgecomp` does.
     """
 
     name: str
     c_function: str
-    constants: Callable[[str, Sequence[Tensor], Tensor, LinearConstants], LinearConstants]
-    ops: frozenset[str] = frozenset({"conv2d", "dense"})
+    constants: Mapping[str, ConstantsOf] = field(default_factory=dict)
 
 
 REQUANTIZERS: dict[str, Requantizer] = {
-    "edgecomp": Requantizer("edgecomp", "ec_requantize", lambda op, inputs, output, own: own),
-    "tflite": Requantizer("tflite", "ec_requantize_tflite", tflite_constants),
+    "edgecomp": Requantizer("edgecomp", "ec_requantize"),
+    "tflite": Requantizer(
+        "tflite",
+        "ec_requantize_tflite",
+        {"conv2d": tflite_constants, "dense": tflite_constants, **tflite_layers.LAYERS},
+    ),
 }
 """Every requantizer by name."""
 
@@ -55,7 +60,5 @@ def prepare_node(node: Node, inputs: Sequence[Tensor], output: Tensor) -> Any:
     if node.numerics not in REQUANTIZERS:
         raise InternalError(f"layer {node.name!r} has unknown numerics {node.numerics!r}")
     constants = OPS[node.op].prepare(node.params, inputs, output)
-    requantizer = REQUANTIZERS[node.numerics]
-    if node.op not in requantizer.ops:
-        return constants
-    return requantizer.constants(node.op, inputs, output, constants)
+    own = REQUANTIZERS[node.numerics].constants.get(node.op)
+    return constants if own is None else own(node, inputs, output, constants)

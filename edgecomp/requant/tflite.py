@@ -12,9 +12,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from edgecomp.fixedpoint import INT32_MAX, INT32_MIN, IntArray, saturate
-from edgecomp.ir import Array, Tensor
+from edgecomp.fixedpoint import IntArray, saturate
+from edgecomp.ir import Array, Node, Tensor
 from edgecomp.ops.linear import LinearConstants
+from edgecomp.requant.tflite_fixedpoint import divide_by_power_of_two, high_multiply
 
 
 @dataclass(frozen=True)
@@ -59,34 +60,16 @@ def multiply_by_quantized_multiplier(
     """
     shift = np.asarray(shift, np.int64)
     shifted = np.asarray(acc, np.int64) << np.maximum(shift, 0)
-    high = saturating_rounding_doubling_high_multiply(shifted, np.asarray(multiplier, np.int64))
-    return rounding_divide_by_power_of_two(high, np.maximum(-shift, 0))
-
-
-def saturating_rounding_doubling_high_multiply(a: IntArray, b: IntArray) -> IntArray:
-    """Return `a * b / 2^31`, rounded to nearest, ties away from zero on the positive side only."""
-    product = a * b
-    nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
-    # C divides towards zero.
-    quotient = np.where(nudged >= 0, nudged >> 31, -((-nudged) >> 31))
-    both_least = (a == INT32_MIN) & (b == INT32_MIN)
-    return np.asarray(np.where(both_least, INT32_MAX, quotient), np.int64)
-
-
-def rounding_divide_by_power_of_two(x: IntArray, exponent: IntArray) -> IntArray:
-    """Return `x / 2^exponent`, rounded to nearest, ties away from zero."""
-    mask = (np.int64(1) << exponent) - 1
-    threshold = (mask >> 1) + (x < 0)
-    return np.asarray((x >> exponent) + ((x & mask) > threshold), np.int64)
+    return divide_by_power_of_two(high_multiply(shifted, multiplier), np.maximum(-shift, 0))
 
 
 def tflite_constants(
-    op: str, inputs: Sequence[Tensor], output: Tensor, own: LinearConstants
+    node: Node, inputs: Sequence[Tensor], output: Tensor, own: LinearConstants
 ) -> LinearConstants:
     """Replace the multipliers of a linear layer by TFLite's.
 
     Args:
-        op: `conv2d` or `dense`.
+        node: a convolution or dense layer.
         inputs: quantized input and weights.
         output: quantized output.
         own: the layer's constants in edgecomp's arithmetic; their proof that the accumulator fits
@@ -96,7 +79,7 @@ def tflite_constants(
     assert x is not None
     assert weights is not None
     assert output.qparams is not None
-    if op == "dense" and len(weights.scale) == 1:
+    if node.op == "dense" and len(weights.scale) == 1:
         product = float(np.float32(x.scalar) * np.float32(weights.scalar))
         scales = [product / output.qparams.scalar] * len(own.multiplier)
     else:

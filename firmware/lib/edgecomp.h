@@ -48,20 +48,31 @@ static inline int8_t ec_requantize(int32_t acc, int32_t multiplier, int shift, i
     return (int8_t)ec_clamp(ec_rescale(acc, multiplier, shift) + zero_point, low, high);
 }
 
-/* The same by TensorFlow Lite's arithmetic: a doubling high multiply, then a division by a power
- * of two, each rounded by itself.  shift is left where positive. */
+/* TensorFlow Lite's arithmetic.  a times b / 2^31, rounded to nearest. */
+static inline int32_t ec_high_multiply(int32_t a, int32_t b)
+{
+    const int64_t product = (int64_t)a * b;
+    const int64_t nudge = product >= 0 ? INT64_C(1) << 30 : 1 - (INT64_C(1) << 30);
+    return (int32_t)((product + nudge) / (INT64_C(1) << 31));
+}
+
+/* x / 2^bits, rounded to nearest, ties away from zero. */
+static inline int32_t ec_divide_by_power_of_two(int32_t x, int bits)
+{
+    const int32_t mask = (int32_t)((UINT32_C(1) << bits) - 1);
+    const int32_t threshold = (mask >> 1) + (x < 0);
+    return (x >> bits) + ((x & mask) > threshold);
+}
+
+/* An accumulator becomes an output code by two roundings.  shift is left where positive. */
 static inline int8_t ec_requantize_tflite(int32_t acc, int32_t multiplier, int shift,
                                           int32_t zero_point, int32_t low, int32_t high)
 {
     const int left = shift > 0 ? shift : 0;
     const int right = shift > 0 ? 0 : -shift;
-    const int64_t product = (int64_t)(acc * (int32_t)(UINT32_C(1) << left)) * multiplier;
-    const int64_t nudge = product >= 0 ? INT64_C(1) << 30 : 1 - (INT64_C(1) << 30);
-    const int32_t doubled = (int32_t)((product + nudge) / (INT64_C(1) << 31));
-    const int32_t mask = (int32_t)((UINT32_C(1) << right) - 1);
-    const int32_t threshold = (mask >> 1) + (doubled < 0);
-    const int32_t rounded = (doubled >> right) + ((doubled & mask) > threshold);
-    return (int8_t)ec_clamp(rounded + zero_point, low, high);
+    const int32_t doubled =
+        ec_high_multiply(acc * (int32_t)(UINT32_C(1) << left), multiplier);
+    return (int8_t)ec_clamp(ec_divide_by_power_of_two(doubled, right) + zero_point, low, high);
 }
 
 #endif

@@ -9,8 +9,8 @@ from edgecomp.errors import InternalError
 from edgecomp.fixedpoint import quantize_multiplier, rescale, round_half_up, saturate
 from edgecomp.requant.tflite import (
     quantize_multiplier_tflite,
-    rounding_divide_by_power_of_two,
-    saturating_rounding_doubling_high_multiply,
+    divide_by_power_of_two,
+    high_multiply,
 )
 
 INT32 = 2**31
@@ -61,7 +61,7 @@ def test_saturation_is_within_int8():
 
 
 def test_tflite_multiplies_like_gemmlowp():
-    multiply = saturating_rounding_doubling_high_multiply
+    multiply = high_multiply
     least = np.array(-INT32)
     assert multiply(least, least) == INT32 - 1
     assert multiply(np.array(1 << 30), np.array(1)) == 1
@@ -72,8 +72,8 @@ def test_tflite_multiplies_like_gemmlowp():
 
 def test_tflite_divides_away_from_zero():
     x = np.array([5, -5, 6, -6, 7, -7, 2, -2])
-    assert rounding_divide_by_power_of_two(x, np.array(2)).tolist() == [1, -1, 2, -2, 2, -2, 1, -1]
-    assert rounding_divide_by_power_of_two(x, np.array(0)).tolist() == x.tolist()
+    assert divide_by_power_of_two(x, np.array(2)).tolist() == [1, -1, 2, -2, 2, -2, 1, -1]
+    assert divide_by_power_of_two(x, np.array(0)).tolist() == x.tolist()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,285 @@
+"""How each TFLite operator becomes layers of the graph.
+
+TFLite lies as the device does: NHWC activations, OHWI weights.  Depthwise weights are 1HWC.
+Source: TensorFlow Lite `schema/schema.fbs`, `kernels/padding.h`, `kernels/internal/reference`.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from edgecomp.frontend.onnx_builder import GraphBuilder
+from edgecomp.ir import NO_CLAMP, Clamp
+from edgecomp.ops.add import AddParams
+from edgecomp.ops.base import ImportedNode
+from edgecomp.ops.binary import import_binary
+from edgecomp.ops.conv2d import Conv2dParams
+from edgecomp.ops.dense import DenseParams
+from edgecomp.ops.expression import Expr, X, call
+from edgecomp.ops.movement import ConcatParams, PadParams
+from edgecomp.ops.mul import MulParams
+from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
+from edgecomp.ops.prelu import PReluParams
+from edgecomp.ops.reduce_mean import ReduceMeanParams
+from edgecomp.ops.softmax import SoftmaxParams
+from edgecomp.ops.spatial import Window
+from edgecomp.ops.unary import UnaryParams
+
+TfliteImporter = Callable[[ImportedNode, GraphBuilder], str]
+
+_ACTIVATIONS: Mapping[int, Clamp] = {
+    0: NO_CLAMP,
+    1: Clamp(0.0, math.inf),
+    2: Clamp(-1.0, 1.0),
+    3: Clamp(0.0, 6.0),
+}
+_SAME = 0
+
+
+def _clamp(node: ImportedNode, build: GraphBuilder) -> Clamp:
+    """The fused activation, as bounds."""
+    number = int(node.attrs.get("FusedActivationFunction", 0))
+    if number not in _ACTIVATIONS:
+        raise build.unsupported(node, f"the fused activation {number} (tanh or sign bit)")
+    return _ACTIVATIONS[number]
+
+
+def _window(
+    node: ImportedNode, build: GraphBuilder, kernel: Sequence[int], shape: Sequence[int]
+) -> Window:
+    """Strides, dilations and padding of a window over an NHWC `shape`."""
+    strides = [int(node.attrs.get(f"Stride{axis}", 1)) for axis in "HW"]
+    dilations = [int(node.attrs.get(f"Dilation{axis}Factor", 1)) for axis in "HW"]
+    if min(*strides, *dilations, *kernel) < 1 or len(shape) != 4:
+        raise build.unsupported(node, "strides, dilations and windows must be positive, inputs 4-D")
+    pads = []
+    for size, window, stride, dilation in zip(shape[1:3], kernel, strides, dilations, strict=True):
+        span = dilation * (window - 1) + 1
+        total = 0
+        if int(node.attrs.get("Padding", _SAME)) == _SAME:
+            total = max(0, (-(-size // stride) - 1) * stride + span - size)
+        if size + total < span:
+            raise build.unsupported(node, "the kernel is larger than its padded input")
+        pads.append((total // 2, total - total // 2))
+    return Window(
+        kernel_h=int(kernel[0]), kernel_w=int(kernel[1]),
+        stride_h=strides[0], stride_w=strides[1],
+        dilation_h=dilations[0], dilation_w=dilations[1],
+        pad_top=pads[0][0], pad_bottom=pads[0][1], pad_left=pads[1][0], pad_right=pads[1][1],
+    )  # fmt: skip
+
+
+def _constant(node: ImportedNode, build: GraphBuilder, index: int, what: str) -> np.ndarray:
+    """Elements of the constant input `index`."""
+    value = build.value(node.inputs[index]) if node.has_input(index) else None
+    if value is None:
+        raise build.unsupported(node, f"{what} must be a constant")
+    return value
+
+
+def _linear_inputs(
+    node: ImportedNode, build: GraphBuilder, x: str, weights: np.ndarray, layout: str
+) -> list[str]:
+    inputs = [x, build.constant(weights, f"{node.name}.weights", layout, node.inputs[1])]
+    if node.has_input(2):
+        bias = _constant(node, build, 2, "the bias")
+        inputs.append(build.constant(bias, f"{node.name}.bias", "O", node.inputs[2]))
+    return inputs
+
+
+def _conv(node: ImportedNode, build: GraphBuilder) -> str:
+    """CONV_2D; groups follow from the shapes."""
+    weights = _constant(node, build, 1, "the weights")
+    shape = build.shape(node.inputs[0])
+    window = _window(node, build, weights.shape[1:3], shape)
+    groups = max(shape[3] // weights.shape[3], 1)
+    params = Conv2dParams(**vars(window), groups=groups, clamp=_clamp(node, build))
+    inputs = _linear_inputs(node, build, node.inputs[0], weights, "OHWI")
+    return build.emit("conv2d", inputs, params, node)
+
+
+def _depthwise(node: ImportedNode, build: GraphBuilder) -> str:
+    """DEPTHWISE_CONV_2D."""
+    weights = _constant(node, build, 1, "the weights")
+    shape = build.shape(node.inputs[0])
+    window = _window(node, build, weights.shape[1:3], shape)
+    params = Conv2dParams(**vars(window), groups=shape[3], clamp=_clamp(node, build))
+    moved = np.ascontiguousarray(weights.transpose(3, 1, 2, 0))
+    inputs = _linear_inputs(node, build, node.inputs[0], moved, "OHWI")
+    return build.emit("conv2d", inputs, params, node)
+
+
+def _fully_connected(node: ImportedNode, build: GraphBuilder) -> str:
+    """FULLY_CONNECTED; leading axes become one unless they are kept."""
+    if int(node.attrs.get("WeightsFormat", 0)):
+        raise build.unsupported(node, "shuffled weights")
+    weights = _constant(node, build, 1, "the weights")
+    x, width = node.inputs[0], weights.shape[1]
+    shape = build.shape(x)
+    keeps = bool(node.attrs.get("KeepNumDims", False))
+    if math.prod(shape) % width:
+        raise build.unsupported(node, f"{math.prod(shape)} inputs for weights of {width}")
+    if shape[-1] != width or (len(shape) > 2 and not keeps):
+        x = build.reshape(x, (math.prod(shape) // width, width), node)
+    inputs = _linear_inputs(node, build, x, weights, "OI")
+    return build.emit("dense", inputs, DenseParams(_clamp(node, build)), node)
+
+
+def _pool(node: ImportedNode, build: GraphBuilder) -> str:
+    """AVERAGE_POOL_2D and MAX_POOL_2D; averages leave the padding out."""
+    kernel = (int(node.attrs["FilterHeight"]), int(node.attrs["FilterWidth"]))
+    window = vars(_window(node, build, kernel, build.shape(node.inputs[0])))
+    clamp = _clamp(node, build)
+    if node.op_type == "AVERAGE_POOL_2D":
+        params = AveragePoolParams(**window, clamp=clamp)
+        return build.emit("average_pool", node.inputs[:1], params, node)
+    y = build.emit("max_pool", node.inputs[:1], MaxPoolParams(**window), node)
+    return _clamped(node, build, y, clamp)
+
+
+def _clamped(node: ImportedNode, build: GraphBuilder, name: str, clamp: Clamp) -> str:
+    """Apply a fused activation that the layer itself cannot hold."""
+    if clamp == NO_CLAMP:
+        return name
+    expr = call("clip", X, clamp.low, clamp.high)
+    return build.emit("unary", [name], UnaryParams(expr), node, ".activation")
+
+
+def _binary(op: str, function: str, params: AddParams | MulParams) -> TfliteImporter:
+    """Importer of an element-wise operator of two operands."""
+    imported = import_binary(op, function, params)
+
+    def importer(node: ImportedNode, build: GraphBuilder) -> str:
+        return _clamped(node, build, imported(node, build), _clamp(node, build))
+
+    return importer
+
+
+def _function(expr: Expr) -> TfliteImporter:
+    """Importer of a function of one variable."""
+
+    def importer(node: ImportedNode, build: GraphBuilder) -> str:
+        return build.emit("unary", node.inputs[:1], UnaryParams(expr), node)
+
+    return importer
+
+
+def _leaky_relu(node: ImportedNode, build: GraphBuilder) -> str:
+    expr = call("leaky_relu", X, float(node.attrs.get("Alpha", 0.0)))
+    return build.emit("unary", node.inputs[:1], UnaryParams(expr), node)
+
+
+def _gelu(node: ImportedNode, build: GraphBuilder) -> str:
+    function = "gelu_tanh" if node.attrs.get("Approximate", False) else "gelu"
+    return build.emit("unary", node.inputs[:1], UnaryParams(call(function, X)), node)
+
+
+def _prelu(node: ImportedNode, build: GraphBuilder) -> str:
+    slopes = _constant(node, build, 1, "the slopes")
+    channels = build.shape(node.inputs[0])[-1]
+    if slopes.size not in {1, channels} or slopes.shape[-1:] not in {(), (1,), (channels,)}:
+        raise build.unsupported(node, "the slopes must be one number, or one per channel")
+    full = np.broadcast_to(slopes.reshape(-1), (channels,))
+    name = build.constant(np.ascontiguousarray(full), f"{node.name}.slopes", "C")
+    return build.emit("prelu", [node.inputs[0], name], PReluParams(), node)
+
+
+def _softmax(node: ImportedNode, build: GraphBuilder) -> str:
+    """SOFTMAX along the last axis; beta scales the input."""
+    beta, x = float(node.attrs.get("Beta", 1.0)), node.inputs[0]
+    if beta != 1.0:
+        x = build.emit("unary", [x], UnaryParams(call("mul", X, beta)), node, ".beta")
+    return build.emit("softmax", [x], SoftmaxParams(), node)
+
+
+def _mean(node: ImportedNode, build: GraphBuilder) -> str:
+    axes = _constant(node, build, 1, "the axes").reshape(-1).tolist()
+    rank = len(build.shape(node.inputs[0]))
+    if any(not -rank <= axis < rank for axis in axes):
+        raise build.unsupported(node, f"axes {axes} of an input with {rank} axes")
+    params = ReduceMeanParams(
+        tuple(sorted({int(axis) % rank for axis in axes})), bool(node.attrs.get("KeepDims", False))
+    )
+    return build.emit("reduce_mean", node.inputs[:1], params, node)
+
+
+def _reshape(node: ImportedNode, build: GraphBuilder) -> str:
+    """RESHAPE, SQUEEZE and EXPAND_DIMS: the file says the output's shape."""
+    shape = tuple(node.attrs["shape"])
+    if math.prod(shape) != math.prod(build.shape(node.inputs[0])):
+        raise build.unsupported(node, "the output has another number of elements")
+    return build.reshape(node.inputs[0], shape, node)
+
+
+def _transpose(node: ImportedNode, build: GraphBuilder) -> str:
+    perm = [int(axis) for axis in _constant(node, build, 1, "the permutation").reshape(-1)]
+    if sorted(perm) != list(range(len(build.shape(node.inputs[0])))):
+        raise build.unsupported(node, f"{perm} is no permutation of the input's axes")
+    return build.transpose(node.inputs[0], perm, node)
+
+
+def _pad(node: ImportedNode, build: GraphBuilder) -> str:
+    """PAD and PADV2."""
+    widths = _constant(node, build, 1, "the widths").reshape(-1, 2)
+    if len(widths) != len(build.shape(node.inputs[0])) or widths.min(initial=0) < 0:
+        raise build.unsupported(node, "the widths must be positive, two per axis")
+    value = 0.0
+    if node.has_input(2):
+        value = float(_constant(node, build, 2, "the value").reshape(()))
+    before, after = (tuple(int(n) for n in column) for column in widths.T)
+    return build.emit("pad", node.inputs[:1], PadParams(before, after, value), node)
+
+
+def _concat(node: ImportedNode, build: GraphBuilder) -> str:
+    rank = len(build.shape(node.inputs[0]))
+    axis = int(node.attrs.get("Axis", 0))
+    if not -rank <= axis < rank:
+        raise build.unsupported(node, f"axis {axis} of inputs with {rank} axes")
+    y = build.emit("concat", node.inputs, ConcatParams(axis % rank), node)
+    return _clamped(node, build, y, _clamp(node, build))
+
+
+TFLITE: Mapping[str, TfliteImporter] = {
+    "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _depthwise,
+    "FULLY_CONNECTED": _fully_connected,
+    "AVERAGE_POOL_2D": _pool,
+    "MAX_POOL_2D": _pool,
+    "ADD": _binary("add", "add", AddParams()),
+    "SUB": _binary("sub", "sub", AddParams()),
+    "MUL": _binary("mul", "mul", MulParams()),
+    "DIV": _binary("mul", "div", MulParams()),
+    "SOFTMAX": _softmax,
+    "MEAN": _mean,
+    "RESHAPE": _reshape,
+    "SQUEEZE": _reshape,
+    "EXPAND_DIMS": _reshape,
+    "TRANSPOSE": _transpose,
+    "PAD": _pad,
+    "PADV2": _pad,
+    "CONCATENATION": _concat,
+    "PRELU": _prelu,
+    "LEAKY_RELU": _leaky_relu,
+    "GELU": _gelu,
+    "RELU": _function(call("relu", X)),
+    "RELU6": _function(call("clip", X, 0.0, 6.0)),
+    "RELU_N1_TO_1": _function(call("clip", X, -1.0, 1.0)),
+    "LOGISTIC": _function(call("sigmoid", X)),
+    "TANH": _function(call("tanh", X)),
+    "HARD_SWISH": _function(call("hard_swish", X)),
+    "ELU": _function(call("elu", X, 1.0)),
+    "ABS": _function(call("abs", X)),
+    "NEG": _function(call("neg", X)),
+    "EXP": _function(call("exp", X)),
+    "LOG": _function(call("log", X)),
+    "SQRT": _function(call("sqrt", X)),
+    "RSQRT": _function(call("reciprocal", call("sqrt", X))),
+    "SQUARE": _function(call("mul", X, X)),
+    "SIN": _function(call("sin", X)),
+    "COS": _function(call("cos", X)),
+    "FLOOR": _function(call("floor", X)),
+    "CEIL": _function(call("ceil", X)),
+    "ROUND": _function(call("round", X)),
+}
+"""Every operator that can be imported, by its name in the schema."""
