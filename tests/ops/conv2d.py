@@ -154,6 +154,11 @@ OWN_CASES = (
         for h, w, c, n in ((9, 11, 8, 16), (5, 7, 16, 7), (1, 33, 8, 6), (4, 9, 5, 8),
                            (1, 35, 13, 4), (1, 2, 16, 200), (1, 1, 8, 8))
     ),
+    conv("depthwise-wide-8", Act((1, 6, 51, 8)), Weights((8, 3, 3, 1)), groups=8, **SAME3),
+    conv("depthwise-stride-2-wide-20", Act((1, 7, 53, 20)), Weights((20, 3, 3, 1)), groups=20,
+         stride_h=2, stride_w=2, **SAME3),
+    conv("depthwise-130-channels", Act((1, 5, 11, 130)), Weights((130, 3, 3, 1)), groups=130,
+         **SAME3),
     conv("3x3-of-1-to-odd", Act((1, 13, 13, 1)), Weights((6, 3, 3, 1))),
     conv("3x3-clamp-looped", Act((1, 5, 5, 24)), Weights((6, 3, 3, 24)), out=(-1, 1),
          clamp=Clamp(-0.4, 0.7), **SAME3),

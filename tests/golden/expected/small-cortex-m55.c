@@ -383,54 +383,83 @@ EC_MVE_HELPER uint32_t ec_mve_products(const int8_t *codes, const uint32_t *weig
 }
 #endif
 
-#ifndef EC_MVE_TRANSPOSE
-#define EC_MVE_TRANSPOSE
-/* Four columns of `count` channels, at most 16, so that the bytes of a channel are neighbours; 64 bytes may be written. */
-EC_MVE_HELPER void ec_mve_transpose(int8_t *to, const int8_t *a, const int8_t *b, const int8_t *c, const int8_t *d,
-    int count)
-{
+#ifndef EC_MVE_TRANSPOSE_4_1_6_1_M128
+#define EC_MVE_TRANSPOSE_4_1_6_1_M128
+/* 6 columns of 4 channels, with 1 and 1 outside, as 3 blocks: for each
+ * of 4 channels the codes of 4 columns; the next block begins 2 columns further. */
 #if defined(__ARM_FEATURE_MVE)
-#define EC_MVE_FOUR_COLUMNS(load) \
-    load " q0, [%[a]]\n" load " q1, [%[b]]\n" load " q2, [%[c]]\n" load " q3, [%[d]]\n" \
-    "vst40.8 {q0, q1, q2, q3}, [%[to]]\n" \
-    "vst41.8 {q0, q1, q2, q3}, [%[to]]\n" \
-    "vst42.8 {q0, q1, q2, q3}, [%[to]]\n" \
-    "vst43.8 {q0, q1, q2, q3}, [%[to]]\n"
-    if (count == 16) {
-        __asm__ volatile(EC_MVE_FOUR_COLUMNS("vldrb.8")
-            : : [a] "r"(a), [b] "r"(b), [c] "r"(c), [d] "r"(d), [to] "r"(to) : "q0", "q1", "q2", "q3", "memory");
-    } else {
-        __asm__ volatile("vctp.8 %[count]\n" "vpstttt\n" EC_MVE_FOUR_COLUMNS("vldrbt.8")
-            : : [a] "r"(a), [b] "r"(b), [c] "r"(c), [d] "r"(d), [to] "r"(to), [count] "r"(count)
-            : "q0", "q1", "q2", "q3", "p0", "memory");
-    }
+EC_MVE_ASSEMBLY void ec_mve_transpose_4_1_6_1_m128(int8_t *to EC_MVE_UNUSED, const int8_t *from EC_MVE_UNUSED,
+    int count EC_MVE_UNUSED)
+{
+    __asm__ volatile(
+        "push    {r4, lr}\n"
+        "vpush   {d8-d15}\n"
+        "vctp.8  r2\n"
+        "mvn     r3, #127\n" 
+        "vdup.8  q0, r3\n"
+        "vpst\n"
+        "vldrbt.8 q1, [r1], #4\n"
+        "vpst\n"
+        "vldrbt.8 q2, [r1], #4\n"
+        "vpst\n"
+        "vldrbt.8 q3, [r1], #4\n"
+        "vpst\n"
+        "vldrbt.8 q4, [r1], #4\n"
+        "vpst\n"
+        "vldrbt.8 q5, [r1], #4\n"
+        "vpst\n"
+        "vldrbt.8 q6, [r1], #4\n"
+        "vdup.8  q7, r3\n"
+        "vst40.8 {q0, q1, q2, q3}, [r0]\n"
+        "vst41.8 {q0, q1, q2, q3}, [r0]\n"
+        "vst42.8 {q0, q1, q2, q3}, [r0]\n"
+        "vst43.8 {q0, q1, q2, q3}, [r0]\n"
+        "add     r0, r0, #16\n"
+        "vst40.8 {q2, q3, q4, q5}, [r0]\n"
+        "vst41.8 {q2, q3, q4, q5}, [r0]\n"
+        "vst42.8 {q2, q3, q4, q5}, [r0]\n"
+        "vst43.8 {q2, q3, q4, q5}, [r0]\n"
+        "add     r0, r0, #16\n"
+        "vst40.8 {q4, q5, q6, q7}, [r0]\n"
+        "vst41.8 {q4, q5, q6, q7}, [r0]\n"
+        "vst42.8 {q4, q5, q6, q7}, [r0]\n"
+        "vst43.8 {q4, q5, q6, q7}, [r0]\n"
+        "add     r0, r0, #16\n"
+        "vpop    {d8-d15}\n"
+        "pop     {r4, pc}\n");
+}
 #else
-    for (int i = 0; i < count; i++) {
-        to[4 * i] = a[i];
-        to[4 * i + 1] = b[i];
-        to[4 * i + 2] = c[i];
-        to[4 * i + 3] = d[i];
+static inline void ec_mve_transpose_4_1_6_1_m128(int8_t *to, const int8_t *from, int count)
+{
+    for (int block = 0; block < 3; block++) {
+        for (int i = 0; i < 4; i++) {
+            const int column = block * 2 + i - 1;
+            for (int channel = 0; channel < count; channel++) {
+                to[block * 16 + channel * 4 + i] =
+                    (int8_t)(column < 0 || column >= 6 ? -128 : from[column * 4 + channel]);
+            }
+        }
     }
-#endif
 }
 #endif
+#endif
 
-#ifndef EC_MVE_PATCHES1_6X4_M128
-#define EC_MVE_PATCHES1_6X4_M128
-/* Two rows of outputs, channel by channel, from two transposed rows of 48 bytes and two
- * below them.  taps: patches of weights, after a word of 0; scales: bias and multiplier of each
+#ifndef EC_MVE_PATCHES1_6_OF_6X4_48_M128
+#define EC_MVE_PATCHES1_6_OF_6X4_48_M128
+/* Two rows of 6 outputs, channel by channel, from two transposed rows of 48 bytes and
+ * two below them.  taps: patches of weights, after a word of 0; scales: bias and multiplier of each
  * channel. */
 #if defined(__ARM_FEATURE_MVE)
-EC_MVE_ASSEMBLY void ec_mve_patches1_6x4_m128(const int8_t *upper EC_MVE_UNUSED, const int8_t *lower EC_MVE_UNUSED,
+EC_MVE_ASSEMBLY void ec_mve_patches1_6_of_6x4_48_m128(const int8_t *upper EC_MVE_UNUSED, const int8_t *lower EC_MVE_UNUSED,
     const uint32_t *taps EC_MVE_UNUSED, const int32_t *scales EC_MVE_UNUSED, int8_t *output EC_MVE_UNUSED,
     int channels EC_MVE_UNUSED)
 {
     __asm__ volatile(
         "push    {r4-r11, lr}\n"
         "vpush   {d8-d15}\n"
+        "mov     r9, r3\n" /* walks over the scales */
         "ldr     r5, [sp, #100]\n" /* walks over the channels of the output */
         "ldr     r11, [sp, #104]\n" /* channels */
-        "mov     r9, r3\n" /* walks over the scales */
         "mov     r7, #-128\n"
         "movw    r6, #48\n"
         "sub     r0, r0, #16\n"
@@ -440,85 +469,102 @@ EC_MVE_ASSEMBLY void ec_mve_patches1_6x4_m128(const int8_t *upper EC_MVE_UNUSED,
         "add     r1, r1, r6\n"
         "vmov    q5[3], q5[1], r0, r1\n"
         "mov     r1, r2\n" /* walks over the taps */
-        "movs    r0, #0\n" /* q6: where the outputs lie */
+        "movw    r0, #0\n"
+        "movt    r0, #8\n"
         "movw    r2, #4\n"
+        "movt    r2, #12\n"
         "movw    r4, #24\n"
+        "movt    r4, #32\n"
         "movw    r6, #28\n"
-        "vmov    q6[2], q6[0], r0, r4\n"
+        "movt    r6, #36\n"
+        "vmov    q6[2], q6[0], r0, r4\n" /* q6: where the outputs lie */
         "vmov    q6[3], q6[1], r2, r6\n"
-        "movw    r10, #48\n"
-        "rsb     r10, r10, #4\n" /* from the end of a row to the next channel */
+        "movw    r8, #44\n" /* from the end of the blocks to the next channel */
+        "movw    r0, #13107\n"
+        "vmsr    p0, r0\n"
+        "mov     r3, r5\n"
+        "dls     lr, r11\n"
         "1:\n"
         "vldrw.32 q0, [r1]\n" /* weights of the output at the patch's upper left */
         "vldrw.32 q2, [r1, #-4]\n" /* one row down */
-        "ldrd    r12, r0, [r9], #8\n"
+        "ldrd    r12, r10, [r9], #8\n"
         "vshl.i32 q1, q0, #8\n" /* one column to the right */
-        "vdup.32 q4, r0\n"
         "vshl.i32 q3, q2, #8\n"
-        "mov     r3, r5\n"
-        ".rept   3\n"
         "vldrw.u32 q7, [q5, #16]!\n"
         "vmladav.s8 r0, q7, q0\n"
         "vmladav.s8 r2, q7, q1\n"
         "vmladav.s8 r4, q7, q2\n"
         "vmladav.s8 r6, q7, q3\n"
+        "vmov    q4[2], q4[0], r0, r4\n"
+        "vmov    q4[3], q4[1], r2, r6\n"
+        "vldrw.u32 q7, [q5, #16]!\n"
+        "vmladav.s8 r0, q7, q0\n"
+        "vadd.i32 q4, q4, r12\n"
+        "vmladav.s8 r2, q7, q1\n"
+        "vqrdmulh.s32 q4, q4, r10\n"
+        "vmladav.s8 r4, q7, q2\n"
+        "vqmovnb.s32 q4, q4\n"
+        "vmladav.s8 r6, q7, q3\n"
         "vmov    q7[2], q7[0], r0, r4\n"
         "vmov    q7[3], q7[1], r2, r6\n"
         "vadd.i32 q7, q7, r12\n"
-        "vqrdmlash.s32 q7, q4, r7\n"
-        "vqmovnb.s32 q7, q7\n"
-        "vqmovnb.s16 q7, q7\n"
-        "vstrb.32 q7, [r3, q6]\n"
-        "add     r3, r3, #8\n"
-        ".endr\n"
+        "vqrdmulh.s32 q7, q7, r10\n"
+        "vqmovnt.s32 q4, q7\n"
+        "vqadd.s16 q4, q4, r7\n"
+        "vqmovnb.s16 q4, q4\n"
+        "vstrb.16 q4, [r3, q6]\n"
+        "add     r3, r3, #16\n"
+        "vldrw.u32 q7, [q5, #16]!\n"
+        "vmladav.s8 r0, q7, q0\n"
+        "vmladav.s8 r2, q7, q1\n"
+        "vmladav.s8 r4, q7, q2\n"
+        "vmladav.s8 r6, q7, q3\n"
+        "vmov    q4[2], q4[0], r0, r4\n"
+        "vmov    q4[3], q4[1], r2, r6\n"
+        "vadd.i32 q4, q4, r12\n"
+        "vqrdmulh.s32 q4, q4, r10\n"
+        "vqmovnb.s32 q4, q4\n"
+        "vqadd.s16 q4, q4, r7\n"
+        "vqmovnb.s16 q4, q4\n"
+        "vpst\n"
+        "vstrbt.16 q4, [r3, q6]\n"
         "add     r1, r1, #16\n"
-        "add     r5, r5, #1\n"
-        "vadd.i32 q5, q5, r10\n"
-        "subs    r11, r11, #1\n"
-        "bne     1b\n"
+        "vsub.i32 q5, q5, r8\n"
+        "sub     r3, r3, #15\n"
+        "le      lr, 1b\n"
         "vpop    {d8-d15}\n"
         "pop     {r4-r11, pc}\n");
 }
 #else
-static inline void ec_mve_patches1_6x4_m128(const int8_t *upper, const int8_t *lower, const uint32_t *taps, const int32_t *scales,
+static inline void ec_mve_patches1_6_of_6x4_48_m128(const int8_t *upper, const int8_t *lower, const uint32_t *taps, const int32_t *scales,
     int8_t *output, int channels)
 {
     for (int channel = 0; channel < channels; channel++, taps += 4, scales += 2) {
         const int8_t *const rows[4] = {upper, upper + 48, lower, lower + 48};
         for (int i = 0; i < 12; i++) {
-            const int first = i / 6;
-            const int place = 4 * channel + i % 6 / 2 * 16 + i % 6 % 2;
+            const int row = i / 6;
+            const int column = i % 6;
+            const int place = 4 * channel + column / 2 * 16 + column % 2;
             uint32_t sum = (uint32_t)scales[0];
-            for (int row = 0; row < 3; row++) {
-                sum += ec_mve_products(rows[first + row] + place, taps + row, 3);
+            for (int tap = 0; tap < 3; tap++) {
+                sum += ec_mve_products(rows[row + tap] + place, taps + tap, 3);
             }
-            output[i * 4 + channel] = ec_mve_code(sum, (uint32_t)scales[1], -128, -128, 127);
+            output[(row * 6 + column) * 4 + channel] =
+                ec_mve_code(sum, (uint32_t)scales[1], -128, -128, 127);
         }
     }
 }
 #endif
 #endif
 
-/* One row of the input, all channels, as blocks of 4 columns. */
-static inline void L01_transpose(int8_t *to, const int8_t *from)
-{
-    static const int8_t outside[16] EC_ALIGNED = { -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128 };
-    ec_mve_transpose(to, outside, from, from + 4, from + 8, 4);
-    for (int block = 1; block < 2; block++) {
-        const int8_t *first = from + block * 8 - 4;
-        ec_mve_transpose(to + block * 16, first, first + 4, first + 8, first + 12, 4);
-    }
-    ec_mve_transpose(to + 32, from + 12, from + 16, from + 20, outside, 4);
-}
-
 /* The rows from `first` on, transposed. */
 EC_MVE_CALLED void L01_rows(int8_t *to, const int8_t *input, int first, int rows)
 {
     for (int row = first; row < first + rows; row++, to += 48) {
-        if (row < 0 || row >= 6) {
-            ec_mve_fill(to, -128, 48);
+        if (row >= 0 && row < 6) {
+            ec_mve_transpose_4_1_6_1_m128(to, input + row * 24, 4);
         } else {
-            L01_transpose(to, input + row * 24);
+            ec_mve_fill(to, -128, 48);
         }
     }
 }
@@ -530,7 +576,7 @@ static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output, int8_t *
         int8_t *const upper = scratch + band % 2 * 144;
         int8_t *const lower = scratch + (band + 1) % 2 * 144;
         L01_rows(lower, input, band * 2 + 1, 2);
-        ec_mve_patches1_6x4_m128(upper, lower, L01_taps + 1, L01_scales, output + band * 48, 4);
+        ec_mve_patches1_6_of_6x4_48_m128(upper, lower, L01_taps + 1, L01_scales, output + band * 48, 4);
     }
 }
 
