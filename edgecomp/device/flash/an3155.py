@@ -17,6 +17,7 @@ from edgecomp.errors import BadFrame, DeviceError, FlashError, LinkTimeout
 ACK, NACK, BUSY, KNOCK = 0x79, 0x1F, 0x76, 0x7F
 BLOCK_BYTES = 256
 _ANSWER_S = 3.0
+_GIVEN_UP_S = 1.2
 _KNOCK_EVERY_S = 0.05
 _ERASE_S = 30.0  # the slowest sector of any family, with room
 _MOST_SECTORS = 64  # in one command
@@ -92,14 +93,19 @@ class An3155:
         return True
 
     def resume(self) -> None:
-        """Bring both sides into step again after an error."""
-        drain(self.line, 1.2)  # the resident loader gives up the rest of a command after 1 s
+        """Bring both sides into step again after an error.
+
+        The ROM waits for ever for the rest of a block, which it gets here and refuses; the resident
+        loader gives up after a second.
+        """
+        self.line.write(bytes([KNOCK]) * (BLOCK_BYTES + 4))
+        drain(self.line, _GIVEN_UP_S)
         self.open(_ANSWER_S)
 
-    def _acknowledged(self, what: str, limit_s: float = _ANSWER_S) -> bool:
+    def _acknowledged(self, what: str, limit_s: float | None = None) -> bool:
         """Whether the answer is ACK; BUSY means that it is still to come."""
         while True:
-            answer = read_exactly(self.line, 1, limit_s, what)[0]
+            answer = read_exactly(self.line, 1, limit_s or _ANSWER_S, what)[0]
             if answer == ACK:
                 return True
             if answer == NACK:
@@ -107,7 +113,7 @@ class An3155:
             if answer != BUSY:
                 raise BadFrame(f"{what}: the loader answered {answer:#04x}")
 
-    def _expect(self, what: str, limit_s: float = _ANSWER_S) -> None:
+    def _expect(self, what: str, limit_s: float | None = None) -> None:
         if not self._acknowledged(what, limit_s):
             raise FlashError(f"the loader refused: {what}")
 
