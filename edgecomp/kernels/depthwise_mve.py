@@ -7,8 +7,9 @@ import numpy as np
 
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.gemm_mve import LANES, MAX_HALFWORD, doubling_multipliers, refusal
-from edgecomp.kernels.patches_mve import AT_ONCE, PATCH, STEP, Part, Patches
+from edgecomp.kernels.patches_mve import AT_ONCE, Part, Patches
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
+from edgecomp.kernels.transpose_mve import PATCH, STEP
 from edgecomp.targets.cores import Core
 
 MAX_IMMEDIATE = 4095
