@@ -21,8 +21,9 @@ from edgecomp.ops.base import as_nhwc
 from edgecomp.ops.spatial import Window
 from edgecomp.targets.cores import Core
 
-MAX_PLANE_BYTES = 2048
-"""Scratch: higher strips cost less time, because neighbours share rows of the input."""
+MAX_PLANE_BYTES = 640
+"""Scratch of a layer whose output cannot lie over its input: strips of few rows, so that the output
+follows close behind the input."""
 MAX_KERNEL_W = 7
 MAX_KERNEL_H = 7
 REGISTERS = 14
@@ -49,16 +50,29 @@ class Planes:
 
     @classmethod
     def of(cls, layer: Layer) -> "Planes":
-        """Cut a layer into the fewest strips whose planes are small enough."""
+        """Cut a layer into strips, or not at all where in place saves much more than a plane."""
         window = layer.params
         _, height, width, channels = as_nhwc(layer.inputs[0].shape)
         _, out_height, out_width, out_channels = as_nhwc(layer.output.shape)
         sizes = (window, height, width, channels, out_height, out_width, out_channels)
-        one_row = cls(*sizes, 1)
-        fit = (MAX_PLANE_BYTES - 4 * one_row.slack) // (4 * one_row.pitch)
+        whole = cls(*sizes, -(-out_height // 2))
+        if whole.same_shape and 8 * whole.scratch_bytes <= layer.output.size:
+            return whole
+        fit = (MAX_PLANE_BYTES - 4 * whole.slack) // (4 * whole.pitch)
         most = max((fit - window.kernel_h) // window.stride_h + 1, 1)
         strips = -(-out_height // (2 * most))
-        return cls(*sizes, max(-(-out_height // (2 * strips)), 1))
+        return cls(*sizes, -(-out_height // (2 * strips)))
+
+    @property
+    def same_shape(self) -> bool:
+        """Whether the output has the input's shape."""
+        outputs = (self.out_height, self.out_width, self.out_channels)
+        return (self.height, self.width, self.channels) == outputs
+
+    @property
+    def scratch_bytes(self) -> int:
+        """One plane, and what is read behind it."""
+        return 4 * (self.pitch * self.rows + self.slack)
 
     @property
     def strips(self) -> int:
@@ -150,14 +164,12 @@ class DepthwiseM3(Kernel):
 
     def scratch_bytes(self, layer: Layer) -> int:
         """One plane."""
-        p = Planes.of(layer)
-        return 4 * (p.pitch * p.rows + p.slack)
+        return Planes.of(layer).scratch_bytes
 
     def in_place_inputs(self, layer: Layer) -> tuple[int, ...]:
         """A channel's whole plane is read before any of it is written, and only this channel."""
         p = Planes.of(layer)
-        same = (p.height, p.width, p.channels) == (p.out_height, p.out_width, p.out_channels)
-        return (0,) if same and p.strips == 1 else ()
+        return (0,) if p.same_shape and p.strips == 1 else ()
 
     def schedule(self, layer: Layer) -> Schedule:
         """Strip by strip, channel by channel; each reads its rows before it writes."""
