@@ -2,16 +2,16 @@
  *
  * model   small.onnx
  *         sha256 0000000000000000000000000000000000000000000000000000000000000000
- * arena   632 bytes, weights 268 bytes
+ * arena   632 bytes, weights 372 bytes
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
  * L00    conv2d_m0               6x6x2 -> 6x6x4                            128  dense8       468
- * L01    depthwise_generic       6x6x4 -> 6x6x4                             68  dense8         0
+ * L01    depthwise_m0            6x6x4 -> 6x6x4                             80  dense8       256
  * L02    add_generic             6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
  * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
- * L05    dense_generic           16 -> 3                                    72  dense8        16
+ * L05    dense_m0                16 -> 3                                   164  dense8        16
  * L06    softmax_generic         3 -> 3                                      0  -              0
  *
  * This file belongs to you: use it in any work, under any terms, without conditions.
@@ -560,43 +560,349 @@ static EC_STAGE void L00_conv2d(const int8_t *input, int8_t *output, int8_t *scr
 
 /* ---- L01: conv2d "depthwise" 6x6x4 -> 6x6x4 ---- */
 
-/* weights, HWC */
-static const int8_t L01_weights[36] EC_WEIGHTS(small_L01_weights) = {
-    9, -1, -103, 55, -108, 125, 82, -13, -60, -52, -7, -18, -12, -8, -18, -52, -76, 65, 29, 118,
-    115, 79, -113, -2, 57, -61, 84, -85, 125, -69, 48, -16, -97, -103, 37, 81,
+/* by channel: bias, a quarter of the multiplier, bytes of 9 weights */
+static const uint32_t L01_stream[20] EC_WEIGHTS(small_L01_stream) = {
+    4294959971, 2147484, 4106523657, 2100917172, 159, 4294963272, 3221226, 4174151167,
+    3150139201, 153, 3935, 4294968, 4009317017, 810848029, 37, 10002, 5368709, 3438211895,
+    4037803638, 81,
 };
 
-/* accumulator start, zero point folded in */
-static const int32_t L01_bias[4] EC_WEIGHTS(small_L01_bias) = {
-    -7325, -4024, 3935, 10002,
-};
+#ifndef EC_M0_HELPERS
+#define EC_M0_HELPERS
+/* What the layers below share that compute with the instructions of Armv6-M.  A function marked
+ * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere its twin in C does the
+ * same with the same constants. */
+#if defined(__clang__)
+#define EC_ASSEMBLY static __attribute__((naked, noinline))
+#else
+#define EC_ASSEMBLY static __attribute__((naked, noipa))
+#endif
+#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
 
-/* scale per output channel */
-static const int32_t L01_multiplier[4] EC_WEIGHTS(small_L01_multiplier) = {
-    8589936, 12884904, 17179872, 21474836,
-};
+#define EC_M0_SAVE \
+    ".syntax unified\n" \
+    "push    {r4-r7, lr}\n" \
+    "mov     r4, r8\n" \
+    "mov     r5, r9\n" \
+    "mov     r6, r10\n" \
+    "mov     r7, r11\n" \
+    "push    {r4-r7}\n"
+#define EC_M0_RETURN \
+    "pop     {r4-r7}\n" \
+    "mov     r8, r4\n" \
+    "mov     r9, r5\n" \
+    "mov     r10, r6\n" \
+    "mov     r11, r7\n" \
+    "pop     {r4-r7, pc}\n"
+#endif
 
-static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output)
+#ifndef EC_M0_PLANE
+#define EC_M0_PLANE
+/* One channel as words: `rows` rows of `count` codes, `step` bytes apart in a row and `row_step`
+ * bytes from row to row; the rows of words are `pitch` words apart. */
+#if defined(__ARM_ARCH_6M__)
+EC_ASSEMBLY void ec_m0_plane(int32_t *words EC_UNUSED, const int8_t *codes EC_UNUSED, int count EC_UNUSED,
+    int step EC_UNUSED, int rows EC_UNUSED, int row_step EC_UNUSED, int pitch EC_UNUSED)
 {
-    for (int row = 0; row < 6; row++) {
-        for (int column = 0; column < 6; column++) {
-            for (int channel = 0; channel < 4; channel++) {
-                int32_t acc = L01_bias[channel];
-                for (int tap_h = 0; tap_h < 3; tap_h++) {
-                    const int in_row = row + tap_h - 1;
-                    for (int tap_w = 0; tap_w < 3; tap_w++) {
-                        const int in_column = column + tap_w - 1;
-                        const int32_t weight = L01_weights[(tap_h * 3 + tap_w) * 4 + channel];
-                        if (in_row < 0 || in_row >= 6 || in_column < 0 || in_column >= 6) {
-                            acc += -128 * weight;
-                            continue;
-                        }
-                        acc += input[(in_row * 6 + in_column) * 4 + channel] * weight;
-                    }
-                }
-                *output++ = ec_requantize(acc, L01_multiplier[channel], 0, -128, -128, 127);
-            }
+    __asm__ volatile(
+        EC_M0_SAVE
+        "ldr     r4, [sp, #36]\n"
+        "mov     r10, r4\n" /* rows */
+        "ldr     r4, [sp, #40]\n"
+        "mov     r11, r4\n" /* row_step */
+        "ldr     r4, [sp, #44]\n"
+        "lsls    r4, r4, #2\n"
+        "mov     r12, r4\n"
+        "lsls    r4, r2, #2\n" /* bytes of a row, and of its whole fours */
+        "lsrs    r5, r2, #2\n"
+        "lsls    r5, r5, #4\n"
+        "push    {r4, r5}\n"
+        "mov     r2, r1\n"
+        "1:\n"
+        "mov     lr, r0\n"
+        "ldr     r4, [sp]\n"
+        "adds    r4, r0\n"
+        "mov     r9, r4\n"
+        "ldr     r4, [sp, #4]\n"
+        "adds    r4, r0\n"
+        "mov     r8, r4\n"
+        "movs    r1, #0\n"
+        "cmp     r0, r8\n"
+        "beq     3f\n"
+        "2:\n"
+        "ldrsb   r4, [r2, r1]\n"
+        "adds    r1, r3\n"
+        "ldrsb   r5, [r2, r1]\n"
+        "adds    r1, r3\n"
+        "ldrsb   r6, [r2, r1]\n"
+        "adds    r1, r3\n"
+        "ldrsb   r7, [r2, r1]\n"
+        "adds    r1, r3\n"
+        "stm     r0!, {r4-r7}\n"
+        "cmp     r0, r8\n"
+        "bne     2b\n"
+        "3:\n"
+        "cmp     r0, r9\n"
+        "beq     5f\n"
+        "4:\n"
+        "ldrsb   r4, [r2, r1]\n"
+        "adds    r1, r3\n"
+        "stm     r0!, {r4}\n"
+        "cmp     r0, r9\n"
+        "bne     4b\n"
+        "5:\n"
+        "mov     r0, lr\n"
+        "add     r0, r12\n"
+        "add     r2, r11\n"
+        "mov     r4, r10\n"
+        "subs    r4, #1\n"
+        "mov     r10, r4\n"
+        "bne     1b\n"
+        "add     sp, #8\n"
+        EC_M0_RETURN);
+}
+#else
+static inline void ec_m0_plane(int32_t *words, const int8_t *codes, int count, int step, int rows, int row_step,
+    int pitch)
+{
+    for (int row = 0; row < rows; row++) {
+        for (int i = 0; i < count; i++) {
+            words[row * pitch + i] = codes[row * row_step + i * step];
         }
+    }
+}
+#endif
+#endif
+
+#ifndef EC_PLANE_1_12_M128_M128_127
+#define EC_PLANE_1_12_M128_M128_127
+/* 3x3 of stride 1 on a plane whose rows are `pitch` words apart, two outputs of a row at a time.
+ * stream: bias, a quarter of the multiplier, bytes of the weights.  The outputs are `step` bytes
+ * apart in a row and `row_step` bytes from row to row. */
+#if defined(__ARM_ARCH_6M__)
+EC_ASSEMBLY void ec_plane_1_12_m128_m128_127(const int32_t *plane EC_UNUSED, const uint32_t *stream EC_UNUSED,
+    int8_t *output EC_UNUSED, int rows EC_UNUSED, int columns EC_UNUSED, int step EC_UNUSED, int row_step EC_UNUSED,
+    int pitch EC_UNUSED)
+{
+    __asm__ volatile(
+        EC_M0_SAVE
+        "sub     sp, #84\n" /* 9 weights, bias, pieces, addend; 52: step, row_step, output, plane, rows, */
+        "str     r3, [sp, #68]\n" /* 72: bytes to the next row's windows, bytes to the last window */
+        "str     r0, [sp, #64]\n"
+        "str     r2, [sp, #60]\n"
+        "mov     r12, r2\n"
+        "mov     r7, r0\n"
+        "ldr     r0, [sp, #124]\n"
+        "str     r0, [sp, #52]\n"
+        "ldr     r0, [sp, #128]\n"
+        "str     r0, [sp, #56]\n"
+        "ldr     r0, [sp, #132]\n"
+        "lsls    r0, r0, #2\n"
+        "movs    r2, r0\n"
+        "subs    r2, #16\n"
+        "mov     r10, r2\n" /* from the end of a row of the window to the next one */
+        "lsls    r2, r0, #1\n"
+        "adds    r2, #8\n"
+        "rsbs    r2, r2, #0\n"
+        "mov     r11, r2\n" /* from its end to the next window */
+        "str     r0, [sp, #72]\n"
+        "ldr     r0, [sp, #120]\n"
+        "subs    r0, #2\n"
+        "lsls    r0, r0, #2\n"
+        "str     r0, [sp, #76]\n"
+        "add     r0, r7\n"
+        "mov     lr, r0\n" /* the row's last window */
+        "ldm     r1!, {r0, r3-r6}\n"
+        "str     r0, [sp, #36]\n"
+        "lsls    r2, r3, #20\n"
+        "lsrs    r2, r2, #20\n"
+        "lsrs    r3, r3, #12\n"
+        "str     r2, [sp, #40]\n"
+        "str     r3, [sp, #44]\n"
+        "ldr     r0, =131072\n"
+        "str     r0, [sp, #48]\n"
+        "mov     r0, sp\n"
+        "sxtb    r1, r4\n"
+        "stm     r0!, {r1}\n"
+        "lsrs    r4, r4, #8\n"
+        "sxtb    r1, r4\n"
+        "stm     r0!, {r1}\n"
+        "lsrs    r4, r4, #8\n"
+        "sxtb    r1, r4\n"
+        "stm     r0!, {r1}\n"
+        "lsrs    r4, r4, #8\n"
+        "sxtb    r1, r4\n"
+        "stm     r0!, {r1}\n"
+        "sxtb    r1, r5\n"
+        "stm     r0!, {r1}\n"
+        "lsrs    r5, r5, #8\n"
+        "sxtb    r1, r5\n"
+        "stm     r0!, {r1}\n"
+        "lsrs    r5, r5, #8\n"
+        "sxtb    r1, r5\n"
+        "stm     r0!, {r1}\n"
+        "lsrs    r5, r5, #8\n"
+        "sxtb    r1, r5\n"
+        "stm     r0!, {r1}\n"
+        "sxtb    r1, r6\n"
+        "stm     r0!, {r1}\n"
+        "1:\n"
+        "ldm     r7!, {r0-r3}\n"
+        "ldr     r4, [sp, #0]\n"
+        "ldr     r5, [sp, #4]\n"
+        "ldr     r6, [sp, #8]\n"
+        "muls    r0, r4\n"
+        "muls    r4, r1\n"
+        "muls    r1, r5\n"
+        "adds    r0, r1\n"
+        "muls    r5, r2\n"
+        "adds    r4, r5\n"
+        "muls    r2, r6\n"
+        "adds    r0, r2\n"
+        "muls    r6, r3\n"
+        "adds    r4, r6\n"
+
+        "ldr     r1, [sp, #36]\n"
+        "adds    r0, r1\n"
+        "adds    r4, r1\n"
+        "mov     r8, r0\n"
+        "mov     r9, r4\n"
+        "add     r7, r10\n"
+        "ldm     r7!, {r0-r3}\n"
+        "ldr     r4, [sp, #12]\n"
+        "ldr     r5, [sp, #16]\n"
+        "ldr     r6, [sp, #20]\n"
+        "muls    r0, r4\n"
+        "muls    r4, r1\n"
+        "muls    r1, r5\n"
+        "adds    r0, r1\n"
+        "muls    r5, r2\n"
+        "adds    r4, r5\n"
+        "muls    r2, r6\n"
+        "adds    r0, r2\n"
+        "muls    r6, r3\n"
+        "adds    r4, r6\n"
+
+        "add     r8, r0\n"
+        "add     r9, r4\n"
+        "add     r7, r10\n"
+        "ldm     r7!, {r0-r3}\n"
+        "ldr     r4, [sp, #24]\n"
+        "ldr     r5, [sp, #28]\n"
+        "ldr     r6, [sp, #32]\n"
+        "muls    r0, r4\n"
+        "muls    r4, r1\n"
+        "muls    r1, r5\n"
+        "adds    r0, r1\n"
+        "muls    r5, r2\n"
+        "adds    r4, r5\n"
+        "muls    r2, r6\n"
+        "adds    r0, r2\n"
+        "muls    r6, r3\n"
+        "adds    r4, r6\n"
+
+        "add     r0, r8\n"
+        "add     r4, r9\n"
+        "add     r7, r11\n"
+        "add     r1, sp, #40\n"
+        "ldm     r1!, {r2, r3, r5}\n"
+        "mov     r6, r12\n"
+        "movs    r1, r0\n"
+        "muls    r1, r2\n"
+        "asrs    r1, #12\n"
+        "muls    r0, r3\n"
+        "adds    r0, r1\n"
+        "add     r0, r5\n"
+        "asrs    r0, #18\n"
+        "cmp     r0, #255\n"
+        "bls     8f\n"
+        "asrs    r0, #31\n"
+        "mvns    r0, r0\n"
+        "8:\n"
+        "subs    r0, #128\n"
+
+        "strb    r0, [r6]\n"
+        "movs    r1, r4\n"
+        "muls    r1, r2\n"
+        "asrs    r1, #12\n"
+        "muls    r4, r3\n"
+        "adds    r4, r1\n"
+        "add     r4, r5\n"
+        "asrs    r4, #18\n"
+        "cmp     r4, #255\n"
+        "bls     8f\n"
+        "asrs    r4, #31\n"
+        "mvns    r4, r4\n"
+        "8:\n"
+        "subs    r4, #128\n"
+
+        "ldr     r1, [sp, #52]\n"
+        "strb    r4, [r6, r1]\n"
+        "adds    r6, r1\n"
+        "adds    r6, r1\n"
+        "mov     r12, r6\n"
+        "cmp     r7, lr\n"
+        "bls     1b\n"
+        "mov     r0, lr\n"
+        "subs    r0, r7, r0\n"
+        "cmp     r0, #4\n"
+        "bne     2f\n"
+        "subs    r7, #4\n" /* an odd number: the last output, and the one before again */
+        "subs    r6, r6, r1\n"
+        "mov     r12, r6\n"
+        "b       1b\n"
+        "2:\n"
+        "ldr     r0, [sp, #68]\n"
+        "subs    r0, #1\n"
+        "beq     3f\n"
+        "str     r0, [sp, #68]\n"
+        "ldr     r6, [sp, #60]\n"
+        "ldr     r0, [sp, #56]\n"
+        "adds    r6, r0\n"
+        "str     r6, [sp, #60]\n"
+        "mov     r12, r6\n"
+        "ldr     r7, [sp, #64]\n"
+        "ldr     r0, [sp, #72]\n"
+        "adds    r7, r0\n"
+        "str     r7, [sp, #64]\n"
+        "ldr     r0, [sp, #76]\n"
+        "adds    r0, r7\n"
+        "mov     lr, r0\n"
+        "b       1b\n"
+        "3:\n"
+        "add     sp, #84\n"
+        EC_M0_RETURN
+        ".align  2\n"
+        ".pool\n");
+}
+#else
+static inline void ec_plane_1_12_m128_m128_127(const int32_t *plane, const uint32_t *stream, int8_t *output, int rows, int columns,
+    int step, int row_step, int pitch)
+{
+    for (int row = 0; row < rows; row++) {
+        for (int column = 0; column < columns; column++) {
+            int32_t acc = (int32_t)stream[0];
+            for (int tap = 0; tap < 9; tap++) {
+                const int8_t weight = (int8_t)(stream[2 + tap / 4] >> (8 * (tap % 4)) & 0xFFu);
+                acc += plane[(row * 1 + tap / 3) * pitch + column * 1 + tap % 3] * weight;
+            }
+            output[row * row_step + column * step] =
+                ec_requantize(acc, (int32_t)(stream[1] << 2), 0, -128, -128, 127);
+        }
+    }
+}
+#endif
+#endif
+
+static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output, int8_t *scratch)
+{
+    int32_t *const plane = (int32_t *)(void *)scratch;
+    for (int i = 0; i < 64; i++) {
+        plane[i] = -128;
+    }
+    for (int channel = 0; channel < 4; channel++) {
+        ec_m0_plane(plane + 9, input + channel, 6, 4, 6, 24, 8);
+        ec_plane_1_12_m128_m128_127(plane, L01_stream + channel * 5, output + channel, 6, 6, 4, 24, 8);
     }
 }
 
@@ -662,33 +968,274 @@ static EC_STAGE void L04_unary(const int8_t *input, int8_t *output)
 
 /* ---- L05: dense "classes" 16 -> 3 ---- */
 
-/* weights, OI */
-static const int8_t L05_weights[48] EC_WEIGHTS(small_L05_weights) = {
-    93, 18, -82, 44, 41, -123, -6, 100, 76, -124, 95, 17, 90, 60, 105, 95, -75, 32, -28, 120,
-    -103, 89, 56, 75, -110, 93, 57, -20, -98, -11, -102, -66, -93, -47, -19, 93, -42, 22, 103,
-    -103, -40, 102, 63, -28, -96, -34, -28, -124,
+/* by 8 channels: starts, bytes of weight + 128, quarters of the multipliers */
+static const uint32_t L05_stream[41] EC_WEIGHTS(small_L05_stream) = {
+    128347090, 1960, 2818101363, 0, 0, 0, 2149791197, 2155905152, 2152833170, 2155905152,
+    2154652718, 2155905152, 2162030764, 2155905152, 2153126313, 2155905152, 2157369605,
+    2155905152, 2162669690, 2155905152, 2149174244, 2155905152, 2153255628, 2155905152,
+    2162613508, 2155905152, 2160048607, 2155905152, 2154065041, 2155905152, 2149588698,
+    2155905152, 2153674172, 2155905152, 2154044137, 2155905152, 2147761887, 2155905152, 2147484,
+    3221226, 4294968,
 };
 
-/* accumulator start, zero point folded in */
-static const int32_t L05_bias[3] EC_WEIGHTS(small_L05_bias) = {
-    -1838, -397, 1960,
-};
+#ifndef EC_M0_HELPERS
+#define EC_M0_HELPERS
+/* What the layers below share that compute with the instructions of Armv6-M.  A function marked
+ * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere its twin in C does the
+ * same with the same constants. */
+#if defined(__clang__)
+#define EC_ASSEMBLY static __attribute__((naked, noinline))
+#else
+#define EC_ASSEMBLY static __attribute__((naked, noipa))
+#endif
+#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
 
-/* scale per output channel */
-static const int32_t L05_multiplier[3] EC_WEIGHTS(small_L05_multiplier) = {
-    8589936, 12884904, 17179872,
-};
+#define EC_M0_SAVE \
+    ".syntax unified\n" \
+    "push    {r4-r7, lr}\n" \
+    "mov     r4, r8\n" \
+    "mov     r5, r9\n" \
+    "mov     r6, r10\n" \
+    "mov     r7, r11\n" \
+    "push    {r4-r7}\n"
+#define EC_M0_RETURN \
+    "pop     {r4-r7}\n" \
+    "mov     r8, r4\n" \
+    "mov     r9, r5\n" \
+    "mov     r10, r6\n" \
+    "mov     r11, r7\n" \
+    "pop     {r4-r7, pc}\n"
+#endif
+
+#ifndef EC_DOT_4_8_M128_127
+#define EC_DOT_4_8_M128_127
+/* 8 channels at a time, of which `count` exist.  [stream, end): per block the starts of both fours,
+ * per input 8 weights + 128, quarters of the multipliers. */
+#if defined(__ARM_ARCH_6M__)
+EC_ASSEMBLY void ec_dot_4_8_m128_127(const int8_t *input EC_UNUSED, const uint32_t *stream EC_UNUSED,
+    const uint32_t *end EC_UNUSED, int8_t *output EC_UNUSED, int taps EC_UNUSED, int32_t addend EC_UNUSED,
+    int count EC_UNUSED)
+{
+    __asm__ volatile(
+        EC_M0_SAVE
+        "sub     sp, #64\n" /* 8 sums; 32: 128 times the inputs' sum, in every byte and in two; end of the */
+        "str     r2, [sp, #40]\n" /* stream, output, less the inputs, stream, end of the input */
+        "str     r3, [sp, #44]\n"
+        "mov     r5, r1\n"
+        "ldr     r4, [sp, #100]\n"
+        "adds    r6, r0, r4\n"
+        "rsbs    r7, r4, #0\n"
+        "str     r7, [sp, #48]\n"
+        "movs    r1, #0\n"
+        "1:\n"
+        "ldrsb   r0, [r6, r7]\n"
+        "adds    r1, r0\n"
+        "adds    r7, #1\n"
+        "bne     1b\n"
+        "lsls    r1, r1, #7\n"
+        "ldr     r0, =0x01010101\n"
+        "muls    r0, r1\n"
+        "str     r0, [sp, #32]\n"
+        "lsls    r2, r1, #8\n"
+        "adds    r2, r1\n"
+        "str     r2, [sp, #36]\n"
+        "2:\n"
+        "ldr     r7, [sp, #48]\n"
+        "ldr     r0, [sp, #32]\n"
+        "ldr     r1, [sp, #36]\n"
+        "ldm     r5!, {r2-r4}\n"
+        "subs    r2, r2, r0\n"
+        "mov     r8, r2\n"
+        "subs    r3, r3, r1\n"
+        "mov     r9, r3\n"
+        "subs    r4, r4, r0\n"
+        "mov     r10, r4\n"
+        "ldm     r5!, {r2-r4}\n"
+        "subs    r2, r2, r0\n"
+        "mov     r11, r2\n"
+        "subs    r3, r3, r1\n"
+        "mov     r12, r3\n"
+        "subs    r4, r4, r0\n"
+        "mov     lr, r4\n"
+        "3:\n"
+        ".rept   4\n"
+        "ldrsb   r0, [r6, r7]\n" /* 8 products: 19 instructions */
+        "ldm     r5!, {r1, r2}\n"
+        "lsrs    r3, r1, #16\n"
+        "muls    r3, r0\n"
+        "add     r9, r3\n"
+        "rev16   r3, r1\n"
+        "muls    r3, r0\n"
+        "add     r10, r3\n"
+        "muls    r1, r0\n"
+        "add     r8, r1\n"
+        "lsrs    r3, r2, #16\n"
+        "muls    r3, r0\n"
+        "add     r12, r3\n"
+        "rev16   r3, r2\n"
+        "muls    r3, r0\n"
+        "add     lr, r3\n"
+        "muls    r2, r0\n"
+        "add     r11, r2\n"
+        "adds    r7, #1\n"
+        ".endr\n"
+        "bne     3b\n"
+        "str     r5, [sp, #52]\n"
+        "str     r6, [sp, #56]\n"
+        "mov     r7, sp\n"
+        "mov     r0, r8\n"
+        "mov     r1, r9\n"
+        "lsls    r2, r1, #16\n"
+        "subs    r0, r0, r2\n"
+        "uxtb    r2, r0\n"
+        "asrs    r3, r0, #8\n"
+        "uxtb    r4, r1\n"
+        "asrs    r5, r1, #8\n"
+        "lsls    r0, r2, #8\n"
+        "adds    r0, r3\n"
+        "lsls    r1, r4, #8\n"
+        "adds    r1, r5\n"
+        "lsls    r1, r1, #16\n"
+        "adds    r0, r1\n"
+        "mov     r1, r10\n"
+        "subs    r0, r0, r1\n"
+        "lsls    r1, r0, #16\n"
+        "adds    r0, r1\n" /* x + 2^16 y */
+        "sxth    r1, r0\n"
+        "subs    r0, r0, r1\n"
+        "asrs    r0, #16\n"
+        "subs    r3, r3, r1\n"
+        "lsls    r1, r1, #8\n"
+        "adds    r2, r1\n"
+        "subs    r5, r5, r0\n"
+        "lsls    r0, r0, #8\n"
+        "adds    r4, r0\n"
+        "stm     r7!, {r2-r5}\n"
+        "mov     r0, r11\n"
+        "mov     r1, r12\n"
+        "lsls    r2, r1, #16\n"
+        "subs    r0, r0, r2\n"
+        "uxtb    r2, r0\n"
+        "asrs    r3, r0, #8\n"
+        "uxtb    r4, r1\n"
+        "asrs    r5, r1, #8\n"
+        "lsls    r0, r2, #8\n"
+        "adds    r0, r3\n"
+        "lsls    r1, r4, #8\n"
+        "adds    r1, r5\n"
+        "lsls    r1, r1, #16\n"
+        "adds    r0, r1\n"
+        "mov     r1, lr\n"
+        "subs    r0, r0, r1\n"
+        "lsls    r1, r0, #16\n"
+        "adds    r0, r1\n" /* x + 2^16 y */
+        "sxth    r1, r0\n"
+        "subs    r0, r0, r1\n"
+        "asrs    r0, #16\n"
+        "subs    r3, r3, r1\n"
+        "lsls    r1, r1, #8\n"
+        "adds    r2, r1\n"
+        "subs    r5, r5, r0\n"
+        "lsls    r0, r0, #8\n"
+        "adds    r4, r0\n"
+        "stm     r7!, {r2-r5}\n"
+        "ldr     r5, [sp, #52]\n"
+        "mov     r6, sp\n"
+        "ldr     r7, [sp, #44]\n"
+        "ldr     r0, [sp, #104]\n"
+        "mov     r8, r0\n"
+        "ldr     r0, [sp, #108]\n"
+        "lsls    r0, r0, #2\n"
+        "add     r0, sp\n"
+        "mov     r9, r0\n"
+        "4:\n"
+        "ldm     r6!, {r0}\n"
+        "ldm     r5!, {r4}\n"
+        "lsls    r2, r4, #24\n"
+        "lsrs    r2, r2, #24\n"
+        "lsls    r3, r4, #16\n"
+        "lsrs    r3, r3, #24\n"
+        "lsrs    r4, r4, #16\n"
+        "muls    r2, r0\n"
+        "asrs    r2, #8\n"
+        "muls    r3, r0\n"
+        "adds    r3, r2\n"
+        "asrs    r3, #8\n"
+        "muls    r0, r4\n"
+        "adds    r0, r3\n"
+        "add     r0, r8\n"
+        "asrs    r0, #14\n"
+        "cmp     r0, #255\n"
+        "bls     8f\n"
+        "asrs    r0, #31\n"
+        "mvns    r0, r0\n"
+        "8:\n"
+        "subs    r0, #128\n"
+
+        "strb    r0, [r7]\n"
+        "adds    r7, #1\n"
+        "cmp     r6, r9\n"
+        "bne     4b\n"
+        "str     r7, [sp, #44]\n"
+        "ldr     r6, [sp, #56]\n"
+        "ldr     r0, [sp, #40]\n"
+        "cmp     r5, r0\n"
+        "beq     5f\n"
+        "b       2b\n"
+        "5:\n"
+        "add     sp, #64\n"
+        EC_M0_RETURN
+        ".align  2\n"
+        ".pool\n");
+}
+#else
+static inline void ec_dot_4_8_m128_127(const int8_t *input, const uint32_t *stream, const uint32_t *end, int8_t *output,
+    int taps, int32_t addend, int count)
+{
+    uint32_t inputs = 0;
+    for (int tap = 0; tap < taps; tap++) {
+        inputs += (uint32_t)input[tap] << 7;
+    }
+    while (stream != end) {
+        int32_t acc[8];
+        for (int four = 0; four < 2; four++) {
+            uint32_t all = stream[3 * four] - inputs * 0x01010101u;
+            uint32_t upper = stream[3 * four + 1] - inputs * 0x0101u;
+            uint32_t swapped = stream[3 * four + 2] - inputs * 0x01010101u;
+            for (int tap = 0; tap < taps; tap++) {
+                const uint32_t word = stream[6 + 2 * tap + four];
+                const uint32_t code = (uint32_t)input[tap];
+                all += code * word;
+                upper += code * (word >> 16);
+                swapped += code * ((word & 0x00FF00FFu) << 8 | (word >> 8 & 0x00FF00FFu));
+            }
+            const int32_t lower = (int32_t)(all - (upper << 16));
+            const int32_t p[2] = {lower >> 8, (int32_t)upper >> 8};
+            const int32_t low[2] = {(int32_t)((uint32_t)lower & 0xFFu), (int32_t)(upper & 0xFFu)};
+            uint32_t both = ((uint32_t)p[0] + ((uint32_t)low[0] << 8) + (((uint32_t)p[1] + ((uint32_t)low[1] << 8)) << 16)) - swapped;
+            both += both << 16;
+            const int32_t x = (int16_t)(both & 0xFFFFu);
+            const int32_t y = (int32_t)(both - (uint32_t)x) >> 16;
+            acc[4 * four] = low[0] + x * 256;
+            acc[4 * four + 1] = p[0] - x;
+            acc[4 * four + 2] = low[1] + y * 256;
+            acc[4 * four + 3] = p[1] - y;
+        }
+        stream += 6 + 2 * taps;
+        for (int i = 0; i < count; i++, stream++) {
+            const int32_t first = acc[i] * (int32_t)(*stream & 255u) >> 8;
+            const int32_t second = (acc[i] * (int32_t)(*stream >> 8 & 255u) + first) >> 8;
+            const int32_t code = (acc[i] * (int32_t)(*stream >> 16) + second + addend) >> 14;
+            *output++ = (int8_t)(-128 + ec_clamp(code, 0, 255));
+        }
+    }
+}
+#endif
+#endif
 
 static EC_STAGE void L05_dense(const int8_t *input, int8_t *output)
 {
-    const int8_t *weights = L05_weights;
-    for (int channel = 0; channel < 3; channel++) {
-        int32_t acc = L05_bias[channel];
-        for (int i = 0; i < 16; i++) {
-            acc += input[i] * *weights++;
-        }
-        *output++ = ec_requantize(acc, L05_multiplier[channel], 0, 3, -128, 127);
-    }
+    ec_dot_4_8_m128_127(input, L05_stream, L05_stream + 41, output, 16, 2154496, 3);
 }
 
 /* ---- L06: softmax "probabilities" 3 -> 3 ---- */
@@ -778,8 +1325,8 @@ int small_run(void *arena)
         return -1;
     }
     L00_conv2d(base + 556, base + 468, base + 0);
-    L01_depthwise(base + 468, base + 0);
-    L02_add(base + 468, base + 0, base + 0);
+    L01_depthwise(base + 468, base + 256, base + 0);
+    L02_add(base + 468, base + 256, base + 0);
     L03_max_pool(base + 0, base + 0);
     L04_unary(base + 0, base + 0);
     L05_dense(base + 0, base + 16);
@@ -796,10 +1343,10 @@ int small_run_stage(void *arena, int stage)
         L00_conv2d(base + 556, base + 468, base + 0);
         return 0;
     case 1:
-        L01_depthwise(base + 468, base + 0);
+        L01_depthwise(base + 468, base + 256, base + 0);
         return 0;
     case 2:
-        L02_add(base + 468, base + 0, base + 0);
+        L02_add(base + 468, base + 256, base + 0);
         return 0;
     case 3:
         L03_max_pool(base + 0, base + 0);
