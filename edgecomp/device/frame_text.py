@@ -111,7 +111,8 @@ class LineText:
         try:
             return [describe(decode_frame(piece))]
         except BadFrame as error:
-            return [f"({error})", *self._plain(piece)]
+            reason = [] if not set(piece) - _PRINTABLE else [f"({error})"]
+            return reason + self._plain(piece)
 
     def _plain(self, data: bytes) -> list[str]:
         if self._as_hex:
