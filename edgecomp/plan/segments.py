@@ -5,6 +5,7 @@ one by one, or fused by rows.  The arena cannot be smaller than the largest segm
 all ways to put segments together that need no more, the one with the fewest cycles is taken.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,8 +25,10 @@ from edgecomp.targets.cores import Core
 MAX_FUSED = 40
 """Layers that one stage may have at most."""
 MAX_ARENA = 1 << 28
-GENERIC_CYCLES = 12
+GENERIC_CYCLES = 12.0
 """Cycles of a multiply-accumulate by a kernel of which nothing was measured."""
+ROW_CYCLES = {"depthwise_row_dsp": 3.6, "conv2d_row_dsp": 1.6}
+"""The same by kernels that compute nothing but rows."""
 TURN_CYCLES = 40
 """Cycles of a row beside its kernel."""
 WORD_CYCLES = 3
@@ -81,7 +84,8 @@ class Segments:
             found = []
             for kernel in applicable(layer, self.core):
                 cost = self.table.cost(kernel.name, layer)
-                unknown = GENERIC_CYCLES * max(layer.macs, layer.output.size)
+                each = ROW_CYCLES.get(kernel.name, GENERIC_CYCLES)
+                unknown = math.ceil(each * max(layer.macs, layer.output.size))
                 cycles = cost.cycles if cost else unknown
                 found.append((kernel.scratch_bytes(layer), cycles, kernel))
             self._options[key] = sorted(found, key=lambda option: option[1])
@@ -158,7 +162,7 @@ class Segments:
             if step.tensor in layers:
                 layer = layers[step.tensor]
                 if is_mean_of_all(layer):
-                    own = GENERIC_CYCLES * layer.inputs[0].size // step.rows
+                    own = round(GENERIC_CYCLES * layer.inputs[0].size / step.rows)
                 else:
                     cut = row_layer(layer)
                     options = self.options(cut, _row_key(cut))
