@@ -9,13 +9,14 @@ from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.gemm_dsp import block_schedule
 from edgecomp.kernels.gemm_m3 import (
-    UNROLL,
+    STEP,
     block_pairs,
     clamp_suffix,
     core_refusal,
     pair_stream,
     refusal,
 )
+from edgecomp.kernels.pairs import padded_taps
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.ops.spatial import Window
@@ -48,8 +49,8 @@ class _Shape:
 
     @property
     def taps(self) -> int:
-        """Products of one output."""
-        return self.rows * self.row_bytes
+        """Products of one output, filled up to what the loop over a column takes."""
+        return padded_taps(self.rows * self.row_bytes, STEP)
 
     @property
     def row_bytes(self) -> int:
@@ -145,7 +146,6 @@ class Conv2dM3(Kernel):
         return {
             "k": layer.prepared,
             "pairs": shape.pairs,
-            "unroll": UNROLL,
             "suffix": clamp_suffix(layer.prepared),
             "s": shape,
             "w": shape.window,

@@ -20,6 +20,7 @@ import numpy as np
 from edgecomp.fixedpoint import IntArray
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Layer
+from edgecomp.kernels.pairs import padded_taps
 from edgecomp.ops.linear import LinearConstants
 from edgecomp.targets.cores import Core
 
@@ -27,8 +28,8 @@ LANE_BITS = 23
 """Distance of the lanes: -128 - 128 * 2^23 and 127 + 127 * 2^23 fit a word."""
 MULTIPLIER_LIMIT = 1 << 30
 """Twice a multiplier must be below 2^31."""
-UNROLL = 8
-"""Taps that the loop over a column takes at once."""
+STEP = 4
+"""Columns are filled up to a multiple of so many taps; the loop takes twice as many at once."""
 MAX_PAIRS = 3
 """Pairs of pixels at once: six accumulators' halves and three words."""
 
@@ -80,11 +81,12 @@ def pair_stream(weights: Array, prepared: LinearConstants) -> Array:
 
     Returns:
         uint32: taps, channels, `2 * zero_point + 1`; for each channel the start (2 words), the
-        weights as bytes, filled up to whole words, and twice the multiplier.
+        weights as bytes, filled up with 0 to a multiple of `STEP`, and twice the multiplier.
     """
-    channels, taps = weights.shape
-    filled = np.zeros((channels, -(-taps // 4) * 4), np.int8)
-    filled[:, :taps] = weights
+    channels = len(weights)
+    taps = padded_taps(weights.shape[1], STEP)
+    filled = np.zeros((channels, taps), np.int8)
+    filled[:, : weights.shape[1]] = weights
     words = np.ascontiguousarray(filled).view("<u4")
     twice = (2 * prepared.multiplier).astype(np.uint32)[:, None]
     starts = lane_starts(prepared.bias, prepared.bias)
