@@ -30,10 +30,10 @@ class StepSource:
         condition: in which turns; empty for all.
         row: C expression of its row.
         needs_row: whether any other text names `row`.
-        is_first: C condition for its first row.
         last: turn of its last computed row.
         pad: what is filled with the first row.
-        move: the statement that moves the line on; empty where there is none.
+        moves: C condition for moving the line on.
+        move: the statement that does; empty where there is none.
         below: what is filled instead of a row behind the last.
         call: the statement that computes a row.
     """
@@ -42,9 +42,9 @@ class StepSource:
     condition: str
     row: str
     needs_row: bool
-    is_first: str
     last: int
     pad: Filling | None
+    moves: str
     move: str
     below: Filling | None
     call: str
@@ -115,31 +115,40 @@ def _step(program: RowProgram, step: RowStep, function: str, plan: Plan) -> Step
     call = _call(program, step, function)
     shape = plan.graph.tensors[step.tensor].shape
     what = f"{step.tensor}: a row of {_shape(shape)}" if step.kernel != MEAN else step.tensor
-    pad = move = below = None
+    pad = move = below = moves = None
     if line and line.rows > 1:
         bytes_moved = (line.rows - 1) * line.row_bytes
-        words = all(n % BUFFER_ALIGN == 0 for n in (line.row_bytes, bytes_moved))
+        words = line.row_bytes % BUFFER_ALIGN == 0
         move = (
             f"ec_move_{'words' if words else 'bytes'}({_at('scratch', line.offset)}, "
             f"{_at('scratch', line.offset + line.row_bytes)}, {bytes_moved});"
         )
+        moves = f"row >= {max(line.filling, 1)}"
         if line.pad_top:
-            size = line.pad_top * line.row_bytes
-            pad = Filling(line.newest - size, line.code, size)
+            pad = Filling(line.first_pad(), line.code, line.pad_top * line.row_bytes)
     if line and made > step.rows:
         below = Filling(line.newest, line.code, line.row_bytes)
     return StepSource(
         comment=what,
         condition=_condition(program, step, made),
         row=_row(step),
-        needs_row="row" in call.replace("_rows", ""),
-        is_first=f"turn == {step.first}",
+        needs_row=move is not None or "row" in call.replace("_rows", ""),
         last=step.last,
         pad=pad,
+        moves=moves or "",
         move=move or "",
         below=below,
         call=call,
     )
+
+
+def _target(line: Line) -> str:
+    """Where the new row of a line lies."""
+    if line.filling <= 1:
+        return _at("scratch", line.newest)
+    first = _at("scratch", line.place_of(0))
+    last = line.filling - 1
+    return f"{first} + (row < {last} ? row : {last}) * {line.row_bytes}"
 
 
 def _row(step: RowStep) -> str:
@@ -169,7 +178,7 @@ def _call(program: RowProgram, step: RowStep, function: str) -> str:
         assert line is not None
         size, pitch = program.source_row_bytes, program.source_row_bytes
         source = "source" if program.streamed else f"source + turn * {pitch}"
-        return f"__builtin_memcpy({_at('scratch', line.newest)}, {source}, {size});"
+        return f"__builtin_memcpy({_target(line)}, {source}, {size});"
     arguments = [_window(program, step, read) for read in step.reads]
     scratch = _at("scratch", step.scratch_offset)
     if step.kernel == MEAN:
@@ -180,7 +189,7 @@ def _call(program: RowProgram, step: RowStep, function: str) -> str:
         )
         return f"{function}({', '.join([*arguments, 'result', sums, 'row'])});"
     if line:
-        arguments.append(_at("scratch", line.newest))
+        arguments.append(_target(line))
     else:
         arguments.append(f"result + row * {program.result_row_bytes}")
     if step.scratch_bytes:

@@ -18,6 +18,8 @@ from edgecomp.plan.types import BUFFER_ALIGN
 
 Pick = Callable[[Layer], Kernel]
 """Which kernel computes a layer that was cut to one row."""
+MAX_DELAY = 8
+"""Turns by which a layer may be later than it could."""
 SUM_BYTES = 4
 """Bytes of the sum of a channel."""
 
@@ -76,8 +78,9 @@ class _Fusion:
         self.result = nodes[-1].output
         self.windows = [self._window(layer) for layer in self.layers]
         self.copy = copy or self._is_padded()
-        self.clocks = self._clocks()
+        self.clocks = self._clocks({})
         self.lines = self._lines()
+        self._delay()
         self.picked = [
             None if is_mean_of_all(layer) else pick(row_layer(layer)) for layer in self.layers
         ]
@@ -107,15 +110,39 @@ class _Fusion:
         tensor = layer.inputs[0] if is_mean_of_all(layer) else layer.output
         return tensor.shape[1]
 
-    def _clocks(self) -> dict[str, _Clock]:
-        """When rows come: each as soon as what it reads is there."""
+    def _delay(self) -> None:
+        """Let rows come later where that keeps fewer of them.
+
+        A branch that is ready long before it is needed costs rows of its own line; computed later
+        it may cost none, as long as what it reads is still there.
+        """
+        delays: dict[str, int] = {}
+        for layer in reversed(self.layers[:-1]):
+            name = layer.output.name
+            best, turns = self._line_bytes(), 0
+            for delay in range(1, MAX_DELAY + 1):
+                self.clocks = self._clocks({**delays, name: delay})
+                self.lines = self._lines()
+                if self._line_bytes() < best:
+                    best, turns = self._line_bytes(), delay
+            if turns:
+                delays[name] = turns
+            self.clocks = self._clocks(delays)
+            self.lines = self._lines()
+
+    def _line_bytes(self) -> int:
+        return sum(line.size_bytes for line in self.lines.values())
+
+    def _clocks(self, delays: Mapping[str, int]) -> dict[str, _Clock]:
+        """When rows come: each `delays` turns after what it reads is there."""
         clocks = {self.source: _Clock(0, 1)}
         for layer, window in zip(self.layers, self.windows, strict=True):
             inputs = [clocks[name] for name in self._computed(layer.node)]
             if len({clock.every for clock in inputs}) != 1:
                 raise Unfusable(f"{layer.node.name}: rows that come at different rates")
             first = max(c.first + (window.rows - 1 - window.pad_top) * c.every for c in inputs)
-            clocks[layer.output.name] = _Clock(first, inputs[0].every * window.stride)
+            name = layer.output.name
+            clocks[name] = _Clock(first + delays.get(name, 0), inputs[0].every * window.stride)
         return clocks
 
     def _lines(self) -> dict[str, Line]:
@@ -125,7 +152,7 @@ class _Fusion:
         for name in (*names, *(layer.output.name for layer in self.layers[:-1])):
             tensor, own = self.graph.tensors[name], self.clocks[name]
             rows = pad_top = pad_bottom = 0
-            lasting = False
+            lasting, readings = False, []
             for layer, window in zip(self.layers, self.windows, strict=True):
                 if name not in layer.node.inputs:
                     continue
@@ -135,12 +162,14 @@ class _Fusion:
                 last = reader.first + reader.every * (self._rows_made(layer) - 1)
                 pad_bottom = max(pad_bottom, own.rows_before(last) + 1 - tensor.shape[1])
                 lasting |= (reader.first - own.first) % own.every != 0
+                readings.append(own.rows_before(reader.first))
             if rows == 0:
                 raise Unfusable(f"{name} is not read here")
             assert tensor.qparams is not None
             lines[name] = Line(
                 name, rows, tensor.size_bytes // tensor.shape[1], tensor.shape[1], pad_top,
                 pad_bottom, tensor.qparams.zero_point, lasting or rows > 1,
+                fills=min(readings) + pad_top >= rows - 1,
             )  # fmt: skip
         return lines
 
@@ -166,7 +195,7 @@ class _Fusion:
             name, scratch = kernel.name, kernel.scratch_bytes(row_layer(layer))
             line = self.lines.get(layer.output.name)
             row_bytes = _row_bytes(layer.output)
-            _require_aligned((line.rows - 1) * row_bytes if line else row_bytes)
+            _require_aligned(0 if line and line.rows == 1 else row_bytes)
         rows = self._rows_made(layer)
         return RowStep(layer.output.name, name, clock.first, clock.every, rows, reads, scratch)
 
@@ -187,8 +216,22 @@ class _Fusion:
                 source.shape[1],
                 result.size_bytes if mean else _row_bytes(result),
                 streamed,
-            )
+            ),
+            self._overlaps(),
         )
+
+    def _overlaps(self) -> dict[tuple[str, str], int]:
+        """Rows that may be written over rows that nobody reads again."""
+        found = {}
+        for layer, kernel in zip(self.layers, self.picked, strict=True):
+            names = self._computed(layer.node)
+            for index, tensor in enumerate(layer.inputs):
+                readers = [one for one in self.layers if tensor.name in one.node.inputs]
+                if kernel and names.count(tensor.name) == 1 and len(readers) == 1:
+                    distance = kernel.overlap(row_layer(layer), index)
+                    if distance is not None:
+                        found[tensor.name, layer.output.name] = distance
+        return found
 
 
 def _row_bytes(tensor: Tensor) -> int:
@@ -200,8 +243,13 @@ def _require_aligned(offset: int) -> None:
         raise Unfusable("rows that do not begin at whole words")
 
 
-def laid_out(program: RowProgram) -> RowProgram:
+def laid_out(program: RowProgram, overlaps: Mapping[tuple[str, str], int]) -> RowProgram:
     """Give lines and the kernels' scratch their places.
+
+    Args:
+        program: the stage, without places.
+        overlaps: for a row that is read and one that is written then: by how much the latter must
+            begin before the former where it may lie over it.
 
     What lives within a turn shares memory by the order of the steps and comes first; then come the
     lasting lines in the order in which they are first written, so that the late ones may lie over
@@ -224,7 +272,13 @@ def laid_out(program: RowProgram) -> RowProgram:
     offsets: dict[str, int] = {}
     end = 0
     if passing:
-        places, end = place(list(passing.values()), BUFFER_ALIGN)
+        names = {name: index for index, name in enumerate(passing)}
+        over = {
+            (names[f"line {a}"], names[f"line {b}"]): distance
+            for (a, b), distance in overlaps.items()
+            if f"line {a}" in names and f"line {b}" in names
+        }
+        places, end = place(list(passing.values()), BUFFER_ALIGN, over)
         offsets = dict(zip(passing, places, strict=True))
     lasting = [line for line in program.lines.values() if line.lasting]
     for line in sorted(lasting, key=lambda one: _first_turn(steps[position[one.tensor]])):

@@ -30,6 +30,8 @@ class Line:
         pad_bottom: rows of padding behind the last, also where they only move the others on.
         code: what padding is filled with.
         lasting: whether rows are read in a later turn than they were written.
+        fills: whether nobody reads before all its rows are there: the first rows then fill it from
+            its begin, so that its end is not touched before it must be.
         offset: in the stage's scratch.
     """
 
@@ -41,6 +43,7 @@ class Line:
     pad_bottom: int
     code: int
     lasting: bool
+    fills: bool = False
     offset: int = 0
 
     @property
@@ -50,8 +53,23 @@ class Line:
 
     @property
     def newest(self) -> int:
-        """Where the newest row lies in the stage's scratch."""
+        """Where the newest row lies in the stage's scratch, once it is full."""
         return self.offset + (self.rows - 1) * self.row_bytes
+
+    @property
+    def filling(self) -> int:
+        """How many rows come before others must move on for a new one."""
+        return self.rows - self.pad_top if self.fills else 0
+
+    def place_of(self, row: int) -> int:
+        """Where a row is written."""
+        if row < self.filling:
+            return self.offset + (row + self.pad_top) * self.row_bytes
+        return self.newest
+
+    def first_pad(self) -> int:
+        """Where the padding above begins when the first row is written."""
+        return self.offset if self.fills else self.newest - self.pad_top * self.row_bytes
 
 
 @dataclass(frozen=True)
@@ -208,7 +226,6 @@ class RowProgram:
         What is read in the very action that writes counts as read later.
         """
         result = scratch = -(1 << 40)
-        touched: set[str] = set()
         for (_, row, step), low in zip(self.actions(), self._low_needed(), strict=True):
             ends = []
             if step.tensor == self.result:
@@ -217,10 +234,9 @@ class RowProgram:
                 result = max(result, end - low) if made else result
             if step.tensor in self.lines:
                 line = self.lines[step.tensor]
-                ends.append(line.offset + line.size_bytes)
+                ends.append(line.place_of(row) + line.row_bytes)
             if step.scratch_bytes:
                 ends.append(step.scratch_offset + step.scratch_bytes)
-            if step.tensor not in touched or step.tensor == self.result:
-                touched.add(step.tensor)
-                scratch = max([scratch, *(end - low for end in ends)])
+            if ends:
+                scratch = max(scratch, max(ends) - low)
         return result, scratch

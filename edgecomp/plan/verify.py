@@ -1,10 +1,9 @@
 """An independent check of a plan: it looks at the stages only, not at how they were placed."""
 
-import numpy as np
-
 from edgecomp.errors import InternalError
 from edgecomp.ir import DType
 from edgecomp.plan.types import BUFFER_ALIGN, Plan, Stage
+from edgecomp.plan.verify_events import check_events
 from edgecomp.plan.verify_rows import RowReplay, check_kernels
 
 
@@ -98,23 +97,5 @@ def _check_overlap(plan: Plan, stage: Stage, index: int) -> None:
     layer, kernel = plan.layer(stage), plan.kernel(stage)
     source, result = layer.inputs[index], layer.output
     gap = plan.buffer(result.name).arena_offset - plan.buffer(source.name).arena_offset
-    if gap >= source.size_bytes or -gap >= result.size_bytes:
-        return
     where = f"plan: stage {stage.index} ({stage.name}) writes its output over {source.name!r}"
-    schedule = kernel.schedule(layer)
-    if schedule is None:
-        if gap != 0 or index not in kernel.in_place_inputs(layer):
-            raise InternalError(f"{where}, which {kernel.name} does not allow")
-        return
-    if index not in schedule.reads:
-        raise InternalError(f"{where}, which {kernel.name} does not allow")
-    reads = schedule.reads[index]
-    last_read = np.full(source.size, -1)
-    for event, (low, high) in enumerate(zip(reads.low.tolist(), reads.high.tolist(), strict=True)):
-        last_read[low : high + 1] = event
-    hit = schedule.writes + gap  # the element of the input over which each event writes
-    events = np.arange(len(hit))
-    inside = (hit >= 0) & (hit < source.size)
-    lost = events[inside][last_read[hit[inside]] > events[inside]]
-    if len(lost):
-        raise InternalError(f"{where} before element {int(hit[lost[0]])} is read")
+    check_events(where, kernel, layer, index, gap)

@@ -13,6 +13,7 @@ from edgecomp.errors import InternalError
 from edgecomp.kernels import KERNELS, Layer
 from edgecomp.kernels.rows import is_mean_of_all, row_layer, row_window
 from edgecomp.plan.rows import COPY, MEAN, Read, RowProgram, RowStep
+from edgecomp.plan.verify_events import check_events
 
 PADDING = 1
 """What bytes hold that were filled with a tensor's padding; added to its base."""
@@ -62,14 +63,15 @@ class RowReplay:
         if line:
             begin, end = self.scratch + line.offset, self.scratch + line.offset + line.size_bytes
             if row == 0 and line.pad_top:
-                first = self.scratch + line.newest - line.pad_top * line.row_bytes
+                first = self.scratch + line.first_pad()
                 self.bytes[first : first + line.pad_top * line.row_bytes] = (
                     self.base[step.tensor] + PADDING
                 )
-            else:
+            elif row >= line.filling:
                 self.bytes[begin : end - line.row_bytes] = self.bytes[begin + line.row_bytes : end]
             if not real:
-                self.bytes[end - line.row_bytes : end] = self.base[step.tensor] + PADDING
+                place = self.scratch + line.place_of(row)
+                self.bytes[place : place + line.row_bytes] = self.base[step.tensor] + PADDING
         if not real:
             return
         if step.kernel == COPY and not self.program.streamed:
@@ -95,14 +97,31 @@ class RowReplay:
                 self.bytes[place] = self._code(step.tensor, 0)
             return
         if line:
-            begin, size = self.scratch + line.newest, line.row_bytes
+            begin, size = self.scratch + line.place_of(row), line.row_bytes
         else:
             begin, size = self.result + row * p.result_row_bytes, p.result_row_bytes
         self._check_apart(step, begin, size)
+        for index, read in enumerate(step.reads):
+            self._check_over(row, step, index, read, begin, size)
         self.bytes[begin : begin + size] = self._code(step.tensor, row)
-        if step.kernel != COPY:  # and so must the row that it writes
-            for read in step.reads:
-                self._check_read(row, step, read)
+
+    def _check_over(
+        self, row: int, step: RowStep, index: int, read: Read, begin: int, size: int
+    ) -> None:
+        """Where a row is written over what the step reads, the kernel's events are replayed."""
+        layer = self.layers[step.tensor]
+        tensor = layer.graph.tensors[read.tensor]
+        row_bytes = tensor.size_bytes // tensor.shape[1]
+        line = self.program.lines.get(read.tensor)
+        if line:
+            window = self.scratch + line.offset + read.slot * line.row_bytes
+        else:
+            window = self.source + read.first(row) * row_bytes
+        if begin < window + read.rows * row_bytes and window < begin + size:
+            inputs = [i for i, x in enumerate(layer.inputs) if not x.is_const]
+            where = f"plan: {self.name}, {step.tensor!r} is written over {read.tensor!r}"
+            kernel = KERNELS[step.kernel]
+            check_events(where, kernel, row_layer(layer), inputs[index], begin - window)
 
     def _check_apart(self, step: RowStep, begin: int, size: int) -> None:
         """A row must not lie over the scratch of the kernel that writes it."""
