@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgecomp.build.board_files import FirmwareProtocol
 from edgecomp.build.compile import Optimize
 from edgecomp.config import Recipe
 from edgecomp.ir import Graph
@@ -33,6 +34,7 @@ class Request:
     keep_input: bool = False
     keep_dead_channels: bool = False
     loader: bool = False
+    protocol: FirmwareProtocol = "edgecomp"
     limit: int = 100
     boards_file: Path | None = None
 

@@ -13,6 +13,8 @@ from edgecomp.paths import firmware_dir, templates_dir
 from edgecomp.targets.boards import Board, Region
 
 CheckStream = Literal["semihosting", "uart"]
+FirmwareProtocol = Literal["edgecomp", "mlperf"]
+"""What the firmware answers: the host's own requests, or MLPerf Tiny's runner."""
 
 _HEADERS = ("app/attributes.h", "app/startup.h")
 _PORT_HEADERS = (
@@ -26,7 +28,11 @@ _PORT_HEADERS = (
     "port/stm32.h",
 )
 _APP_HEADERS = ("app/platform.h", "app/crc32.h", "app/paint.h", "app/fault.h")
-_PROTOCOL_HEADERS = ("app/protocol.h", "app/cobs.h", "app/counter.h")
+_PROTOCOL_HEADERS = ("app/protocol.h", "app/cobs.h", "app/counter.h", "app/mlperf.h")
+_FIRMWARE: dict[FirmwareProtocol, tuple[str, ...]] = {
+    "edgecomp": ("app/main.c", "app/protocol.c", "app/cobs.c"),
+    "mlperf": ("app/mlperf.c", "app/mlperf_th.c"),
+}
 _UNLIMITED_BYTES = 0x0FFF0000  # as long as a region can be without reaching the next alias
 
 
@@ -115,7 +121,11 @@ def _room(region: Region, others: list[Region]) -> int:
 
 
 def write_board_files(
-    work: Path, board: Board, *, check_stream: CheckStream | None = None
+    work: Path,
+    board: Board,
+    *,
+    check_stream: CheckStream | None = None,
+    protocol: FirmwareProtocol = "edgecomp",
 ) -> BoardFiles:
     """Write all sources of `board` but the linker script into `work`/board.
 
@@ -124,6 +134,7 @@ def write_board_files(
         board: the board.
         check_stream: how the check image talks; semihosting on an emulated board and the UART
             on real ones unless given.
+        protocol: what the firmware answers.
     """
     stream = check_stream or ("semihosting" if board.kind == "emulated" else "uart")
     faults = ["app/fault_halt.c"]
@@ -131,7 +142,7 @@ def write_board_files(
         faults = ["app/fault_capture.c", "app/fault_semihosting.c"]
     port = f"port/{board.console.port}/port.c"
     common = ["app/startup.c", port, "port/port_common.c", "app/probe_cortexm.c"]
-    firmware = ["app/main.c", "app/protocol.c", "app/cobs.c", "app/counter_cortexm.c"]
+    firmware = [*_FIRMWARE[protocol], "app/counter_cortexm.c"]
     firmware += ["app/fault_capture.c", "app/fault_reset.c"]
     check = ["app/check.c", f"app/io_{stream}.c", *faults]
     headers = [*_HEADERS, *_PORT_HEADERS, *_APP_HEADERS, *_PROTOCOL_HEADERS, "app/semihosting.h"]

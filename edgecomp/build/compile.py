@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from edgecomp.build.board_files import CheckStream, render_link_script, write_board_files
+from edgecomp.build.board_files import (
+    CheckStream,
+    FirmwareProtocol,
+    render_link_script,
+    write_board_files,
+)
 from edgecomp.build.sizes import ImageSizes, fit_problems, measure
 from edgecomp.build.toolchain import run_tool
 from edgecomp.errors import DoesNotFitError
@@ -96,6 +101,7 @@ def compile_images(
     stack_of: Callable[[Path], Stack],
     optimize: Optimize = "balanced",
     check_stream: CheckStream | None = None,
+    protocol: FirmwareProtocol = "edgecomp",
     jobs: int = 2,
 ) -> Images:
     """Compile the model once and link `firmware` and `check` with it.
@@ -108,6 +114,7 @@ def compile_images(
         stack_of: the worst-case stack of an ELF file, see `plan.stack.stack_bound`.
         optimize: gcc's level for the model's files; all others are compiled for size.
         check_stream: how the check image talks, the board's own way unless given.
+        protocol: what the firmware answers.
         jobs: compilers that run side by side.
 
     Raises:
@@ -115,7 +122,7 @@ def compile_images(
         DoesNotFitError: the firmware needs more than the board has.
     """
     runner = _Runner(work, jobs)
-    files = write_board_files(work, board, check_stream=check_stream)
+    files = write_board_files(work, board, check_stream=check_stream, protocol=protocol)
     (work / "obj").mkdir(exist_ok=True)
     model = _compile(runner, board, sorted(sources), OPTIMIZE_FLAGS[optimize], "model_")
     own = _compile(runner, board, sorted({*files.common, *files.firmware, *files.check}), "-Os")

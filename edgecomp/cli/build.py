@@ -27,6 +27,9 @@ def command(
     tune: Annotated[
         bool, typer.Option("--tune", help="Measure the kernels on this model's own layers first.")
     ] = False,
+    protocol: Annotated[
+        str, typer.Option(help="What the firmware answers: edgecomp's hosts, or mlperf's runner.")
+    ] = "edgecomp",
     metric: Annotated[
         str | None, typer.Option(help="accuracy, top5, auc, mse or FILE.py:function")
     ] = None,
@@ -71,6 +74,7 @@ def command(
         metric=metric,
         keep_input=keep_input,
         loader=loader,
+        protocol=options.choice("--protocol", protocol, ("edgecomp", "mlperf")),  # type: ignore[arg-type]
         limit=limit,
         boards_file=boards_file,
     )
