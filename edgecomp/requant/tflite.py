@@ -79,12 +79,8 @@ def tflite_constants(
     assert x is not None
     assert weights is not None
     assert output.qparams is not None
-    if node.op == "dense" and len(weights.scale) == 1:
-        product = float(np.float32(x.scalar) * np.float32(weights.scalar))
-        scales = [product / output.qparams.scalar] * len(own.multiplier)
-    else:
-        per_channel = np.broadcast_to(np.asarray(weights.scale), own.multiplier.shape)
-        scales = [x.scalar * float(scale) / output.qparams.scalar for scale in per_channel]
+    per_channel = np.broadcast_to(np.asarray(weights.scale), own.multiplier.shape)
+    scales = [x.scalar * float(scale) / output.qparams.scalar for scale in per_channel]
     pairs = np.array([quantize_multiplier_tflite(scale) for scale in scales], np.int64)
     given = {field.name: getattr(own, field.name) for field in fields(LinearConstants)}
     return TfliteConstants(**{**given, "multiplier": pairs[:, 0], "shift": pairs[:, 1]})

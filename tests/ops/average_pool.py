@@ -4,6 +4,7 @@ from typing import Any
 
 from edgecomp.ir import Clamp
 from edgecomp.ops.pool import AveragePoolParams
+from tests.support.binary_cases import as_tflite
 from tests.support.cases import Act, OpCase
 
 
@@ -21,7 +22,7 @@ def pool(
 
 AROUND = {"pad_top": 1, "pad_left": 1, "pad_bottom": 1, "pad_right": 1}
 
-CASES = (
+OWN_CASES = (
     pool("2x2", Act((1, 6, 8, 3)), (2, 2), stride_h=2, stride_w=2),
     pool("3x3", Act((1, 7, 7, 2)), (3, 3), stride_h=2, stride_w=2),
     pool("3x3-padded", Act((1, 6, 5, 3), -1, 2), (3, 3), **AROUND),
@@ -59,3 +60,18 @@ CASES = (
     pool("shift-at-the-border-only", Act((1, 6, 6, 2), -2, 2), (3, 3), (-0.8, 0.8), **AROUND),
     pool("large-window", Act((1, 20, 20, 2)), (17, 17), stride_h=3, stride_w=3),
 )  # fmt: skip
+
+CASES = (
+    *OWN_CASES,
+    # TFLite averages codes as they are: both ends have one scale.
+    *(
+        as_tflite(pool(name, Act(shape, -1, 2), kernel, (-1, 2), **params))
+        for name, shape, kernel, params in (
+            ("2x2", (1, 6, 8, 3), (2, 2), {"stride_h": 2, "stride_w": 2}),
+            ("3x3-padded", (1, 6, 5, 3), (3, 3), AROUND),
+            ("global", (1, 6, 5, 7), (6, 5), {}),
+            ("one-pixel", (1, 1, 1, 4), (1, 1), {}),
+            ("relu", (1, 6, 6, 3), (2, 3), {"clamp": Clamp(0)}),
+        )
+    ),
+)

@@ -2,6 +2,7 @@
 
 from edgecomp.ir import Shape
 from edgecomp.ops.softmax import SoftmaxParams
+from tests.support.binary_cases import as_tflite
 from tests.support.cases import Act, OpCase
 
 PROBABILITY = (0, 255 / 256)
@@ -20,7 +21,7 @@ def softmax(
     return OpCase(name, "softmax", SoftmaxParams(), (Act(shape, *span),), out, few_codes=few_codes)
 
 
-CASES = (
+OWN_CASES = (
     softmax("1", (1, 1), (-3, 3), few_codes=True),
     softmax("2", (1, 2), (-2, 2)),
     softmax("3-rows", (1, 6, 3), (-2, 2)),
@@ -41,4 +42,13 @@ CASES = (
     softmax("input-zero-point-highest", (1, 9, 6), (-5, 0)),
     softmax("input-scale-tiny", (1, 9, 6), (-1e-3, 1e-3), few_codes=True),
     softmax("input-scale-huge", (1, 40, 6), (-1e4, 1e4), few_codes=True),
+)
+
+CASES = (
+    *OWN_CASES,
+    *(
+        as_tflite(case)
+        for case in OWN_CASES
+        if case.out == PROBABILITY and case.name not in {"1000-sharp", "every-pixel"}
+    ),
 )

@@ -1,9 +1,23 @@
 """Cases that the element-wise operators of two operands share."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from edgecomp.ir import NO_CLAMP, Clamp, OpParams
 from tests.support.cases import Act, Again, Codes, OpCase, Operand
+
+TFLITE_CASES = frozenset(
+    {
+        "equal-shapes", "one-element", "per-channel-right", "constant-per-channel",
+        "constant-left", "zero-points-opposite", "relu6", "same-tensor-twice",
+    }
+)  # fmt: skip
+"""What is computed in TFLite's own arithmetic, too."""
+
+
+def as_tflite(case: OpCase) -> OpCase:
+    """The same layer in TFLite's arithmetic."""
+    return replace(case, name=f"{case.name}-tflite", numerics="tflite")
 
 
 def binary_cases(op: str, params: Callable[[Clamp], OpParams]) -> tuple[OpCase, ...]:
@@ -18,7 +32,7 @@ def binary_cases(op: str, params: Callable[[Clamp], OpParams]) -> tuple[OpCase, 
     ) -> OpCase:
         return OpCase(name, op, params(clamp), (a, b), out)
 
-    return (
+    cases = (
         # Shapes.
         case("equal-shapes", Act((1, 5, 4, 3)), Act((1, 5, 4, 3), -2, 1)),
         case("vectors", Act((1, 21)), Act((1, 21), 0, 3)),
@@ -66,3 +80,6 @@ def binary_cases(op: str, params: Callable[[Clamp], OpParams]) -> tuple[OpCase, 
         case("tiny", Act((1, 6, 6), -1e-7, 1e-7), Act((1, 6, 6), -3e-7, 2e-7)),
         case("huge", Act((1, 6, 6), -1e7, 3e7), Act((1, 6, 6), -5e6, 1e7)),
     )
+    if op == "mul":
+        return cases
+    return (*cases, *(as_tflite(one) for one in cases if one.name in TFLITE_CASES))

@@ -32,6 +32,15 @@ def code_error_bound(graph: Graph, node: Node) -> float:
         case "conv2d" | "dense":
             size = np.maximum(np.abs(k.acc_min), np.abs(k.acc_max)).astype(np.float64)
             error = float((size * 2.0 ** (k.shift - 31)).max())
+        case "add" | "sub" if k.arithmetic == "tflite":
+            # Operands are rounded twice at 2^20 times the common scale, the sum twice again.
+            error = (2 * 255 * 0.5 + 2 * 1.0) * k.multiplier_out * 2.0 ** (-31 - k.shift_out)
+            error += 0.5 * 2.0**-k.shift_out + 2 * 255 * 2.0**-30
+        case "average_pool" if k.arithmetic == "tflite":
+            error = 0.0
+        case "softmax" if k.arithmetic == "tflite":
+            # Terms are rounded to Q12.19 for a sum of at least 1; the series is good to 2^-22.
+            error = 256 * (layer.output.shape[-1] * 2.0**-20 + 2.0**-20 + 2.0**-22)
         case "add" | "sub":
             error = 2 * 255 * 0.5 * 2.0**-k.fraction_bits
             if k.fraction_bits == 0:
@@ -62,13 +71,9 @@ def code_error_bound(graph: Graph, node: Node) -> float:
 def _tflite_bound(layer: Layer) -> float:
     """TFLite rounds after the high multiply and once more after the shift to the right.
 
-    Its 31-bit multiplier is at most 1/2 off; a dense layer with one scale forms it in float32.
+    Its 31-bit multiplier is at most 1/2 off.
     """
     k = layer.prepared
     size = np.maximum(np.abs(k.acc_min), np.abs(k.acc_max)).astype(np.float64)
     error = 0.5 * size * 2.0 ** (k.shift - 31) + np.where(k.shift < 0, 0.5 * 2.0**k.shift, 0.0)
-    weights = layer.inputs[1].qparams
-    assert weights is not None
-    if layer.node.op == "dense" and len(weights.scale) == 1:
-        error += size * k.multiplier * 2.0 ** (k.shift - 31) * 2.0**-24
     return 0.5 + float(error.max()) + FLOAT_NOISE
