@@ -15,6 +15,7 @@ from edgecomp.kernels.gemm_m3 import (
     core_refusal,
     pair_stream,
     refusal,
+    size_refusal,
 )
 from edgecomp.kernels.pairs import padded_taps
 from edgecomp.kernels.schedule import Schedule
@@ -114,7 +115,7 @@ class Conv2dM3(Kernel):
             return "dilation"
         if _Shape.of(layer).pairs < 1:
             return "a single pixel"
-        return refusal(layer)
+        return size_refusal(layer) or refusal(layer)
 
     def scratch_bytes(self, layer: Layer) -> int:
         """Columns of a block; codes of the padding."""

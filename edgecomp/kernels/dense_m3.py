@@ -23,7 +23,8 @@ CHANNELS = 8
 LANE_BITS = 24
 """Distance of the lanes."""
 UNROLL = 16
-"""Inputs that the loop takes at once."""
+"""Inputs that the loop takes at once; of small layers a quarter of it."""
+SMALL_MACS = 4096
 LOW = (0, 2, 4, 6)
 """Channels of a block in the low lanes; their neighbours are in the high ones."""
 BYTES = (0, 3, 2, 1, 4, 7, 6, 5)
@@ -96,5 +97,5 @@ class DenseM3(Kernel):
             "out_channels": out_channels,
             "k": layer.prepared,
             "suffix": clamp_suffix(layer.prepared),
-            "unroll": UNROLL,
+            "unroll": UNROLL // 4 if layer.macs < SMALL_MACS else UNROLL,
         }

@@ -15,7 +15,7 @@ import numpy as np
 
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
-from edgecomp.kernels.gemm_m3 import clamp_suffix, core_refusal, lane_starts, refusal
+from edgecomp.kernels.gemm_m3 import clamp_suffix, core_refusal, lane_starts, refusal, size_refusal
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.ops.spatial import Window
@@ -29,6 +29,8 @@ MAX_KERNEL_H = 7
 REGISTERS = 14
 """Of the core, without stack pointer and program counter."""
 MAX_COLUMNS = 4
+FUNCTION_INSTRUCTIONS = 20_000
+"""What a layer must gain to get a function for another number of columns, which takes 0.6 KB."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +94,19 @@ class Planes:
 
     @property
     def columns(self) -> int:
-        """Outputs of a row that are computed at once: as many as cost least for the width."""
+        """Outputs of a row that are computed at once; fewer than most where much is gained."""
         window = self.window
-        most = (REGISTERS - 3 - window.kernel_w) // 2
+        most = min((REGISTERS - 3 - window.kernel_w) // 2, MAX_COLUMNS)
 
-        def cost(columns: int) -> int:
+        def instructions(columns: int) -> int:
             words = (columns - 1) * window.stride_w + window.kernel_w
             row = window.kernel_w + words + window.kernel_w * columns + 2
-            return -(-self.out_width // columns) * (window.kernel_h * row + 13 * columns + 8)
+            block = window.kernel_h * row + 13 * columns + 8
+            rows = -(-self.out_height // 2) * self.out_channels
+            return -(-self.out_width // columns) * block * rows
 
-        return min(range(1, min(most, MAX_COLUMNS) + 1), key=lambda n: (cost(n), -n))
+        best = min(range(1, most + 1), key=lambda n: (instructions(n), -n))
+        return best if instructions(most) - instructions(best) > FUNCTION_INSTRUCTIONS else most
 
     @property
     def pitch(self) -> int:
@@ -160,7 +165,7 @@ class DepthwiseM3(Kernel):
             return f"a window larger than {MAX_KERNEL_H} x {MAX_KERNEL_W}"
         if window.dilation_h != 1 or window.dilation_w != 1:
             return "dilation"
-        return refusal(layer)
+        return size_refusal(layer) or refusal(layer)
 
     def scratch_bytes(self, layer: Layer) -> int:
         """One plane."""

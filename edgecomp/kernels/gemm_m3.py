@@ -30,6 +30,8 @@ MULTIPLIER_LIMIT = 1 << 30
 """Twice a multiplier must be below 2^31."""
 STEP = 4
 """Columns are filled up to a multiple of so many taps; the loop takes twice as many at once."""
+MAX_SIZE = 32767
+"""Largest height, width or number of channels of layers that share functions."""
 MAX_PAIRS = 3
 """Pairs of pixels at once: six accumulators' halves and three words."""
 
@@ -41,6 +43,12 @@ def core_refusal(core: Core) -> str | None:
     if core.dsp:
         return "the core has the DSP extension, which does more at once"
     return None
+
+
+def size_refusal(layer: Layer) -> str | None:
+    """Say which size is too large for the numbers that the shared functions read."""
+    sizes = (*layer.inputs[0].shape, *layer.output.shape)
+    return f"a size above {MAX_SIZE}" if max(sizes) > MAX_SIZE else None
 
 
 def requantize_refusal(layer: Layer) -> str | None:
