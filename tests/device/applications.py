@@ -13,8 +13,9 @@ from edgecomp.build.loader import behind_loader
 from edgecomp.build.seal import seal
 from edgecomp.device.flash.line import Line, open_line
 from edgecomp.paths import firmware_dir
-from edgecomp.targets.boards import get_board
+from edgecomp.targets.boards import get_board as read_board
 
+get_board = cache(read_board)
 _SOURCE = Path(__file__).parent / "application" / "main.c"
 _ANSWER_S = 10.0
 

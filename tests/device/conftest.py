@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecomp.build.loader import loader_elf
-from edgecomp.targets.boards import get_board
+from tests.device.applications import get_board
 
 
 @pytest.fixture(scope="session")

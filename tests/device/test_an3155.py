@@ -96,7 +96,7 @@ def test_open_session_is_taken_over(monkeypatch):
     assert rom.flash[: len(IMAGE)] == IMAGE
 
 
-@pytest.mark.parametrize("first", (21, 418, 1609, 2801))
+@pytest.mark.parametrize("first", [21, 418, 1609, 2801])
 def test_flipped_and_lost_bytes_are_repaired(first, monkeypatch):
     # Well apart from each other: a fault during the repair of a fault may end the attempt.
     flipped = frozenset(range(first, 400_000, 20_011))

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecomp.targets.boards import get_board
-from tests.device.applications import application, name_of
+from tests.device.applications import application, get_board, name_of
 from tests.device.virtual_board import virtual_board
 
 pytestmark = pytest.mark.device

@@ -61,7 +61,10 @@ def open_line(port: str, baud: int, parity: Parity = "none") -> Iterator[Line]:
             "  plug it in again and repeat the command: what is there already is kept"
         ) from error
     finally:
+        link = getattr(line, "_socket", None)
         line.close()
+        if link is not None:
+            link.close()  # pyserial forgets it where the other end has gone first
 
 
 def read_exactly(line: Line, size: int, limit_s: float, what: str) -> bytes:

@@ -1,0 +1,106 @@
+"""Power cuts while QEMU is being flashed: what comes up is the old, the new, or the loader.
+
+The emulator is stopped between two instructions, its flash is kept as a file, and it is killed;
+another one starts from that file. Every single write is cut short in tests/firmware/loader.
+"""
+
+import random
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from edgecomp.device.flash import METHODS, FlashJob
+from edgecomp.device.flash.an3155 import An3155
+from edgecomp.device.flash.line import open_line
+from edgecomp.errors import DeviceError
+from tests.device.applications import application, ask, get_board, name_of
+from tests.device.virtual_board import virtual_board
+
+pytestmark = pytest.mark.device
+
+NAME = "mps2-an386"
+ORIGIN = 0x4000
+KEPT_BYTES = 256 * 1024
+SIZE, LARGER = 12_000, 12_400
+
+
+def job(port: str, name: str, size: int = SIZE) -> FlashJob:
+    return FlashJob(get_board(NAME), application(NAME, name, size), ORIGIN, port=port)
+
+
+def what_runs(port: str) -> str:
+    """The name of the application that answers, or `loader`."""
+    with open_line(port, 115200) as line:
+        name = ask(line, 1.5)
+        if name:
+            return name
+        An3155(line).open(10.0)
+        return "loader"
+
+
+@pytest.fixture(scope="module")
+def before(loader_of, tmp_path_factory) -> tuple[Path, float]:
+    """A flash that holds loader and A, and how long it takes to bring B into it."""
+    folder = tmp_path_factory.mktemp("before")
+    with virtual_board(get_board(NAME), folder, elf=loader_of(NAME), tcp=True) as running:
+        METHODS["loader"].run(job(running.port, "A"))
+        call_loader(running.port)
+        dump = folder / "a.bin"
+        running.tell("pmemsave", val=0, size=KEPT_BYTES, filename=str(dump))
+        begun = time.monotonic()
+        METHODS["loader"].run(job(running.port, "B", LARGER))
+        return dump, time.monotonic() - begun
+
+
+def call_loader(port: str) -> None:
+    with open_line(port, 115200) as line:
+        assert ask(line) == "A"
+        line.write(b"L")
+        An3155(line).open(10.0)
+
+
+def cut_once(dump: Path, folder: Path, delay_s: float) -> str:
+    """Cut the power `delay_s` after flashing B over A began; return what comes up."""
+    with virtual_board(get_board(NAME), folder, dump=dump, tcp=True) as running:
+        call_loader(running.port)
+
+        def flash() -> None:
+            # As it must fail, unless it was quicker than the cut.
+            with suppress(DeviceError):
+                METHODS["loader"].run(job(running.port, "B", LARGER))
+
+        thread = threading.Thread(target=flash)
+        thread.start()
+        time.sleep(delay_s)
+        running.cut_power(folder / "cut.bin", KEPT_BYTES)
+        thread.join()
+    with virtual_board(get_board(NAME), folder, dump=folder / "cut.bin", tcp=True) as running:
+        found = what_runs(running.port)
+        if found == "loader":  # and the command can be repeated
+            METHODS["loader"].run(job(running.port, "B", LARGER))
+            assert name_of(running.port) == "B"
+        return found
+
+
+def cut_often(count: int, before: tuple[Path, float], folder: Path) -> Counter[str]:
+    dump, whole_s = before
+    rng = random.Random(count)
+    found: Counter[str] = Counter()
+    for _ in range(count):
+        found[cut_once(dump, folder, rng.uniform(0, 1.2 * whole_s))] += 1
+    assert set(found) <= {"A", "B", "loader"}, found
+    return found
+
+
+def test_power_cuts_leave_old_new_or_loader(before, tmp_path):
+    cut_often(3, before, tmp_path)
+
+
+@pytest.mark.slow
+def test_two_hundred_power_cuts_leave_old_new_or_loader(before, tmp_path):
+    found = cut_often(200, before, tmp_path)
+    assert min(found["B"], found["loader"]) > 0, f"the cuts came all at one time: {found}"
