@@ -164,6 +164,44 @@ class _Strips:
         return [min(r, self.out_height - self.rows) for r in range(0, self.out_height, self.rows)]
 
 
+def depthwise_refusal(layer: Layer) -> str | None:
+    """Say why planes cannot compute a convolution; None if they can."""
+    channels, kernel_h, kernel_w, group_in = layer.inputs[1].shape
+    window = layer.params
+    if group_in != 1 or window.groups != channels or channels < PLANES:
+        return "not one input channel per output channel, 4 or more"
+    if (kernel_h, kernel_w, window.dilation_h, window.dilation_w) != (3, 3, 1, 1):
+        return "not 3x3"
+    if window.stride_h != window.stride_w or window.stride_w > 2:
+        return "stride other than 1 and 2"
+    if max(window.pad_top, window.pad_left, window.pad_bottom, window.pad_right) > 2:
+        return "padding wider than the window reaches"
+    if layer.node.numerics != "edgecomp":
+        return f"its numerics are {layer.node.numerics}"
+    if np.any(layer.prepared.shift):
+        return "a multiplier needs a shift"
+    return None
+
+
+def depthwise_stream(layer: Layer) -> Constant:
+    """Return the weights, biases and multipliers in the order of use, five words per channel."""
+    w = layer.inputs[1].value.reshape(-1, 9).astype(np.int64) & 0xFF
+    zero = np.zeros_like(w[:, 0])
+    if layer.params.stride_w == 1:
+        words = [_word(w[:, r], w[:, r + 1], w[:, r + 1], w[:, r + 2]) for r in (0, 3, 6)]
+        comment = "by channel: for each row bytes w0 w1 w1 w2; bias; multiplier"
+    else:
+        words = [
+            _word(w[:, 0], w[:, 2], w[:, 1], w[:, 5]),
+            _word(w[:, 3], w[:, 8], w[:, 4], zero),
+            _word(w[:, 6], zero, w[:, 7], zero),
+        ]
+        comment = "by channel: w00 w02 w01 w12, w10 w22 w11 0, w20 0 w21 0; bias; multiplier"
+    k = layer.prepared
+    stream = np.stack([*words, k.bias, k.multiplier], axis=1) & 0xFFFFFFFF
+    return Constant("stream", "uint32_t", stream.astype(np.uint32), True, comment)
+
+
 class DepthwiseDsp(Kernel):
     """3x3, stride 1 or 2: one channel's plane at a time, 2x2 or 2 outputs at once."""
 
@@ -180,22 +218,11 @@ class DepthwiseDsp(Kernel):
         """3x3 of at least 4 channels, without multiplier."""
         if not core.dsp:
             return "the core lacks the DSP extension"
-        channels, kernel_h, kernel_w, group_in = layer.inputs[1].shape
-        window = layer.params
-        if group_in != 1 or window.groups != channels or channels < PLANES:
-            return "not one input channel per output channel, 4 or more"
-        if (kernel_h, kernel_w, window.dilation_h, window.dilation_w) != (3, 3, 1, 1):
-            return "not 3x3"
-        if window.stride_h != window.stride_w or window.stride_w > 2:
-            return "stride other than 1 and 2"
-        if max(window.pad_top, window.pad_left, window.pad_bottom, window.pad_right) > 2:
-            return "padding wider than the window reaches"
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
-        if np.any(layer.prepared.shift):
-            return "a multiplier needs a shift"
+        if reason := depthwise_refusal(layer):
+            return reason
+        channels = layer.inputs[1].shape[0]
         strips = self._strips(layer)
-        if strips.rows < min(2, 3 - window.stride_h):
+        if strips.rows < min(2, 3 - layer.params.stride_h):
             return "rows wider than the planes may be"
         farthest = (strips.out_width + 1) * channels
         if farthest > MAX_OFFSET or strips.columns * 4 > MAX_PAIR_OFFSET:
@@ -239,21 +266,7 @@ class DepthwiseDsp(Kernel):
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """Per channel three words of weights, bias, multiplier."""
-        w = layer.inputs[1].value.reshape(-1, 9).astype(np.int64) & 0xFF
-        zero = np.zeros_like(w[:, 0])
-        if layer.params.stride_w == 1:
-            words = [_word(w[:, r], w[:, r + 1], w[:, r + 1], w[:, r + 2]) for r in (0, 3, 6)]
-            comment = "by channel: for each row bytes w0 w1 w1 w2; bias; multiplier"
-        else:
-            words = [
-                _word(w[:, 0], w[:, 2], w[:, 1], w[:, 5]),
-                _word(w[:, 3], w[:, 8], w[:, 4], zero),
-                _word(w[:, 6], zero, w[:, 7], zero),
-            ]
-            comment = "by channel: w00 w02 w01 w12, w10 w22 w11 0, w20 0 w21 0; bias; multiplier"
-        k = layer.prepared
-        stream = np.stack([*words, k.bias, k.multiplier], axis=1) & 0xFFFFFFFF
-        return [Constant("stream", "uint32_t", stream.astype(np.uint32), True, comment)]
+        return [depthwise_stream(layer)]
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Strips, transposition and product."""

@@ -79,8 +79,7 @@ class SharedSizes:
     @property
     def suffix(self) -> str:
         """What the functions' names owe to the fused activation."""
-        full = (self.k.low, self.k.high) == (-128, 127)
-        return "" if full else code_name("", self.k)
+        return range_suffix(self.k)
 
     @property
     def gemm_name(self) -> str:
@@ -130,6 +129,11 @@ class SharedSizes:
     def fits(self) -> bool:
         """Whether every size fits a half word."""
         return max(*self.product.values(), *self.windows.values()) <= LARGEST
+
+
+def range_suffix(k: Any) -> str:
+    """Return what a function's name owes to the range of its codes: nothing where it is full."""
+    return "" if (k.low, k.high) == (-128, 127) else code_name("", k)
 
 
 def initializer(fields: dict[str, int]) -> str:
