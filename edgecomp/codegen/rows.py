@@ -92,7 +92,8 @@ def layer_function(label: str, layer: Layer, kernel: Kernel) -> tuple[str, str]:
             **kernel.context(layer),
         )
     )
-    signature = next(x for x in text.splitlines() if x.startswith("static EC_STAGE void"))
+    # The layer's own function comes last: what it shares with others may be a stage as well.
+    signature = [x for x in text.splitlines() if x.startswith("static EC_STAGE void")][-1]
     return text, signature.split("(")[0].split()[-1]
 
 
