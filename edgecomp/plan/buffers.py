@@ -1,7 +1,7 @@
 """Stages in order become a plan: live ranges, which blocks may overlap, where each lies."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from edgecomp.ir import Graph
@@ -11,6 +11,7 @@ from edgecomp.plan.schedule import activation_aliases
 from edgecomp.plan.types import ARENA_ALIGN, BUFFER_ALIGN, Buffer, Plan, Stage
 
 Pair = tuple[str, str]
+Distances = dict[tuple[str, str, int], int | None]
 
 
 def layer_stage(layer: Layer, kernel: Kernel) -> Stage:
@@ -39,11 +40,13 @@ class Blocks:
         graph: the network.
         stages: numbered, in order of execution.
         keep_input: whether the inputs survive.
+        known: distances by kernel, layer and input that were computed before, and now.
     """
 
     graph: Graph
     stages: tuple[Stage, ...]
     keep_input: bool
+    known: Distances = field(default_factory=dict, compare=False)
 
     @cached_property
     def aliases(self) -> dict[str, str]:
@@ -98,8 +101,10 @@ class Blocks:
                 continue
             root = self.aliases[tensor.name]
             if root != self.aliases[stage.output]:
-                distance = KERNELS[stage.kernel].overlap(layer, index)
-                distances.setdefault(root, []).append(distance)
+                key = (stage.kernel, stage.output, index)
+                if key not in self.known:
+                    self.known[key] = KERNELS[stage.kernel].overlap(layer, index)
+                distances.setdefault(root, []).append(self.known[key])
         return {
             root: max(known)
             for root, several in distances.items()
@@ -144,9 +149,9 @@ class Blocks:
         bound = lower_bound(blocks, BUFFER_ALIGN, overlaps, in_place)
         return dict(zip(names, offsets, strict=True)), total, bound
 
-    def plan(self) -> Plan:
+    def plan(self, attempts: int = ATTEMPTS) -> Plan:
         """Place every block; the plan is not verified yet."""
-        offsets, total, bound = self.placed()
+        offsets, total, bound = self.placed(attempts)
         return Plan(
             graph=self.graph,
             stages=tuple(
@@ -177,6 +182,8 @@ def _by_number(pairs: Mapping[Pair, int], names: Mapping[str, int]) -> dict[tupl
     }
 
 
-def arena_bytes_of(graph: Graph, stages: Sequence[Stage], *, keep_input: bool) -> int:
+def arena_bytes_of(
+    graph: Graph, stages: Sequence[Stage], known: Distances, *, keep_input: bool
+) -> int:
     """Bytes that a part of a network needs by itself, by a short search."""
-    return Blocks(graph, numbered(stages), keep_input).placed(0)[1]
+    return Blocks(graph, numbered(stages), keep_input, known).placed(0)[1]

@@ -119,6 +119,8 @@ class _Fusion:
         delays: dict[str, int] = {}
         for layer in reversed(self.layers[:-1]):
             name = layer.output.name
+            if self.lines[name].rows <= self._most_rows_read(name):
+                continue
             best, turns = self._line_bytes(), 0
             for delay in range(1, MAX_DELAY + 1):
                 self.clocks = self._clocks({**delays, name: delay})
@@ -129,6 +131,14 @@ class _Fusion:
                 delays[name] = turns
             self.clocks = self._clocks(delays)
             self.lines = self._lines()
+
+    def _most_rows_read(self, name: str) -> int:
+        """Rows of the largest window on a tensor: fewer cannot be kept."""
+        return max(
+            window.rows
+            for layer, window in zip(self.layers, self.windows, strict=True)
+            if name in layer.node.inputs
+        )
 
     def _line_bytes(self) -> int:
         return sum(line.size_bytes for line in self.lines.values())

@@ -13,18 +13,27 @@ from functools import cached_property
 from edgecomp.ir import Graph, Node
 from edgecomp.kernels import Kernel, Layer
 from edgecomp.kernels.rows import is_mean_of_all, row_layer, row_refusal
-from edgecomp.plan.buffers import Blocks, arena_bytes_of, layer_stage, numbered
+from edgecomp.plan.arena import ATTEMPTS
+from edgecomp.plan.buffers import Blocks, Distances, Pair, arena_bytes_of, layer_stage, numbered
 from edgecomp.plan.costs import CostTable
 from edgecomp.plan.fuse import fused
 from edgecomp.plan.rows import COPY, RowProgram
 from edgecomp.plan.schedule import activation_aliases
 from edgecomp.plan.select import applicable
-from edgecomp.plan.types import ROWS, Plan, Stage
+from edgecomp.plan.types import ARENA_ALIGN, ROWS, Plan, Stage
 from edgecomp.targets.cores import Core
 
 MAX_FUSED = 40
 """Layers that one stage may have at most."""
 MAX_ARENA = 1 << 28
+SLACK = 1.01
+"""How many times the least arena are given for fewer cycles."""
+FEW_ATTEMPTS = 20
+"""Orders of placement that are tried for a plan among many."""
+MAX_FORBIDDEN = 12
+"""Ways to compute a stage that are given up because neighbours leave no room for them."""
+NEIGHBOURS = 4
+"""Stages behind those at the peak that are looked at."""
 GENERIC_CYCLES = 12.0
 """Cycles of a multiply-accumulate by a kernel of which nothing was measured."""
 ROW_CYCLES = {"depthwise_row_dsp": 3.6, "conv2d_row_dsp": 1.6}
@@ -59,6 +68,8 @@ class Segments:
         self.keep_input = keep_input
         self.aliases = activation_aliases(graph)
         self._scratch_sizes: dict[str, set[int]] = {}
+        self._forbidden: list[tuple[Pair, ...]] = []
+        self._known: Distances = {}
         self._options: dict[str, list[tuple[int, int, Kernel]]] = {}
         self._choices: dict[tuple[int, int, int, bool], Choice | None] = {}
 
@@ -81,10 +92,13 @@ class Segments:
     def options(self, layer: Layer, key: str) -> list[tuple[int, int, Kernel]]:
         """Scratch, cycles and kernel of each way to compute a layer, the fastest first."""
         if key not in self._options:
+            kernels = applicable(layer, self.core)
+            costs = [self.table.cost(kernel.name, layer) for kernel in kernels]
             found = []
-            for kernel in applicable(layer, self.core):
-                cost = self.table.cost(kernel.name, layer)
-                each = ROW_CYCLES.get(kernel.name, GENERIC_CYCLES)
+            for rank, (kernel, cost) in enumerate(zip(kernels, costs, strict=True)):
+                # Where nothing was measured, the order of the table must do.
+                each = GENERIC_CYCLES if any(costs) else GENERIC_CYCLES * (rank + 1) / len(kernels)
+                each = ROW_CYCLES.get(kernel.name, each)
                 unknown = math.ceil(each * max(layer.macs, layer.output.size))
                 cycles = cost.cycles if cost else unknown
                 found.append((kernel.scratch_bytes(layer), cycles, kernel))
@@ -138,7 +152,7 @@ class Segments:
         if not stages:
             return 0
         keep = self.keep_input and nodes[0] is self.graph.nodes[0]
-        return arena_bytes_of(self._part(nodes), stages, keep_input=keep)
+        return arena_bytes_of(self._part(nodes), stages, self._known, keep_input=keep)
 
     def _by_rows(self, nodes: tuple[Node, ...], limit: int) -> Choice | None:
         inner = {node.output for node in nodes[:-1]}
@@ -195,16 +209,65 @@ class Segments:
                 high = middle
             else:
                 low = middle + 1
+        high = math.ceil(high * SLACK)
         best = self._plan(high)
         more = self._plan(max(best.arena_bytes, high))
-        return more if more.arena_bytes <= best.arena_bytes else best
+        best = more if more.arena_bytes <= best.arena_bytes else best
+        return self._without_drift(best, high, limit)
 
-    def _plan(self, arena_bytes: int) -> Plan:
+    def _plan(self, arena_bytes: int, attempts: int = ATTEMPTS) -> Plan:
         stages = numbered(self._cheapest_stages(arena_bytes)[1])
-        return Blocks(self.graph, stages, self.keep_input).plan()
+        return Blocks(self.graph, stages, self.keep_input, self._known).plan(attempts)
 
-    def _cheapest_stages(self, arena_bytes: int) -> tuple[int, tuple[Stage, ...]]:
-        """Cycles and stages of the cheapest segments that each need at most `arena_bytes`."""
+    def _without_drift(self, best: Plan, arena_bytes: int, limit: float) -> Plan:
+        """Better a plan whose stages fit `arena_bytes` each by itself, but not together.
+
+        Each stage pushes its output a little before its input; several in a row may push it too
+        far.  One of them after the other is forbidden, as long as that helps.
+        """
+        for _ in range(MAX_FORBIDDEN):
+            if best.arena_bytes <= arena_bytes + ARENA_ALIGN:
+                break
+            found: list[tuple[int, tuple[Pair, ...], Plan]] = []
+            for stage in self._around_peak(best):
+                way = _way_of(stage)
+                self._forbidden.append(way)
+                cycles = self._cheapest_stages(arena_bytes, tolerant=True)[0]
+                if cycles <= limit:
+                    plan = self._plan(arena_bytes, FEW_ATTEMPTS)
+                    found.append((plan.arena_bytes, way, plan))
+                self._forbidden.pop()
+            if not found:
+                break
+            least = min(found, key=lambda one: one[0])
+            if least[0] >= best.arena_bytes:
+                break
+            best = least[2]
+            self._forbidden.append(least[1])
+        return best
+
+    def _around_peak(self, plan: Plan) -> list[Stage]:
+        """The stages in which the arena is used to its end, and their neighbours."""
+        top = plan.arena_bytes - ARENA_ALIGN
+        ends = [
+            index
+            for buffer in plan.buffers.values()
+            if buffer.arena_offset + buffer.size_bytes > top
+            for index in range(buffer.first_use, buffer.last_use + 1)
+        ]
+        ends += [
+            stage.index for stage in plan.stages if stage.scratch_offset + stage.scratch_bytes > top
+        ]
+        reach = range(min(ends, default=0) - 2, max(ends, default=0) + NEIGHBOURS)
+        return [stage for stage in plan.stages if stage.index in reach]
+
+    def _cheapest_stages(
+        self, arena_bytes: int, *, tolerant: bool = False
+    ) -> tuple[int, tuple[Stage, ...]]:
+        """Cycles and stages of the cheapest segments that each need at most `arena_bytes`.
+
+        Where there are none, `tolerant` gives endless cycles.
+        """
         best: dict[int, tuple[int, tuple[Stage, ...]]] = {0: (0, ())}
         for last in self.cuts[1:]:
             for first in (cut for cut in self.cuts if cut < last and cut in best):
@@ -214,6 +277,8 @@ class Segments:
                     found = cycles + way.cycles, (*stages, *way.stages)
                     if last not in best or found[0] < best[last][0]:
                         best[last] = found
+        if tolerant and self.cuts[-1] not in best:
+            return MAX_ARENA**2, ()
         return best[self.cuts[-1]]
 
     def _least_possible(self) -> int:
@@ -241,11 +306,14 @@ class Segments:
                 way = self.choice(first, last, limit, by_rows=by_rows)
                 if way is None:
                     break
-                if way.arena_bytes <= arena_bytes:
+                if way.arena_bytes <= arena_bytes and not self._is_forbidden(way):
                     if best is None or way.cycles < best.cycles:
                         best = way
                     break
         return best
+
+    def _is_forbidden(self, way: Choice) -> bool:
+        return any(_way_of(stage) in self._forbidden for stage in way.stages)
 
     def _limits(self, first: int, last: int) -> list[int]:
         """Every size of a kernel's scratch in a segment, the largest first."""
@@ -265,6 +333,13 @@ class Segments:
                 found |= {size for size, _, _ in self.options(cut, _row_key(cut))}
             self._scratch_sizes[node.output] = found
         return self._scratch_sizes[node.output]
+
+
+def _way_of(stage: Stage) -> tuple[Pair, ...]:
+    """What tells a way to compute a stage from others: layers and kernels."""
+    if stage.rows is not None:
+        return tuple((step.tensor, step.kernel) for step in stage.rows.steps)
+    return ((stage.output, stage.kernel),)
 
 
 def _row_key(layer: Layer) -> str:
