@@ -46,7 +46,7 @@ def _teensy(job: FlashJob, folder: Path) -> list[str]:
     del folder
     if "hex" not in job.files:
         raise FlashError("teensy_loader_cli needs the image as a .hex file: build the model again")
-    return ["--mcu=TEENSY40", "-w", "-v", str(job.files["hex"])]
+    return [f"--mcu={job.board.id.upper()}", "-w", "-v", str(job.files["hex"])]
 
 
 PROGRAMS = {
