@@ -65,6 +65,7 @@ KERNELS: dict[str, Kernel] = {
         dense_dsp.DenseDsp(),
         dense_m3.DenseM3(),
         dense_m0.DenseM0(),
+        rows_dsp.DenseRowDsp(),
         dense_generic.DenseGeneric(),
         elementwise_mve.AddMve(),
         elementwise_mve.SubMve(),

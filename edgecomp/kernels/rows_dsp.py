@@ -15,7 +15,8 @@ import numpy as np
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_dsp import MAX_OFFSET, code_name
-from edgecomp.kernels.gemm_dsp import WORD, raw_lanes, refusal
+from edgecomp.kernels.gemm_dsp import WORD, raw_lanes, raw_stream, refusal
+from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
 
@@ -227,31 +228,88 @@ class ConvRowDsp(Kernel):
     def context(self, layer: Layer) -> dict[str, Any]:
         """The row, and how each border goes through rows and stream."""
         shape, k = RowShape.of(layer), layer.prepared
-        words = shape.channels // WORD
-        unroll = max(n for n in (8, 4, 2, 1) if words % n == 0)
+        words, borders = shape.channels // WORD, shape.borders
         column_bytes = 16 * words
-        borders = shape.borders
-        paths = []
-        for index, border in enumerate(borders):
-            columns = border.last - border.first
-            lost = (shape.kernel_w - columns) * column_bytes
-            paths.append(
-                {
-                    "bias": 16 * index,
-                    "skip": 16 * (len(borders) - index) + border.first * column_bytes,
-                    "run": columns * shape.channels,
-                    "down": shape.row_bytes - columns * shape.channels,
-                    "over": lost,
-                    "rows": shape.kernel_h,
-                    "tail": (shape.kernel_w - border.last) * column_bytes,
-                }
+        paths = [
+            Path(
+                bias=16 * index,
+                skip=16 * (len(borders) - index) + border.first * column_bytes,
+                run=(border.last - border.first) * shape.channels,
+                down=shape.row_bytes - (border.last - border.first) * shape.channels,
+                over=(shape.kernel_w - border.last + border.first) * column_bytes,
+                rows=shape.kernel_h,
+                tail=(shape.kernel_w - border.last) * column_bytes,
             )
+            for index, border in enumerate(borders)
+        ]
         per_block = CHANNELS * (len(borders) + shape.kernel_h * shape.kernel_w * words + 1)
         return {
             "s": shape,
-            "k": k,
-            "name": code_name(f"row_dot_by_{unroll}", k),
-            "unroll": unroll,
+            **_dot(words, k),
             "paths": list(zip(borders, paths, strict=True)),
             "stream_words": shape.out_channels // CHANNELS * per_block,
         }
+
+
+class DenseRowDsp(Kernel):
+    """The same for a dense layer, which is a single pixel."""
+
+    name: ClassVar[str] = "dense_row_dsp"
+    op: ClassVar[str] = "dense"
+    template: ClassVar[str] = "dense/dsp_row.c.j2"
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """One row of inputs; inputs and outputs by fours."""
+        if not core.dsp:
+            return "the core lacks the DSP extension"
+        out_channels, in_channels = layer.inputs[1].shape
+        if in_channels % WORD or out_channels % CHANNELS:
+            return "inputs or outputs not by fours"
+        if layer.inputs[0].size != in_channels:
+            return "several rows"
+        return refusal(layer, layer.inputs[1].value)
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """One stream in the order of use."""
+        weights = layer.inputs[1].value
+        blocks = np.arange(len(weights)).reshape(-1, CHANNELS)
+        stream = raw_stream(weights, layer.prepared, blocks)
+        comment = "by 4 channels: biases, raw words (256 * odd + even), multipliers"
+        return [Constant("stream", "uint32_t", stream, True, comment)]
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Four outputs at a time; the whole input is read before each four are written."""
+        out_channels, in_channels = layer.inputs[1].shape
+        number = np.arange(out_channels, dtype=np.int64)
+        begins = number % CHANNELS == 0
+        reads = Reads(np.where(begins, 0, NOTHING), np.where(begins, in_channels - 1, -1))
+        return Schedule(number, {0: reads})
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """How the pixel goes through the stream."""
+        out_channels, in_channels = layer.inputs[1].shape
+        words = in_channels // WORD
+        return {
+            **_dot(words, layer.prepared),
+            "path": Path(0, 16, in_channels, 0, 0, 1, 0),
+            "stream_words": out_channels * (words + 2),
+        }
+
+
+@dataclass(frozen=True)
+class Path:
+    """How a window goes through the input and the stream; the fields are those of the C struct."""
+
+    bias: int
+    skip: int
+    run: int
+    down: int
+    over: int
+    rows: int
+    tail: int
+
+
+def _dot(words: int, k: Any) -> dict[str, Any]:
+    """Name and unrolling of the function for runs of a multiple of `words` words."""
+    unroll = max(n for n in (8, 4, 2, 1) if words % n == 0)
+    return {"k": k, "name": code_name(f"row_dot_by_{unroll}", k), "unroll": unroll}

@@ -36,7 +36,7 @@ NEIGHBOURS = 4
 """Stages behind those at the peak that are looked at."""
 GENERIC_CYCLES = 12.0
 """Cycles of a multiply-accumulate by a kernel of which nothing was measured."""
-ROW_CYCLES = {"depthwise_row_dsp": 3.6, "conv2d_row_dsp": 1.6}
+ROW_CYCLES = {"depthwise_row_dsp": 3.6, "conv2d_row_dsp": 1.6, "dense_row_dsp": 1.6}
 """The same by kernels that compute nothing but rows."""
 TURN_CYCLES = 40
 """Cycles of a row beside its kernel."""
