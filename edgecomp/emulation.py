@@ -8,9 +8,8 @@ from pathlib import Path
 from edgecomp.artifact import open_artifact
 from edgecomp.build.loader import loader_elf
 from edgecomp.errors import UserError
+from edgecomp.lines import FIRMWARE
 from edgecomp.targets.boards import Board
-
-FIRMWARE = "firmware.elf"
 
 
 @contextmanager

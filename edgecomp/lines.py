@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from edgecomp.artifact import BuiltModel
+from edgecomp.build import measure, symbol_at
 from edgecomp.device.bench import SerialBench
 from edgecomp.device.connection import RECONNECT_S
 from edgecomp.device.journal import Journal
@@ -16,6 +17,7 @@ from edgecomp.errors import UserError
 from edgecomp.plan.planner import macs_of
 
 JOURNAL = "check.journal"
+FIRMWARE = "firmware.elf"
 _SLOW_CYCLES_PER_MAC = 100
 """No kernel on any core needs nearly as many."""
 
@@ -63,6 +65,7 @@ def open_bench(built: BuiltModel, lines: Lines) -> Iterator[SerialBench]:
                 baud=lines.baud,
                 patience_s=patience_s,
                 reconnect_s=lines.reconnect_s,
+                symbol_at=lambda addr: symbol_at(measure(built.folder / FIRMWARE).symbols, addr),
             ),
         )
         for port in lines.ports

@@ -46,6 +46,7 @@ class Connection:
         baud: int | None = None,
         patience_s: float = LEAST_PATIENCE_S,
         reconnect_s: float = RECONNECT_S,
+        symbol_at: Callable[[int], str] = lambda addr: "",
     ) -> None:
         """Prepare; `connect` opens the line.
 
@@ -56,6 +57,7 @@ class Connection:
             baud: the rate to change to.
             patience_s: how long a stage may take.
             reconnect_s: how long to wait for a board that vanished.
+            symbol_at: names the firmware's addresses, for faults.
         """
         self.layout = layout
         self.log = SessionLog()
@@ -64,6 +66,7 @@ class Connection:
         self._baud = baud or default_baud
         self.patience_s = max(patience_s, LEAST_PATIENCE_S)
         self._reconnect_s = reconnect_s
+        self._symbol_at = symbol_at
         self._link: Link | None = None
         self._hello: Hello | None = None
 
@@ -181,18 +184,29 @@ class Connection:
             self.link.set_baud(self._default_baud)
         self._greet()
 
-    def note_reset(self) -> None:
-        """The board was reset since it was greeted: greet it again and say why."""
-        self.log.resets += 1
+    def look_for_reset(self) -> bool:
+        """Greet the board again; return whether it was reset since it was greeted last.
+
+        Raises:
+            DeviceError: nothing answers, or another firmware does.
+        """
+        before = self.hello.nonce
         self._greet()
         self._check_build()
+        return self._note_reset(before)
+
+    def _note_reset(self, before: int) -> bool:
+        if self.hello.nonce == before:
+            return False
+        self.log.resets += 1
         self.log.notes.append(f"{self.link.port.name}: the board was reset{self.fault_text()}")
+        return True
 
     def fault_text(self) -> str:
         """What the board says of its last fault, to go behind a message."""
         if self._hello is None or self._hello.fault is None:
             return ""
-        return "; its last fault: " + self._hello.fault.describe(lambda addr: "")
+        return "; its last fault: " + self._hello.fault.describe(self._symbol_at)
 
     def reconnect(self, error: DeviceError) -> None:
         """Wait for a board that vanished; raise `error` if it does not come back."""
@@ -209,6 +223,5 @@ class Connection:
                 if time.monotonic() > end:
                     raise error from None
                 time.sleep(_REOPEN_S)
-        if before is not None and self.hello.nonce != before.nonce:
-            self.log.resets += 1
-            self.log.notes.append(f"{self.link.port.name}: the board was reset{self.fault_text()}")
+        if before is not None:
+            self._note_reset(before.nonce)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edgecomp.device.frame_text import describe
 from edgecomp.device.protocol import (
     ANSWER,
     VERSION,
@@ -68,6 +69,7 @@ class Link:
         self.baud = baud
         self.statistics = LineStatistics()
         self._reader = FrameReader()
+        self._at_work = ""
         self._seq = secrets.randbelow(_LAST_SEQ)
 
     def request(
@@ -102,6 +104,7 @@ class Link:
         encoded = frame.encode()
         line_s = 2 * len(encoded) * _BITS_PER_BYTE / self.baud
         self.statistics.requests += 1
+        self._at_work = ""
         for attempt in range(attempts):
             self.statistics.repeats += attempt > 0
             self.port.write(encoded)
@@ -109,9 +112,12 @@ class Link:
             answer = self._await_answer(frame, wait, patience_s, progress)
             if answer is not None:
                 return answer
+        began = ""
+        if self._at_work:
+            began = f"\n  it was at work ({self._at_work}) and fell silent: does the firmware hang?"
         raise LinkTimeout(
             f"{self.port.name}: no answer to {kind.name} at {self.baud} baud "
-            f"after {attempts} attempts"
+            f"after {attempts} attempts{began}"
         )
 
     def _await_answer(
@@ -136,6 +142,7 @@ class Link:
                     raise RefusedError(Code.VERSION, frame.version, Type(sent.type).name)
                 if frame.type in {Type.KEEPALIVE, Type.LAYER}:
                     end = max(end, time.monotonic() + max(wait_s, patience_s))
+                    self._at_work = describe(frame)
                     if progress is not None:
                         progress(frame)
                 elif frame.type == Type.ERROR:

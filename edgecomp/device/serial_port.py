@@ -3,14 +3,18 @@
 import errno
 import os
 import select
+import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from edgecomp.errors import DeviceError
 
 _POLL_S = 0.05
+_CONNECT_S = 3.0
+_WRITE_S = 10.0
 _CHUNK_BYTES = 4096
 _SOCKET = "socket://"
 
@@ -39,7 +43,7 @@ class LineLostError(DeviceError):
     """The line itself is gone: unplugged, or closed by the other end."""
 
 
-def open_port(name: str, baud: int) -> "SerialPort":
+def open_port(name: str, baud: int) -> Port:
     """Open a line, for ourselves alone.
 
     Args:
@@ -49,16 +53,67 @@ def open_port(name: str, baud: int) -> "SerialPort":
     Raises:
         DeviceError: it cannot be opened; the message says why and what to do.
     """
-    import serial
-
     try:
         if name.startswith(_SOCKET):
-            line = serial.serial_for_url(name, baudrate=baud, timeout=_POLL_S)
-        else:
-            line = serial.Serial(name, baud, timeout=_POLL_S, exclusive=True)
+            where = urlsplit(name)
+            address = (where.hostname or "", where.port or 0)
+            return SocketPort(name, socket.create_connection(address, _CONNECT_S))
+        import serial
+
+        # A write has an end, too: a hanging emulator takes no bytes.
+        line = serial.Serial(name, baud, timeout=_POLL_S, write_timeout=_WRITE_S, exclusive=True)
+        return SerialPort(name, line)
     except (OSError, ValueError) as error:  # SerialException is an OSError
         raise DeviceError(_cannot_open(name, error)) from error
-    return SerialPort(name, line)
+
+
+class SocketPort:
+    """The console of a virtual board, or of a board behind a network adapter."""
+
+    def __init__(self, name: str, line: socket.socket) -> None:
+        """Take over a connected socket."""
+        self._name = name
+        self._line = line
+        line.settimeout(_WRITE_S)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        return self._name
+
+    def read(self, timeout_s: float) -> bytes:
+        """Return the bytes that have arrived, after `timeout_s` at most; perhaps none.
+
+        Raises:
+            LineLostError: the line is gone.
+        """
+        try:
+            ready, _, _ = select.select([self._line], [], [], max(0.0, timeout_s))
+            data = self._line.recv(_CHUNK_BYTES) if ready else b""
+        except OSError as error:
+            raise _lost(self._name, error) from error
+        if ready and not data:
+            raise _lost(self._name, None)
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Send bytes.
+
+        Raises:
+            LineLostError: the line is gone.
+        """
+        try:
+            self._line.sendall(data)
+        except OSError as error:
+            raise _lost(self._name, error) from error
+
+    def set_baud(self, baud: int) -> None:
+        """Do nothing: a socket has no rate."""
+
+    def close(self) -> None:
+        """Give the line back."""
+        self._line.close()
 
 
 class SerialPort:
@@ -89,9 +144,9 @@ class SerialPort:
                 return b""
             data = os.read(self._fd, _CHUNK_BYTES)
         except OSError as error:
-            raise self._lost(error) from error
+            raise _lost(self._name, error) from error
         if not data:
-            raise self._lost(None)
+            raise _lost(self._name, None)
         return data
 
     def _read_anywhere(self, timeout_s: float) -> bytes:
@@ -111,11 +166,12 @@ class SerialPort:
         try:
             self._line.write(data)
         except OSError as error:
-            raise self._lost(error) from error
+            raise _lost(self._name, error) from error
 
     def set_baud(self, baud: int) -> None:
-        """Change the rate, where the line has one, after what was written has left."""
-        if self._name.startswith(_SOCKET):
+        """Change the rate after what was written has left."""
+        if os.name != "posix":
+            self._line.baudrate = baud
             return
         import termios
 
@@ -124,7 +180,7 @@ class SerialPort:
             self._line.baudrate = baud
         except termios.error as error:  # what a pseudo-terminal says to settings it has no use for
             if error.args[0] != errno.EINVAL:
-                raise self._lost(error) from error
+                raise _lost(self._name, error) from error
         except (OSError, ValueError) as error:
             raise DeviceError(f"{self._name} cannot be set to {baud} baud: {error}") from error
 
@@ -132,11 +188,12 @@ class SerialPort:
         """Give the line back."""
         self._line.close()
 
-    def _lost(self, error: Exception | None) -> LineLostError:
-        reason = f" ({error})" if error else ""
-        return LineLostError(
-            f"{self._name} is gone{reason}: was the cable pulled, or the board switched off?"
-        )
+
+def _lost(name: str, error: Exception | None) -> LineLostError:
+    reason = f" ({error})" if error else ""
+    return LineLostError(
+        f"{name} is gone{reason}: was the cable pulled, or the board switched off?"
+    )
 
 
 def _cannot_open(name: str, error: Exception) -> str:

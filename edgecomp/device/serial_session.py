@@ -28,6 +28,8 @@ from edgecomp.device.serial_port import LineLostError
 from edgecomp.errors import BadFrame, DeviceError, LinkTimeout
 
 _T = TypeVar("_T")
+_MOST_RESETS = 3
+_RUN_ATTEMPTS = 6  # fewer than of others: one that hangs is to be told soon
 _TRIES = 8
 """How often a sample is begun again on a board that answers, before that counts as a failure."""
 
@@ -98,6 +100,7 @@ class SerialSession(Connection):
 
     def _insist(self, what: str, once: Callable[[], _T | None]) -> _T:
         """Try until there is a result."""
+        resets = 0
         for _ in range(_TRIES):
             try:
                 result = once()
@@ -108,14 +111,21 @@ class SerialSession(Connection):
                 if error.code not in {Code.INPUT, Code.NOTHING}:
                     raise DeviceError(f"{self.link.port.name}, {what}: {error}") from error
                 result = None
+                resets += self.look_for_reset()
+                if resets >= _MOST_RESETS and self.hello.fault is not None:
+                    break
             except BadFrame:
                 result = None
             if result is not None:
                 return result
             self.log.restarts += 1
+        if resets:
+            raise DeviceError(
+                f"{self.link.port.name}, {what}: the board is reset each time{self.fault_text()}"
+            )
         raise DeviceError(
             f"{self.link.port.name}, {what}: no whole answer in {_TRIES} tries"
-            f"{self.fault_text()}\n  is the board reset again and again, or the line very bad?"
+            "\n  is the line very bad? a shorter cable, or a lower rate (--baud), may help"
         )
 
     def _put_and_run(
@@ -136,6 +146,7 @@ class SerialSession(Connection):
         frame = self.link.request(
             Type.RUN,
             run_payload(self.hello.build_id, sample, crc, layers=layers, stop=stop),
+            attempts=_RUN_ATTEMPTS,
             patience_s=self.patience_s,
             progress=progress,
         )
@@ -143,7 +154,7 @@ class SerialSession(Connection):
         if (result.sample, result.input_crc) != (sample, crc):
             raise BadFrame(f"{self.link.port.name}: the result belongs to another sample")
         if result.nonce != self.hello.nonce:  # right all the same: the inputs' CRC says so
-            self.note_reset()
+            self.look_for_reset()
         return result
 
     def _collect(self, result: RunResult) -> bytes | None:

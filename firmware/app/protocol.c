@@ -250,14 +250,15 @@ static void answer_tensor(const uint8_t *data)
 
 static void answer_put(const uint8_t *data, uint32_t length)
 {
+    const uint32_t number = data[0];
     const uint32_t offset = get32(data + 1);
     const uint32_t count = length - 5u;
-    if (data[0] >= MODEL_INPUTS || offset > model_input_bytes[data[0]] ||
-        count > model_input_bytes[data[0]] - offset) {
+    if (number >= MODEL_INPUTS || offset > model_input_bytes[number] ||
+        count > model_input_bytes[number] - offset) {
         fail(ERROR_ARGUMENT, offset);
         return;
     }
-    uint8_t *input = (uint8_t *)model_input(arena, data[0]) + offset;
+    uint8_t *input = (uint8_t *)model_input(arena, (int)number) + offset;
     for (uint32_t i = 0u; i < count; i++) {
         input[i] = data[5u + i];
     }
@@ -467,6 +468,7 @@ void protocol_start(void)
     }
     counter = counter_start();
     baud = PORT_BAUD;
+    complain(); /* a host that was waiting when the reset came asks again at once */
 }
 
 void protocol_receive(uint8_t byte)

@@ -58,6 +58,14 @@ def start(program):
         assert each.end() == 0, "the device did not end well: see the sanitizer's report"
 
 
+def quiet(port):
+    """Read away what a board says as it starts."""
+    reader, end = FrameReader(), time.monotonic() + 10
+    while not reader.feed(port.read(0.1)):
+        assert time.monotonic() < end, "the board said nothing"
+    return port
+
+
 def exchange(port, *data: bytes, wait_s: float = 0.3) -> list[Frame]:
     """Write raw bytes and return the frames that come back."""
     for piece in data:
@@ -166,14 +174,14 @@ def test_what_makes_no_sense_is_refused(start, kind, payload, code):
 
 
 def test_another_version_is_answered_with_ours(start):
-    frames = exchange(start().open(), Frame(Type.HELLO, 3, bytes(4), version=2).encode())
+    frames = exchange(quiet(start().open()), Frame(Type.HELLO, 3, bytes(4), version=2).encode())
     assert [(f.type, f.version, decode_error(f.payload)) for f in frames] == [
         (Type.ERROR, 1, (Code.VERSION, 1))
     ]
 
 
 def test_damaged_and_overlong_frames_are_named_and_forgotten(start):
-    port = start().open()
+    port = quiet(start().open())
     good = Frame(Type.HELLO, 9, b"once").encode()
     flipped = good[:5] + bytes([good[5] ^ 1]) + good[6:]
     for junk in (flipped, b"\0" + b"\x01" * 400 + b"\0", b"\0\x09abc\0", b"\0\x01\0"):
@@ -207,7 +215,7 @@ def test_the_host_never_sends_what_a_busy_uart_would_lose(start):
 
 
 def test_that_uart_does_lose_what_comes_too_early(start):
-    port = start(OVERRUN="1").open()
+    port = quiet(start(OVERRUN="1").open())
     frames = [Frame(Type.HELLO, number, b"abcd").encode() for number in (1, 2, 3)]
     assert len(exchange(port, b"".join(frames))) < 3
 
@@ -285,6 +293,10 @@ def test_nothing_answers(monkeypatch, start):
 def test_another_build_is_refused_with_both_numbers(start):
     with pytest.raises(WrongBuildError, match=r"the board runs build 0x77bb0011.*0x00000005"):
         session_on(start(), layout=replace(WIDE, build_id=5)).connect()
+
+
+def test_a_board_that_starts_has_a_waiting_host_ask_again(start):
+    assert [(f.type, f.seq) for f in exchange(start().open(), wait_s=2)] == [(Type.ERROR, 0)]
 
 
 SHORT = 40
