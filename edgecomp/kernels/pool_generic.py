@@ -49,7 +49,7 @@ class AveragePoolGeneric(Kernel):
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """The factors, where windows at the border have fewer taps."""
         divisors = self._divisors(layer)
-        if len(divisors) == 1:
+        if len(divisors) == 1 or layer.prepared.arithmetic == "tflite":
             return ()
         top = divisors[-1] + 1
         k = layer.prepared

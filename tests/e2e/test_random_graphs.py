@@ -1,11 +1,13 @@
 """Random networks from file to emulated core: floats as onnxruntime, bits as the reference."""
 
 from functools import cache
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from edgecomp.interp import run_int
+from edgecomp.kernels.base import Goal
 from edgecomp.passes.dead_channels import remove_dead_channels
 from tests.support.bundle import Model
 from tests.support.cases import one_line_each
@@ -18,6 +20,7 @@ from tests.support.random_graphs import (
 )
 
 FEW, MANY = 40, 300
+GOALS: tuple[Goal, ...] = get_args(Goal)
 LEAST_SPREAD = 10
 """Tensors with fewer codes prove little; only a small part may be such."""
 OPERATORS = frozenset(
@@ -103,17 +106,23 @@ def test_emulated_core_computes_the_same(folder, board, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.device
+@pytest.mark.parametrize("goal", GOALS)
 @pytest.mark.parametrize("board", [*EMULATED, SMALL_BOARD])
-def test_every_emulated_core_computes_many_the_same(folder, board, tmp_path):
-    models = lean(prepared(folder, MANY)[0])
+def test_every_emulated_core_computes_many_the_same(folder, board, goal, tmp_path):
+    models = lean(prepared(folder, MANY)[0], goal)
     for start in range(0, MANY, 100):
         found = board_differences(models[start : start + 100], tmp_path / str(start), board)
         assert not found, one_line_each(found)
 
 
-def lean(models):
-    """Every second model without its dead channels, as the pipeline builds them."""
+def lean(models, goal=None):
+    """Every second model without its dead channels; for `goal`, or for all goals in turn."""
     return [
-        Model(m.name, remove_dead_channels(m.graph)[0] if n % 2 else m.graph, m.codes)
+        Model(
+            m.name,
+            remove_dead_channels(m.graph)[0] if n % 2 else m.graph,
+            m.codes,
+            goal=goal or GOALS[n // 2 % len(GOALS)],
+        )
         for n, m in enumerate(models)
     ]

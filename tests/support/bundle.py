@@ -15,12 +15,18 @@ from edgecomp.codegen.context import Provenance, build_id, model_context
 from edgecomp.codegen.emit import application_headers, model_sources
 from edgecomp.device import ModelLayout
 from edgecomp.interp import run_int
-from edgecomp.ir import Array, Graph
+from edgecomp.ir import Array, DType, Graph, Node, QParams, Tensor
 from edgecomp.kernels.base import Goal
+from edgecomp.ops.pool import MaxPoolParams
 from edgecomp.plan.planner import plan_graph
-from edgecomp.plan.types import Plan
+from edgecomp.plan.types import Buffer, Plan, Stage
 from edgecomp.plan.verify import verify_plan
 from edgecomp.targets.cores import Core
+
+GAP = "behind the arena"
+GAP_BYTES = 8
+BEFORE_ARENA = 64
+"""Painted bytes of the check image in front of its arena: `GUARD_BYTES` of firmware/app/check.c."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +91,23 @@ class Bundle:
         return np.ascontiguousarray(np.concatenate(parts, axis=1), np.int8)
 
     def expected(self) -> dict[str, Array]:
-        """Every tensor of every model, `(samples, *shape)`, by its name in the bundle."""
-        return {
+        """Every tensor of every model, `(samples, *shape)`, by its name in the bundle.
+
+        The bytes between the models' arenas must keep the paint that the check image gave them.
+        """
+        samples = len(next(iter(self.models[0].codes.values())))
+        found = {
             _joined(model, name): array
             for model in self.models
             for name, array in model.expected().items()
         }
+        for stage in self.plan.stages:
+            if stage.output.endswith(GAP):
+                offset = self.plan.buffer(stage.output).arena_offset
+                index = np.arange(offset, offset + GAP_BYTES, dtype=np.uint64) + BEFORE_ARENA
+                paint = ((index * 2654435761 & 0xFFFFFFFF) >> 24).astype(np.uint8).view(np.int8)
+                found[stage.output] = np.tile(paint, (samples, 1))
+        return found
 
 
 def bundle(models: Sequence[Model], core: Core, name: str = "bundle") -> Bundle:
@@ -111,13 +128,42 @@ def bundle(models: Sequence[Model], core: Core, name: str = "bundle") -> Bundle:
 
 
 def merge_plans(models: Sequence[Model], core: Core, name: str) -> Plan:
-    """Put the plan of each model behind that of the one before."""
+    """Put the plan of each model behind that of the one before, with a gap between the two."""
     merged = Plan(Graph(name, (), (), (), {}), (), {}, {}, 0, 0, False)
+    gaps = []
     for model in models:
         plan = model.plan(core)
         merged = _append(merged, model, plan)
+        merged = replace(merged, arena_bytes=merged.arena_bytes + GAP_BYTES)
+        gaps.append((model, merged.arena_bytes - GAP_BYTES))
     verify_plan(merged)
+    for model, offset in gaps:
+        merged = _with_gap(merged, model, offset)
     return merged
+
+
+def _with_gap(merged: Plan, model: Model, offset: int) -> Plan:
+    """Add a stage that reads the bytes behind a model's arena and writes them as they are."""
+    name = _joined(model, GAP)
+    graph, shape = merged.graph, (1, 1, 1, GAP_BYTES)
+    qparams = QParams.per_tensor(1.0, 0)
+    tensors = {key: Tensor(key, shape, DType.INT8, qparams) for key in (f"{name}.before", name)}
+    window = MaxPoolParams(kernel_h=1, kernel_w=1)
+    node = Node(name, "max_pool", (f"{name}.before",), name, window)
+    index = len(merged.stages)
+    return replace(
+        merged,
+        graph=graph.replace(nodes=(*graph.nodes, node), tensors={**graph.tensors, **tensors}),
+        stages=(
+            *merged.stages,
+            Stage(index, (node,), "max_pool_generic", "", node.inputs, node.output),
+        ),
+        buffers={
+            **merged.buffers,
+            **{key: Buffer(key, GAP_BYTES, -1, index, offset) for key in tensors},
+        },
+        aliases={**merged.aliases, **{key: key for key in tensors}},
+    )
 
 
 def _append(merged: Plan, model: Model, plan: Plan) -> Plan:
@@ -192,7 +238,7 @@ def in_pieces(models: Sequence[Model], arena_bytes: int, core: Core) -> Iterator
     piece: list[Model] = []
     used = 0
     for model in models:
-        needed = model.plan(core).arena_bytes
+        needed = model.plan(core).arena_bytes + GAP_BYTES
         if needed > arena_bytes:
             continue
         if used + needed > arena_bytes:
