@@ -10,9 +10,11 @@ from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.gemm_dsp import block_schedule
 from edgecomp.kernels.gemm_m3 import (
     STEP,
+    WIDE_BITS,
     block_pairs,
     clamp_suffix,
     core_refusal,
+    lane_bits,
     pair_stream,
     refusal,
     size_refusal,
@@ -115,7 +117,7 @@ class Conv2dM3(Kernel):
             return "dilation"
         if _Shape.of(layer).pairs < 1:
             return "a single pixel"
-        return size_refusal(layer) or refusal(layer)
+        return size_refusal(layer) or refusal(layer, WIDE_BITS)
 
     def scratch_bytes(self, layer: Layer) -> int:
         """Columns of a block; codes of the padding."""
@@ -130,7 +132,7 @@ class Conv2dM3(Kernel):
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """One stream in the order of use."""
-        stream = pair_stream(self._weights(layer), layer.prepared)
+        stream = pair_stream(self._weights(layer), layer.prepared, lane_bits(layer))
         comment = "taps, channels, 2 * zero point + 1; by channel: start, weights, 2 * multiplier"
         return [Constant("stream", "uint32_t", stream, True, comment)]
 
@@ -147,6 +149,8 @@ class Conv2dM3(Kernel):
         return {
             "k": layer.prepared,
             "pairs": shape.pairs,
+            "lane": lane_bits(layer),
+            "wide": "_wide" if lane_bits(layer) == WIDE_BITS else "",
             "suffix": clamp_suffix(layer.prepared),
             "s": shape,
             "w": shape.window,

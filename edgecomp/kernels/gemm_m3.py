@@ -2,7 +2,8 @@
 
 A word holds two int8 codes, `low + high * 2^23`, and SMLAL adds its product with a weight to a
 64-bit accumulator: two products per instruction.  Exact, whatever the weights and activations,
-as long as each output's last sum fits 23 bits, which `refusal` proves.
+as long as each output's last sum fits 23 bits, which `refusal` proves.  Where it needs 24, words
+are `low + 128 + high * 2^24`, one instruction more to make, and the start takes the 128 back.
 
 The accumulator starts from `bias * (1 + 2^23) + 2^22`: with the low lane never negative, it parts
 without a borrow.  Its low 23 bits, shifted to the top of a word, are `2^9 * acc + 2^31`, and with
@@ -26,6 +27,8 @@ from edgecomp.targets.cores import Core
 
 LANE_BITS = 23
 """Distance of the lanes: -128 - 128 * 2^23 and 127 + 127 * 2^23 fit a word."""
+WIDE_BITS = 24
+"""The same where the low code is never negative."""
 MULTIPLIER_LIMIT = 1 << 30
 """Twice a multiplier must be below 2^31."""
 STEP = 4
@@ -61,31 +64,37 @@ def requantize_refusal(layer: Layer) -> str | None:
     return None
 
 
-def refusal(layer: Layer, lane_bits: int = LANE_BITS) -> str | None:
-    """Say why lanes cannot compute a linear layer; None if they are proved exact."""
+def refusal(layer: Layer, bits: int = LANE_BITS) -> str | None:
+    """Say why lanes of `bits` cannot compute a linear layer; None if they are proved exact."""
     prepared: LinearConstants = layer.prepared
-    limit = 1 << (lane_bits - 1)
+    limit = 1 << (bits - 1)
     if prepared.acc_min.min() < -limit or prepared.acc_max.max() >= limit:
-        return f"an accumulator can exceed {lane_bits} bits"
+        return f"an accumulator can exceed {bits} bits"
     return requantize_refusal(layer)
 
 
-def lane_starts(low: IntArray, high: IntArray, lane_bits: int = LANE_BITS) -> Array:
-    """Return `low + high * 2^lane_bits + 2^(lane_bits - 1)` as uint32 `(n, 2)`, low word first.
+def lane_bits(layer: Layer) -> int:
+    """Return the distance of the lanes that a layer needs."""
+    return LANE_BITS if refusal(layer) is None else WIDE_BITS
+
+
+def lane_starts(low: IntArray, high: IntArray, bits: int = LANE_BITS) -> Array:
+    """Return `low + high * 2^bits + 2^(bits - 1)` as uint32 `(n, 2)`, low word first.
 
     >>> lane_starts(np.array([-1]), np.array([0])).tolist()
     [[4194303, 0]]
     """
-    start = low + (high << lane_bits) + (1 << (lane_bits - 1))
+    start = low + (high << bits) + (1 << (bits - 1))
     return np.stack([start & 0xFFFFFFFF, start >> 32 & 0xFFFFFFFF], axis=1).astype(np.uint32)
 
 
-def pair_stream(weights: Array, prepared: LinearConstants) -> Array:
+def pair_stream(weights: Array, prepared: LinearConstants, bits: int = LANE_BITS) -> Array:
     """Return what the product of a block reads, in its order.
 
     Args:
         weights: int8 `(channels, taps)` in the order of the columns.
         prepared: bias and multipliers.
+        bits: distance of the lanes.
 
     Returns:
         uint32: taps, channels, `2 * zero_point + 1`; for each channel the start (2 words), the
@@ -97,7 +106,8 @@ def pair_stream(weights: Array, prepared: LinearConstants) -> Array:
     filled[:, : weights.shape[1]] = weights
     words = np.ascontiguousarray(filled).view("<u4")
     twice = (2 * prepared.multiplier).astype(np.uint32)[:, None]
-    starts = lane_starts(prepared.bias, prepared.bias)
+    excess = 128 * weights.astype(np.int64).sum(axis=1) if bits == WIDE_BITS else 0
+    starts = lane_starts(prepared.bias - excess, prepared.bias, bits)
     head = np.array([taps, channels, (2 * prepared.zero_point + 1) & 0xFFFFFFFF], np.uint32)
     return np.concatenate([head, np.concatenate([starts, words, twice], axis=1).reshape(-1)])
 
