@@ -48,11 +48,17 @@ def open_bench(built: BuiltModel, lines: Lines) -> Iterator[SerialBench]:
     """Offer the boards as a place where samples run.
 
     Raises:
-        UserError: a port is given twice, or the journal cannot be used.
+        UserError: a port is given twice, the journal cannot be used, or the firmware was built
+            for another host.
         DeviceError: a board does not answer, or runs another build.
     """
     if len(set(lines.ports)) != len(lines.ports):
         raise UserError(f"a port is given twice: {', '.join(lines.ports)}")
+    if built.manifest["options"].get("protocol") == "mlperf":
+        raise UserError(
+            f"the firmware of {built.folder} answers MLPerf Tiny's runner, not this program\n"
+            "  build without --protocol mlperf to check it over a serial line"
+        )
     baud = built.board.console.baud
     patience_s = macs_of(built.graph) * _SLOW_CYCLES_PER_MAC / built.board.clock_hz
     sessions = [

@@ -13,6 +13,7 @@ from edgecomp.artifact import BuiltModel, open_artifact
 from edgecomp.codegen.mlperf import TASKS
 from edgecomp.device.virtual import virtual_board
 from edgecomp.errors import UserError
+from edgecomp.lines import Lines, open_bench
 from edgecomp.pipeline import build
 from edgecomp.request import Request
 from tests.cli.support import node, tiny_model, tiny_samples, write_model
@@ -209,3 +210,11 @@ def test_other_models_are_refused(tmp_path):
     with pytest.raises(UserError, match="no MLPerf Tiny benchmark has this model's inputs"):
         build(request)
     assert not (tmp_path / "out").exists()
+
+
+def test_check_over_the_line_says_why_it_cannot(built):
+    with (
+        pytest.raises(UserError, match="answers MLPerf Tiny's runner"),
+        open_bench(built("kws01"), Lines(("/dev/nowhere",))),
+    ):
+        pass

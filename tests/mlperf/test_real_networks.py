@@ -26,10 +26,10 @@ def samples_of(name: str, data_dir: Path, work: Path) -> tuple[list[bytes], np.n
     own = {"kws": "kws01_int8_mfcc.npz", "ic": "cifar10_ic01_lossless200.npz"}.get(name)
     path = data_dir / "datasets" / own if own else data_file(MODELS[name], data_dir, work)
     with np.load(path) as file:
-        labels = file["y"][:count] if own else None
-        return [row.tobytes() for row in file["x"][-count:] if not own] or [
-            row.tobytes() for row in file["x"][:count]
-        ], labels
+        rows = (
+            file["x"][:count] if own else file["x"][-count:]
+        )  # ours began with the calibration set
+        return [row.tobytes() for row in rows], file["y"][:count] if own else None
 
 
 @pytest.mark.parametrize("name", COUNTS)
