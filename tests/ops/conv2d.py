@@ -122,6 +122,19 @@ OWN_CASES = (
         for h, w, c, n in ((5, 5, 64, 12), (3, 3, 40, 8), (2, 2, 36, 2), (1, 3, 5, 3),
                            (1, 7, 66, 5), (1, 4, 1, 2))
     ),
+    # Pairs of rows and of pixels on Armv7-M: windows of other sizes, strips, few pixels.
+    conv("depthwise-5x5", Act((1, 9, 10, 3)), Weights((3, 5, 5, 1)), groups=3,
+         **pads(2, 2, 2, 2)),
+    conv("depthwise-7x7-stride-2", Act((1, 13, 12, 2)), Weights((2, 7, 7, 1)), groups=2,
+         stride_h=2, stride_w=2, **pads(3, 3, 3, 3)),
+    conv("depthwise-1x5-stride-1x3", Act((1, 3, 17, 4)), Weights((4, 1, 5, 1)), groups=4,
+         stride_w=3),
+    conv("depthwise-multiplier-2-strips", Act((1, 11, 40, 2)), Weights((4, 3, 3, 1)), groups=2,
+         **SAME3),
+    conv("depthwise-extreme-products", Act((1, 5, 6, 4), 0, 1),
+         Weights((4, 3, 3, 1), pattern="extreme", uneven=1.0), groups=4, **SAME3),
+    conv("2-pixels-padded", Act((1, 1, 2, 3)), Weights((14, 3, 3, 3)), **SAME3),
+    conv("5-pixels-padded", Act((1, 5, 1, 3)), Weights((14, 3, 3, 3)), **SAME3),
     # Vectors and blocks of the cores with Helium: loops, tails, borders.
     *(
         conv(f"1x1-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)), Weights((n, 1, 1, c)))
@@ -159,6 +172,18 @@ OWN_CASES = (
          stride_h=2, stride_w=2, **SAME3),
     conv("depthwise-130-channels", Act((1, 5, 11, 130)), Weights((130, 3, 3, 1)), groups=130,
          **SAME3),
+    # Tiles of 4x4 outputs (Winograd with Helium): one tile, odd tiles, borders, largest sums.
+    *(
+        conv(f"3x3-same-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)), Weights((n, 3, 3, c)), **SAME3)
+        for h, w, c, n in ((4, 4, 32, 4), (4, 12, 32, 8), (8, 16, 40, 12), (12, 8, 64, 132))
+    ),
+    conv("3x3-valid-6x10x32", Act((1, 6, 10, 32)), Weights((8, 3, 3, 32))),
+    conv("3x3-pads-of-each-side-4x4-tiles", Act((1, 5, 5, 32)), Weights((4, 3, 3, 32)),
+         **pads(0, 1, 1, 0)),
+    conv("largest-products-of-tiles", Act((1, 6, 6, 64), 0, 1),
+         Weights((4, 3, 3, 64), pattern="largest", uneven=1.0), bias=20.0),
+    conv("extreme-products-of-tiles", Act((1, 4, 8, 64), 0, 1),
+         Weights((4, 3, 3, 64), pattern="extreme", uneven=1.0), **SAME3),
     conv("3x3-of-1-to-odd", Act((1, 13, 13, 1)), Weights((6, 3, 3, 1))),
     conv("3x3-clamp-looped", Act((1, 5, 5, 24)), Weights((6, 3, 3, 24)), out=(-1, 1),
          clamp=Clamp(-0.4, 0.7), **SAME3),
@@ -173,7 +198,7 @@ OWN_CASES = (
         conv(f"3x3-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)), Weights((n, 3, 3, c)), out=(-2, 2),
              **SAME3)
         for h, w, c, n in ((8, 8, 8, 2), (7, 9, 12, 4), (5, 13, 64, 6), (2, 8, 32, 4),
-                           (5, 8, 64, 136))
+                           (5, 8, 64, 136), (5, 9, 16, 8))
     ),
     conv("3x3-valid-10-columns", Act((1, 4, 10, 8), -1, 0), Weights((2, 3, 3, 8)), out=(-2, 0.5)),
     conv("3x3-pads-of-each-side", Act((1, 6, 11, 20)), Weights((70, 3, 3, 20)), out=(-2, 2),
