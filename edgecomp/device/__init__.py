@@ -1,8 +1,11 @@
-"""Running the check image: on this host and in QEMU, with the same request and the same reply.
+"""Running samples: the check image on this host and in QEMU, the firmware on boards.
+
+A check image gets all samples as one request and gives one reply; the firmware is asked sample by
+sample over a serial line, by the protocol of docs/protocol.md.
 
 ```
 layout = ModelLayout(build_id, arena_bytes, input_bytes, output_bytes, stage_output_bytes)
-engine = QemuEngine(board, images.check)          or HostEngine(executable)
+engine = QemuEngine(board, images.check)      or HostEngine(executable), SerialBench(sessions)
 result = run_samples(engine, layout, inputs, stage_crcs=True, dump=False, parallel=2, timeout_s=300)
 ```
 
@@ -25,7 +28,12 @@ Everything that goes wrong on the device (fault, lockup, hang, early exit, forei
 |---|---|
 | `records` | the byte format of request, reply and fault record |
 | `host`, `qemu` | the two engines |
-| `session` | `run_samples`, and `run_firmware`, which talks to the firmware image over its UART |
+| `session` | `run_samples`, and `run_firmware`, which talks to the firmware image in QEMU |
+| `cobs`, `protocol` | frames and messages between host and firmware |
+| `serial_port`, `link` | a line, and requests over it that are repeated until they are answered |
+| `connection`, `serial_session` | a board at the end of a line: greeting, resets, running samples |
+| `bench`, `journal` | several boards as an engine; answers on disk, to go on with |
+| `virtual`, `frame_text` | a board in QEMU with a port; what a line carries, for people |
 """
 
 from edgecomp.device.host import HostEngine

@@ -47,3 +47,5 @@ def test_check_image_over_the_uart(name, tmp_path):
         result = decode_reply(receive(link, size, name), LAYOUT, FLAG_CRC, 3)
     np.testing.assert_array_equal(result.outputs[0], reference(samples)[-1])
     assert result.guard_ok
+    outputs = run_firmware(board, images.firmware, LAYOUT, samples)
+    np.testing.assert_array_equal(outputs[0], reference(samples)[-1])

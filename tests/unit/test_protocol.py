@@ -1,7 +1,9 @@
 """Frames and their encoding: what is decoded is what was encoded, whatever a line does."""
 
+import re
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from edgecomp.device import cobs
 from edgecomp.device.frame_text import LineText, describe
 from edgecomp.device.protocol import (
     ANSWER,
+    Code,
     Frame,
     FrameReader,
     LayerReport,
@@ -97,6 +100,19 @@ def test_a_frame_has_exactly_these_bytes():
     body = bytes([1, 4, 0x34, 0x12]) + b"ab"
     crc = struct.pack("<I", zlib.crc32(body))
     assert Frame(Type.RUN, 0x1234, b"ab").encode() == b"\0" + cobs.encode(body + crc) + b"\0"
+
+
+def test_the_example_of_the_manual_is_true():
+    text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+    example = re.search(
+        r"HELLO with seq 1 and the token `([0-9a-f ]+)` is, whole: `([0-9a-f ]+)`", text
+    )
+    token, whole = (bytes.fromhex(part) for part in example.groups())
+    assert Frame(Type.HELLO, 1, token).encode() == whole
+    for code in Code:
+        assert f"| {code.value} | {code.name}: " in text
+    for kind in Type:
+        assert f"{kind.value:#04x}" in text
 
 
 def hello(counter: int = 1, max_frame: int = 252, window: int = 255) -> bytes:
