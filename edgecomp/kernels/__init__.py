@@ -29,6 +29,7 @@ from edgecomp.kernels import (
     rows_dsp,
     resident_mve,
     winograd_dsp,
+    winograd_shared_dsp,
     winograd_m0,
     winograd_m3,
 )
@@ -41,6 +42,7 @@ KERNELS: dict[str, Kernel] = {
         resident_mve.Conv2dResidentMve(),
         conv2d_mve.Conv2dMve(),
         winograd_dsp.WinogradDsp(),
+        winograd_shared_dsp.WinogradDspShared(),
         conv2d_dsp.Conv2dDspSpeed(),
         conv2d_shared_dsp.PointwiseDspShared(),
         conv2d_shared_dsp.Conv2dDspShared(),

@@ -29,6 +29,8 @@ COLUMNS = 2 * TILES
 """Output columns of a block."""
 SUMS_BYTES = 16 * 2 * TILES * 4
 """Scratch for the sums of 16 products, 2 channels each."""
+STEPS = 32
+"""Steps that the loop over the 16 products takes at once, of one product or several."""
 G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]], np.int64)
 """Weight transform, scaled by 2."""
 
@@ -43,6 +45,51 @@ def _product_bytes(channels: int) -> int:
     return 2 * TILES * channels
 
 
+def winograd_refusal(layer: Layer) -> str | None:
+    """Say why the transforms cannot compute a convolution; None if they are proved exact."""
+    window, k = layer.params, layer.prepared
+    _, out_height, out_width, out_channels = as_nhwc(layer.output.shape)
+    if (window.kernel_h, window.kernel_w, window.groups) != (3, 3, 1):
+        return "not 3x3 without groups"
+    if (window.stride_h, window.stride_w, window.dilation_h, window.dilation_w) != (1, 1, 1, 1):
+        return "stride or dilation"
+    if out_channels % 2:
+        return "an odd number of channels out"
+    if out_width < COLUMNS or out_height < 2:
+        return f"fewer than {COLUMNS} x 2 outputs"
+    if layer.node.numerics != "edgecomp":
+        return f"its numerics are {layer.node.numerics}"
+    if np.any(k.shift):
+        return "a multiplier needs a shift"
+    if 4 * k.acc_min.min() < INT32_MIN or 4 * k.acc_max.max() > INT32_MAX:
+        return "an accumulator can exceed 30 bits"
+    return None
+
+
+def winograd_stream(layer: Layer) -> Constant:
+    """Return, per pair of channels, words of two inputs by product, then biases and factors."""
+    k = layer.prepared
+    u = transformed_weights(layer.inputs[1].value) & 0xFFFF
+    channels = u.shape[3]
+    # Lanes of a word: inputs 0 and 2, or 1 and 3, of each four.
+    fours = u.reshape(-1, 2, 16, channels // 4, 2, 2)
+    words = fours[..., 0, :] | fours[..., 1, :] << 16
+    weights = np.moveaxis(words, 1, -1).reshape(len(words), -1)
+    ends = np.stack([4 * k.bias, k.multiplier // 4], axis=1).reshape(len(words), 4)
+    stream = np.concatenate([weights, ends], axis=1) & 0xFFFFFFFF
+    comment = "by 2 channels: 16 products, pairs of inputs; 4 * bias, multiplier / 4, twice"
+    return Constant("stream", "uint32_t", stream.astype(np.uint32), True, comment)
+
+
+def at_once(channels: int) -> int:
+    """Products that the loop over them takes at once: a divisor of 16.
+
+    >>> at_once(16), at_once(24), at_once(64)
+    (4, 2, 1)
+    """
+    return max(n for n in (1, 2, 4) if n == 1 or n * channels // 2 <= STEPS)
+
+
 class WinogradDsp(Kernel):
     """3x3, stride 1: 4 tiles of 2x2 outputs x 2 channels at once."""
 
@@ -55,27 +102,16 @@ class WinogradDsp(Kernel):
         """3x3 with stride 1, up to 64 input channels, at least 8 x 2 outputs."""
         if not core.dsp:
             return "the core lacks the DSP extension"
-        window, k = layer.params, layer.prepared
-        _, out_height, out_width, out_channels = as_nhwc(layer.output.shape)
+        if reason := winograd_refusal(layer):
+            return reason
+        _, _, out_width, out_channels = as_nhwc(layer.output.shape)
         channels = layer.inputs[0].shape[-1]
-        if (window.kernel_h, window.kernel_w, window.groups) != (3, 3, 1):
-            return "not 3x3 without groups"
-        if (window.stride_h, window.stride_w, window.dilation_h, window.dilation_w) != (1, 1, 1, 1):
-            return "stride or dilation"
-        if channels % 4 or not 8 <= channels <= 64 or out_channels % 2:
-            return "channels: a multiple of 4 from 8 to 64 in, an even number out"
-        if out_width < COLUMNS or out_height < 2:
-            return f"fewer than {COLUMNS} x 2 outputs"
+        if channels % 4 or not 8 <= channels <= 64:
+            return "channels: not a multiple of 4 from 8 to 64"
         row_bytes = (out_width + 2) * channels
         farthest = (3 * row_bytes + 9 * channels, (out_width + 1) * out_channels, 8 * out_channels)
         if max(farthest) > MAX_OFFSET:
             return "rows further apart than a load or store reaches"
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
-        if np.any(k.shift):
-            return "a multiplier needs a shift"
-        if 4 * k.acc_min.min() < INT32_MIN or 4 * k.acc_max.max() > INT32_MAX:
-            return "an accumulator can exceed 30 bits"
         return None
 
     def scratch_bytes(self, layer: Layer) -> int:
@@ -99,17 +135,7 @@ class WinogradDsp(Kernel):
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """Per pair of channels: words of two inputs each by product, then biases and factors."""
-        k = layer.prepared
-        u = transformed_weights(layer.inputs[1].value) & 0xFFFF
-        channels = u.shape[3]
-        # Lanes of a word: inputs 0 and 2, or 1 and 3, of each four.
-        fours = u.reshape(-1, 2, 16, channels // 4, 2, 2)
-        words = fours[..., 0, :] | fours[..., 1, :] << 16
-        weights = np.moveaxis(words, 1, -1).reshape(len(words), -1)
-        ends = np.stack([4 * k.bias, k.multiplier // 4], axis=1).reshape(len(words), 4)
-        stream = np.concatenate([weights, ends], axis=1) & 0xFFFFFFFF
-        comment = "by 2 channels: 16 products, pairs of inputs; 4 * bias, multiplier / 4, twice"
-        return [Constant("stream", "uint32_t", stream.astype(np.uint32), True, comment)]
+        return [winograd_stream(layer)]
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Sizes."""
@@ -122,5 +148,6 @@ class WinogradDsp(Kernel):
             "name": code_name(name, layer.prepared),
             "row_bytes": (out_width + 2) * channels,
             "product_bytes": _product_bytes(channels),
+            "at_once": at_once(channels),
             "stream_words": out_channels // 2 * (16 * channels + 4),
         }

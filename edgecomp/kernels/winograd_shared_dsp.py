@@ -1,0 +1,121 @@
+"""Winograd F(2x2, 3x3) with code that layers share, on cores with the DSP extension.
+
+As `winograd_dsp`, with the transformed inputs by four channels, so that all distances in the code
+are the same for every layer; input rows are read where they lie, and only blocks at the border are
+copied.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
+from edgecomp.kernels.conv2d_generic import window_context
+from edgecomp.kernels.events import window_reads
+from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
+from edgecomp.kernels.shared_dsp import LARGEST, initializer, range_suffix
+from edgecomp.kernels.winograd_dsp import COLUMNS, SUMS_BYTES, winograd_refusal, winograd_stream
+from edgecomp.ops.base import as_nhwc
+from edgecomp.targets.cores import Core
+
+CHANNELS = 16
+"""Input channels that the loop over a product takes at once."""
+MAX_WEIGHTS = 1024
+"""Weights per tap: up to so many the transformed ones, 3.6 times as large, are worth the flash."""
+PATCH_PIXELS = 4 * (COLUMNS + 2)
+"""Pixels that a block reads."""
+
+
+@dataclass(frozen=True)
+class WinogradNames:
+    """Names of the functions, which differ by the range of the codes.
+
+    Attributes:
+        suffix: what the names owe to the fused activation.
+    """
+
+    suffix: str
+
+    @property
+    def output_name(self) -> str:
+        """Of products and output transform."""
+        return "winograd_output" + self.suffix
+
+    @property
+    def driver_name(self) -> str:
+        """Of the function that the layers call."""
+        return "winograd" + self.suffix
+
+
+class WinogradDspShared(Kernel):
+    """3x3, stride 1: 4 tiles of 2x2 outputs x 2 channels at once."""
+
+    name: ClassVar[str] = "winograd_dsp_shared"
+    op: ClassVar[str] = "conv2d"
+    template: ClassVar[str] = "conv2d/dsp_shared_winograd.c.j2"
+    goals: ClassVar[frozenset[Goal]] = frozenset({"balanced"})
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """3x3 with stride 1, input channels by 16, few enough weights, at least 8 x 2 outputs."""
+        if not core.dsp:
+            return "the core lacks the DSP extension"
+        if reason := winograd_refusal(layer):
+            return reason
+        _, height, width, channels = as_nhwc(layer.inputs[0].shape)
+        out_channels = layer.output.shape[-1]
+        if channels % CHANNELS:
+            return f"channels not a multiple of {CHANNELS}"
+        window = layer.params
+        if max(window.pad_top, window.pad_left, window.pad_bottom, window.pad_right) > 2:
+            return "padding wider than the window reaches"
+        if channels * out_channels > MAX_WEIGHTS:
+            return "too many weights"
+        if max(height, width, channels, out_channels) > LARGEST:
+            return "sizes that a half word does not hold"
+        return None
+
+    def scratch_bytes(self, layer: Layer) -> int:
+        """Transformed inputs; a block at the border, then the sums."""
+        channels = layer.inputs[0].shape[-1]
+        return 128 * channels + max(SUMS_BYTES, PATCH_PIXELS * channels)
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Blocks of 2 x 8 outputs; all that a block reads is read before it writes."""
+        _, out_height, out_width, out_channels = as_nhwc(layer.output.shape)
+        windows = window_reads(layer, [0], [layer.inputs[0].shape[-1] - 1])
+        writes, lows, highs = [], [], []
+        for row in range(0, out_height, 2):
+            top = min(row, out_height - 2)
+            for column in range(0, out_width, COLUMNS):
+                left = min(column, out_width - COLUMNS)
+                pixels = (np.arange(top, top + 2)[:, None] * out_width + left) + np.arange(COLUMNS)
+                members = pixels.reshape(-1)
+                block = members[:, None] * out_channels + np.arange(out_channels)
+                low = np.full(block.size, NOTHING)
+                high = np.full(block.size, -1, np.int64)
+                low[0] = windows.low[members].min()
+                high[0] = windows.high[members].max()
+                writes.append(block.reshape(-1))
+                lows.append(low)
+                highs.append(high)
+        reads = Reads(np.concatenate(lows), np.concatenate(highs))
+        return Schedule(np.concatenate(writes).astype(np.int64), {0: reads})
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """The stream of `winograd_dsp`."""
+        return [winograd_stream(layer)]
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Sizes."""
+        shapes, k = window_context(layer), layer.prepared
+        names = ("height", "width", "channels", "out_height", "out_width", "out_channels")
+        sizes = {
+            **{name: shapes[name] for name in names},
+            "pad_top": shapes["window"].pad_top,
+            "pad_left": shapes["window"].pad_left,
+            "outside": shapes["input_zero_point"],
+            "zero_point": k.zero_point,
+        }
+        return {"s": WinogradNames(range_suffix(k)), "k": k, "sizes": initializer(sizes)}
