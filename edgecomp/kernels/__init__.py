@@ -26,12 +26,12 @@ from edgecomp.kernels import (
     pool_dsp,
     pool_generic,
     pool_m3,
-    rows_dsp,
     resident_mve,
+    rows_dsp,
     winograd_dsp,
-    winograd_shared_dsp,
     winograd_m0,
     winograd_m3,
+    winograd_shared_dsp,
 )
 from edgecomp.kernels.base import Constant, Kernel, Layer
 
