@@ -39,6 +39,7 @@ KERNELS: dict[str, Kernel] = {
     kernel.name: kernel
     for kernel in (
         # Where several kernels of one operator apply, the first one is preferred.
+        winograd_mve.WinogradMve(),
         resident_mve.Conv2dResidentMve(),
         conv2d_mve.Conv2dMve(),
         winograd_dsp.WinogradDsp(),
@@ -62,8 +63,8 @@ KERNELS: dict[str, Kernel] = {
         depthwise_m3.DepthwiseM3(),
         conv2d_generic.DepthwiseGeneric(),
         conv2d_generic.Conv2dGeneric(),
-        dense_dsp.DenseDspSpeed(),
         dense_mve.DenseMve(),
+        dense_dsp.DenseDspSpeed(),
         dense_dsp.DenseDsp(),
         dense_m3.DenseM3(),
         dense_m0.DenseM0(),

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.copies_mve import Copies
 from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.gemm_mve import Gemm, gemm_limits, gemm_stream, pair_schedule, refusal
 from edgecomp.kernels.schedule import Schedule
-from edgecomp.kernels.windows_mve import VECTORS_WRITTEN_OUT, Windows, copied_schedule
+from edgecomp.kernels.windows_mve import Windows, copied_schedule
 from edgecomp.targets.cores import Core
 
 
@@ -75,5 +76,5 @@ class Conv2dMve(Kernel):
             "pixels_at_once": w.at_once,
             "block": f"ec_{g.name}",
             "input_zero_point": layer.inputs[0].qparams.zero_point,
-            "rows_written_out": w.vectors <= VECTORS_WRITTEN_OUT,
+            "copies": Copies(w),
         }

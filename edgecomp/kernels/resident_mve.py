@@ -8,6 +8,7 @@ import numpy as np
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_mve import no_plain_window, window_reads_of
+from edgecomp.kernels.copies_mve import Copies
 from edgecomp.kernels.gemm_mve import (
     CHANNELS,
     LANES,
@@ -130,7 +131,7 @@ class Conv2dResidentMve(Kernel):
             "pixels_at_once": PIXELS_AT_ONCE,
             "block": f"ec_{g.name.replace('gemm', 'resident', 1)}",
             "input_zero_point": layer.inputs[0].qparams.zero_point,
-            "rows_written_out": True,
+            "copies": Copies(w),
         }
 
 

@@ -23,8 +23,6 @@ WINDOW_BYTES = 512, 1024
 """Bytes of windows copied one by one, if they are ..."""
 WINDOW_SHARE = 16
 """... this part of input and output: more would save only calls."""
-VECTORS_WRITTEN_OUT = 24
-"""Vectors of a window or column that are copied without a loop."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ class Windows:
         """Bytes from a window to that of the next output; 0 if each is alone."""
         if self.at_once == 1:
             return 0
-        return self._distance
+        return self.distance
 
     @property
     def aligned(self) -> bool:
@@ -134,7 +132,8 @@ class Windows:
         return self.channels % 4 == 0 or not (self.direct or self.by_columns)
 
     @property
-    def _distance(self) -> int:
+    def distance(self) -> int:
+        """Bytes from a window to that of the next output of a line."""
         if self.direct:
             return self.stride_w * self.channels
         if self.by_columns:
@@ -152,7 +151,7 @@ class Windows:
         """Outputs in a line, whose windows are at one distance or copied to be so."""
         pixels = self.out_height * self.out_width
         if self.direct:
-            whole = self.stride_h * self.row_bytes == self.out_width * self._distance
+            whole = self.stride_h * self.row_bytes == self.out_width * self.distance
             return pixels if whole or self.out_height == 1 else self.out_width
         return self.out_width if self.by_columns else pixels
 
@@ -168,7 +167,7 @@ class Windows:
         least, largest = WINDOW_BYTES
         share = max(least, min(ends // WINDOW_SHARE, largest))
         limit = COLUMN_BYTES if self.by_columns else share
-        most = (limit - self.window_bytes) // self._distance + 1
+        most = (limit - self.window_bytes) // self.distance + 1
         possible = [n for n in range(2, self.line + 1) if self.line % n != 1]
         sizes = [n for n in possible if n <= most] or possible[:1]
         return min(sizes, key=lambda n: (n % 2 * self.line, -(-self.line // n), n))
@@ -184,7 +183,7 @@ class Windows:
         if self.direct:
             return 0
         beyond = 0 if self.by_columns else LANES
-        return (self.at_once - 1) * self._distance + self.window_bytes + beyond
+        return (self.at_once - 1) * self.distance + self.window_bytes + beyond
 
     @property
     def columns_at_once(self) -> int:
@@ -192,34 +191,44 @@ class Windows:
         return (self.at_once - 1) * self.stride_w + self.kernel_w
 
     @property
-    def vectors(self) -> int:
-        """Vectors of a window that is copied row by row."""
-        return self.kernel_h * -(-self.run // LANES)
-
-    @property
     def whole_rows(self) -> range:
-        """Rows of outputs whose windows may be copied as whole vectors, which read beyond them."""
+        """Rows of outputs all of whose windows may be copied as whole vectors.
+
+        These read what lies beside the windows: columns outside the input, which are mended, and
+        what fills the last vector up.
+        """
         rows = self.inside_rows
-        if not len(self.inside_columns):
-            return range(0)
-        column = self.inside_columns[-1] * self.stride_w - self.pad_left
+        last = (self.out_width - 1) * self.stride_w - self.pad_left
         while len(rows):
             row = rows[-1] * self.stride_h - self.pad_top + self.kernel_h - 1
-            begin = row * self.row_bytes + column * self.channels
+            begin = row * self.row_bytes + last * self.channels
             if begin + rounded_up(self.run, LANES) <= self.height * self.row_bytes:
                 break
             rows = rows[:-1]
+        while len(rows) and (rows[0] * self.stride_h - self.pad_top) * self.width < self.pad_left:
+            rows = rows[1:]
         return rows
 
     @property
+    def outside(self) -> list[tuple[int, int, int]]:
+        """Columns of outputs whose windows have columns outside: output, first one, how many."""
+        found = []
+        for column in range(self.out_width):
+            first = column * self.stride_w - self.pad_left
+            if first < 0:
+                found.append((column, 0, min(-first, self.kernel_w)))
+            if first + self.kernel_w > self.width:
+                inside = max(self.width - first, 0)
+                found.append((column, inside, self.kernel_w - inside))
+        return found
+
+    @property
     def whole_conditions(self) -> list[str]:
-        """C conditions of the outputs whose windows may be copied as whole vectors."""
-        rows, columns = self.whole_rows, self.inside_columns
+        """C conditions of the rows whose windows may be copied as whole vectors."""
+        rows = self.whole_rows
         found = {
             f"row >= {rows.start}": rows.start > 0,
             f"row < {rows.stop}": rows.stop < self.out_height,
-            f"column >= {columns.start}": columns.start > 0,
-            f"column < {columns.stop}": columns.stop < self.out_width,
         }
         return [condition for condition, needed in found.items() if needed]
 

@@ -175,7 +175,8 @@ OWN_CASES = (
     # Tiles of 4x4 outputs (Winograd with Helium): one tile, odd tiles, borders, largest sums.
     *(
         conv(f"3x3-same-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)), Weights((n, 3, 3, c)), **SAME3)
-        for h, w, c, n in ((4, 4, 32, 4), (4, 12, 32, 8), (8, 16, 40, 12), (12, 8, 64, 132))
+        for h, w, c, n in ((4, 4, 32, 4), (4, 12, 32, 8), (8, 16, 40, 12), (12, 8, 32, 132),
+                           (4, 8, 64, 8))
     ),
     conv("3x3-valid-6x10x32", Act((1, 6, 10, 32)), Weights((8, 3, 3, 32))),
     conv("3x3-pads-of-each-side-4x4-tiles", Act((1, 5, 5, 32)), Weights((4, 3, 3, 32)),
