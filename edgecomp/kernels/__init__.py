@@ -31,6 +31,7 @@ from edgecomp.kernels import (
     winograd_dsp,
     winograd_m0,
     winograd_m3,
+    winograd_mve,
     winograd_shared_dsp,
 )
 from edgecomp.kernels.base import Constant, Kernel, Layer
