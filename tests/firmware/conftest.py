@@ -1,19 +1,29 @@
 """The hand-made model, built once per board and fault."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 from fake_support import INPUTS, LAYOUT, build, write_model
+from object_cache import ObjectCache
 
-from edgecomp.build import Images, compile_host_check
+from edgecomp.build import Images, compile, compile_host_check
 from edgecomp.device import CheckResult, HostEngine, run_samples
 from edgecomp.targets.boards import get_board
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Images]:
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectCache]:
+    """Compile nothing twice for boards of the same core."""
+    cache = ObjectCache(tmp_path_factory.mktemp("objects"), compile.run_tool)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compile, "run_tool", cache)
+        yield cache
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, objects: ObjectCache) -> Callable[..., Images]:
     """Return a function (board name, fault, stack bytes) that builds each combination once."""
 
     @cache

@@ -6,6 +6,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from edgecomp.build import verify_isa
+from edgecomp.device.flash.uf2 import decode_uf2, encode_uf2, family_of
 from edgecomp.targets.boards import load_boards
 
 BOARDS = load_boards()
@@ -113,6 +114,24 @@ def test_imxrt_flash_configuration_and_vector_table(name, size, built):
 def test_k64f_stays_unlocked(built):
     image = image_of(built, "frdm_k64f")
     assert image[0x400:0x410] == bytes.fromhex("ffffffffffffffffffffffff feffffff")
+
+
+def test_boards_of_a_core_share_their_objects(built, objects):
+    built("nucleo_f401re")
+    built("nucleo_f446re")
+    assert objects.hits > 5
+
+
+@pytest.mark.parametrize("name", ["rpi_pico", "rpi_pico2", "adafruit_feather_m4"])
+def test_uf2_puts_the_image_where_it_was_linked(name, built):
+    board, image = BOARDS[name], image_of(built, name)
+    made = encode_uf2(image, board.image.origin, family_of(board))
+    content, addr, family = decode_uf2(made)
+    assert content[: len(image)] == image
+    assert (addr, family) == (board.image.origin, family_of(board))
+    first = words(made, 0, 4)
+    assert first[:2] == [0x0A324655, 0x9E5D5157]
+    assert first[3] == board.flash.origin + board.link_offset
 
 
 def test_only_known_headers_are_before_or_behind_the_vectors():
