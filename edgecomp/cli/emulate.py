@@ -28,11 +28,13 @@ def command(
 
     `edgecomp check DIR --port PORT`, `run`, `flash` and `monitor` treat it as a real board.
     """
+    from edgecomp.device.qemu import emulator_of
     from edgecomp.device.virtual import virtual_board
     from edgecomp.emulation import image_for
     from edgecomp.targets.boards import get_board
 
     entry = get_board(board, boards_file)
+    emulator_of(entry)
     with (
         image_for(entry, firmware, loader=loader, boards_file=boards_file) as elf,
         virtual_board(entry, elf, tcp=tcp) as virtual,
