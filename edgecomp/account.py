@@ -54,6 +54,7 @@ def manifest(
             "optimize": request.optimize,
             "keep_input": request.keep_input,
             "loader": request.loader,
+            "weights_slot": request.weights_slot,
             "protocol": request.protocol,
             "metric": _relative_source(request.metric, request.out),
             "recipe": model.recipe.model_dump(),

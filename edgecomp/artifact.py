@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecomp.build.compile import compile_host_check
-from edgecomp.build.loader import behind_loader
+from edgecomp.build.loader import behind_loader, in_slots
 from edgecomp.data import Preprocessing
 from edgecomp.device.bench import SerialBench
 from edgecomp.device.host import HostEngine
@@ -29,6 +29,7 @@ GRAPH_FILE = "graph.npz"
 HARNESS_FOLDER = "harness"
 SOURCE_FOLDER = "src"
 CHECK_IMAGE = "check.elf"
+SECOND_IMAGE = "firmware_second"
 REPORT = "report.json"
 
 
@@ -118,6 +119,7 @@ def open_artifact(folder: Path, boards_file: Path | None = None) -> BuiltModel:
         stored = tuple(StoredTensor(**entry) for entry in manifest["stored"])
         board_id = manifest["board"]
         is_behind_loader = manifest["options"]["loader"]
+        has_slots = manifest["options"]["weights_slot"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__} {error}"
         raise UserError(
@@ -125,11 +127,15 @@ def open_artifact(folder: Path, boards_file: Path | None = None) -> BuiltModel:
             "  build first: edgecomp build --board NAME model.onnx -o DIR"
         ) from error
     board = get_board(board_id, boards_file)
+    if has_slots:
+        board = in_slots(board)[0]
+    elif is_behind_loader:
+        board = behind_loader(board)
     return BuiltModel(
         folder,
         manifest,
         load_graph(folder / GRAPH_FILE, PARAMS),
-        behind_loader(board) if is_behind_loader else board,
+        board,
         ModelLayout(
             build_id=layout["build_id"],
             arena_bytes=layout["arena_bytes"],

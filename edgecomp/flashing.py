@@ -5,10 +5,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgecomp.artifact import BuiltModel, open_artifact
-from edgecomp.build.seal import is_sealed
+from edgecomp.artifact import SECOND_IMAGE, BuiltModel, open_artifact
+from edgecomp.build.seal import is_sealed, weights_within
 from edgecomp.device.flash import METHODS, FlashJob, Method
-from edgecomp.device.flash.job import Progress, Say, Unprotect, no_progress, silent
+from edgecomp.device.flash.job import (
+    Progress,
+    Say,
+    SlotImage,
+    Unprotect,
+    no_progress,
+    silent,
+)
 from edgecomp.device.flash.touch import usb_ports
 from edgecomp.errors import DoesNotFitError, FlashError, UserError
 from edgecomp.paths import sha256_of
@@ -34,6 +41,8 @@ class FlashRequest:
     start: bool = True
     unprotect: Unprotect = "none"
     yes: bool = False
+    weights_only: bool = False
+    rollback: bool = False
     boards_file: Path | None = None
 
 
@@ -61,6 +70,10 @@ def flash(
             "--unprotect read makes the chip erase everything it holds; add --yes if that is meant"
         )
     built = open_artifact(request.folder, request.boards_file)
+    if (request.weights_only or request.rollback) and not _uses_slots(built, request):
+        raise UserError(
+            "--weights-only and --rollback are for firmware in slots: build it with --weights-slot"
+        )
     path = _image_file(built, request.image)
     content = path.read_bytes()
     addr = _addr_of(built, request.image)
@@ -84,6 +97,9 @@ def flash(
         verify=request.verify,
         start=request.start,
         unprotect=request.unprotect,
+        slots=_slots(built) if _uses_slots(built, request) else (),
+        weights_only=request.weights_only,
+        rollback=request.rollback,
         say=say,
         progress=progress,
     )
@@ -101,15 +117,14 @@ def flash(
     }
 
 
-def _image_file(built: BuiltModel, image: Image) -> Path:
+def _image_file(built: BuiltModel, image: str) -> Path:
     """Return the binary file of an image, which must be as it was built."""
     path = built.folder / f"{image}.bin"
     if not path.exists():
         remedy = {
             "loader": "build the model with --loader, which writes the loader as well",
             "check": "the check image did not fit the board; flash the firmware",
-            "firmware": "build the model again",
-        }[image]
+        }.get(image, "build the model again")
         raise UserError(f"{built.folder} has no {path.name}\n  {remedy}")
     for file in (path, path.with_suffix(".hex")):
         if file.exists() and sha256_of(file) != built.manifest["sha256"].get(file.name):
@@ -123,6 +138,20 @@ def _is_behind_loader(built: BuiltModel) -> bool:
 
 def _addr_of(built: BuiltModel, image: Image) -> int:
     return built.board.flash.origin if image == _LOADER else built.board.image.origin
+
+
+def _uses_slots(built: BuiltModel, request: FlashRequest) -> bool:
+    has_slots = bool(built.manifest["options"]["weights_slot"])
+    return has_slots and request.image == "firmware" and request.method in {None, _LOADER}
+
+
+def _slots(built: BuiltModel) -> tuple[SlotImage, SlotImage]:
+    """The images for both slots, with the place of their weights."""
+    found = []
+    for name in ("firmware", SECOND_IMAGE):
+        path = _image_file(built, name)
+        found.append(SlotImage(path.read_bytes(), *weights_within(path.with_suffix(".elf"))))
+    return found[0], found[1]
 
 
 def _check_fits(built: BuiltModel, image: Image, content: bytes, addr: int) -> None:

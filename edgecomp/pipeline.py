@@ -8,10 +8,16 @@ from typing import Any
 
 from edgecomp import __version__
 from edgecomp.account import build_report, manifest, plan_text
-from edgecomp.artifact import GRAPH_FILE, HARNESS_FOLDER, SOURCE_FOLDER, open_artifact
+from edgecomp.artifact import (
+    GRAPH_FILE,
+    HARNESS_FOLDER,
+    SECOND_IMAGE,
+    SOURCE_FOLDER,
+    open_artifact,
+)
 from edgecomp.build import verify_isa
 from edgecomp.build.compile import Images, compile_images
-from edgecomp.build.loader import behind_loader, loader_elf
+from edgecomp.build.loader import behind_loader, in_slots, loader_elf
 from edgecomp.build.seal import seal_files
 from edgecomp.build.toolchain import find_library, find_tool, find_toolchain
 from edgecomp.codegen.context import Provenance, build_id, model_context
@@ -64,7 +70,8 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
         numerics=request.numerics,
     )
     full_graph, report = quantize_model(float_graph, samples.calibration(), options)
-    graph = full_graph if request.keep_dead_channels else remove_dead_channels(full_graph)[0]
+    keeps_all = request.keep_dead_channels or request.weights_slot  # dead ones depend on weights
+    graph = full_graph if keeps_all else remove_dead_channels(full_graph)[0]
     return QuantizedModel(float_graph, full_graph, graph, report, samples, recipe)
 
 
@@ -83,6 +90,8 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
     """
     plain_board = get_board(request.board, request.boards_file)
     board = behind_loader(plain_board) if request.loader else plain_board
+    if request.weights_slot:
+        board, second_board = in_slots(plain_board)
     _require_tools(board)
     with staged_directory(request.out) as folder:
         model = quantize_phase(request, say)
@@ -108,8 +117,10 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         save_graph(model.graph, folder / GRAPH_FILE)
         say(f"compiling for {board.name}")
         images = _compile(folder, board, plan.graph.name, request)
+        if request.weights_slot:
+            _add_second(folder, second_board, plan.graph.name, request)
         if request.loader:
-            _add_loader(folder, plain_board)
+            _add_loader(folder, plain_board, version=1 if request.weights_slot else 0)
         (folder / "plan.txt").write_text(plan_text(plan))
         write_atomically(
             folder / MANIFEST, manifest(request, model, plan, board, images, build_id, folder)
@@ -194,12 +205,23 @@ def _compile(folder: Path, board: Board, name: str, request: Request) -> Images:
     return images
 
 
-def _add_loader(folder: Path, board: Board) -> None:
+def _add_second(folder: Path, board: Board, name: str, request: Request) -> None:
+    """Compile the firmware for the second slot behind the loader as well."""
+    work = folder / "second"
+    for part in (SOURCE_FOLDER, HARNESS_FOLDER):
+        shutil.copytree(folder / part, work / part)
+    _compile(work, board, name, request)
+    for suffix in ("elf", "bin", "hex"):
+        (work / f"firmware.{suffix}").rename(folder / f"{SECOND_IMAGE}.{suffix}")
+    shutil.rmtree(work)
+
+
+def _add_loader(folder: Path, board: Board, version: int) -> None:
     """Put the resident loader beside the images, and on these the seal that it looks for."""
     shutil.rmtree(loader_elf(board, folder).parent / "loader")
-    for image in ("firmware", "check"):
+    for image in ("firmware", SECOND_IMAGE, "check"):
         if (folder / f"{image}.elf").exists():
-            seal_files(folder, image)
+            seal_files(folder, image, version)
 
 
 def quantize_only(request: Request, say: Say = lambda text: None) -> dict[str, Any]:

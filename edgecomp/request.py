@@ -34,6 +34,7 @@ class Request:
     keep_input: bool = False
     keep_dead_channels: bool = False
     loader: bool = False
+    weights_slot: bool = False
     protocol: FirmwareProtocol = "edgecomp"
     limit: int = 100
     boards_file: Path | None = None

@@ -53,6 +53,21 @@ def behind_loader(board: Board) -> Board:
     return replace(board, link_offset=loader_layout(board).loader_end)
 
 
+def in_slots(board: Board) -> tuple[Board, Board]:
+    """Return `board` with images linked for the first and for the second slot behind the loader.
+
+    Raises:
+        UserError: it cannot have a loader.
+    """
+    layout = loader_layout(board)
+    first = replace(
+        board,
+        link_offset=layout.loader_end,
+        reserved_end_bytes=board.flash.size - layout.second_slot,
+    )
+    return first, replace(board, link_offset=layout.second_slot)
+
+
 def render_loader_config(board: Board) -> str:
     """Return `loader_config.h`: the flash of `board` and where the application lies."""
     return render_board_template(

@@ -1,7 +1,8 @@
 """The seal of an application that the resident loader starts; `firmware/loader/image.c` checks it.
 
-Three words of the vector table that no core uses (exceptions 8 to 10) hold a magic number, the
-image's length in bytes and its CRC, computed with all ones in the CRC's own place.
+Three words of the vector table that no core uses (exceptions 8 to 10) hold a magic number with a
+version, the image's length in bytes and its CRC, computed with all ones in the CRC's own place.
+Version 0 is for an image that may fill the flash; images in slots count from 1.
 """
 
 import struct
@@ -16,10 +17,12 @@ from edgecomp.errors import InternalError
 
 CRC_POLYNOMIAL = 0x04C11DB7
 CRC_START = 0xFFFFFFFF
-_MAGIC = 0x4C434345
+_MAGIC = 0x4345
 _SEAL = struct.Struct("<3I")
 _SEAL_AT = 0x20
 _CRC_AT = 0x28
+SEALED_HEAD_BYTES = _CRC_AT + 4
+"""What of an image must be known to read its seal."""
 _MIRRORED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
 
@@ -48,9 +51,9 @@ def _mirror_word(word: int) -> int:
     return int.from_bytes(word.to_bytes(4, "big").translate(_MIRRORED), "little")
 
 
-def seal(image: bytes) -> bytes:
+def seal(image: bytes, version: int = 0) -> bytes:
     """Return `image`, which begins with its vector table, with the seal in place."""
-    head = _SEAL.pack(_MAGIC, len(image), 0xFFFFFFFF)
+    head = _SEAL.pack(_MAGIC | version << 16, len(image), 0xFFFFFFFF)
     opened = image[:_SEAL_AT] + head + image[_CRC_AT + 4 :]
     crc = words_crc(opened).to_bytes(4, "little")
     return opened[:_CRC_AT] + crc + opened[_CRC_AT + 4 :]
@@ -58,13 +61,21 @@ def seal(image: bytes) -> bytes:
 
 def is_sealed(image: bytes) -> bool:
     """Whether `image` is whole and carries its seal."""
-    return len(image) > _CRC_AT + 4 and len(image) % 4 == 0 and seal(image) == image
+    if len(image) < SEALED_HEAD_BYTES or len(image) % 4:
+        return False
+    return seal(image, int.from_bytes(image[_SEAL_AT + 2 : _SEAL_AT + 4], "little")) == image
 
 
-def seal_files(folder: Path, name: str) -> None:
+def read_seal(head: bytes) -> tuple[int, int, int] | None:
+    """Return version, length and CRC of the image that begins with `head`, or None."""
+    magic, length, crc = _SEAL.unpack_from(head, _SEAL_AT)
+    return (magic >> 16, length, crc) if magic & 0xFFFF == _MAGIC else None
+
+
+def seal_files(folder: Path, name: str, version: int = 0) -> None:
     """Seal `name`.elf in `folder` and write `name`.bin and `name`.hex anew from it."""
     elf, binary = folder / f"{name}.elf", folder / f"{name}.bin"
-    image = seal(binary.read_bytes())
+    image = seal(binary.read_bytes(), version)
     with elf.open("r+b") as file:
         vectors = ELFFile(file).get_section_by_name(".vectors")
         if vectors is None or image[:_SEAL_AT] != vectors.data()[:_SEAL_AT]:
@@ -76,3 +87,15 @@ def seal_files(folder: Path, name: str) -> None:
     at = f"--change-addresses={vectors['sh_addr']:#x}"
     command = ["arm-none-eabi-objcopy", "-I", "binary", "-O", "ihex", at]
     run_tool([*command, binary.name, f"{name}.hex"], folder)
+
+
+def weights_within(elf: Path) -> tuple[int, int]:
+    """Return where the weights begin and end, in bytes from the start of the image."""
+    with elf.open("rb") as file:
+        sections = ELFFile(file)
+        vectors = sections.get_section_by_name(".vectors")
+        weights = sections.get_section_by_name(".weights")
+        if vectors is None or weights is None:
+            raise InternalError(f"{elf.name} is not an image of edgecomp")
+        start = weights["sh_addr"] - vectors["sh_addr"]
+        return start, start + weights["sh_size"]

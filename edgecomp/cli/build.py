@@ -39,6 +39,9 @@ def command(
     loader: Annotated[
         bool, typer.Option("--loader", help="Link behind the resident loader (docs/flashing.md).")
     ] = False,
+    weights_slot: Annotated[
+        bool, typer.Option("--weights-slot", help="With the loader: two slots, for updates.")
+    ] = False,
     limit: Annotated[
         int, typer.Option(min=0, help="Samples that run on the device; 0 for all.")
     ] = 100,
@@ -73,7 +76,8 @@ def command(
         tune=tune,
         metric=metric,
         keep_input=keep_input,
-        loader=loader,
+        loader=loader or weights_slot,
+        weights_slot=weights_slot,
         protocol=options.choice("--protocol", protocol, ("edgecomp", "mlperf")),  # type: ignore[arg-type]
         limit=limit,
         boards_file=boards_file,

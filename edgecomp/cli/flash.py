@@ -28,6 +28,12 @@ def command(
         str, typer.Option(help="Protection that may be lifted: none, write or read.")
     ] = "none",
     yes: Annotated[bool, typer.Option("--yes", help="Erasing the whole chip is meant.")] = False,
+    weights_only: Annotated[
+        bool, typer.Option("--weights-only", help="Refuse an update of more than the weights.")
+    ] = False,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Return to the firmware in the other slot.")
+    ] = False,
     boards_file: options.BoardsFile = None,
     json: options.Json = False,
 ) -> None:
@@ -48,6 +54,8 @@ def command(
         start=start,
         unprotect=options.choice("--unprotect", unprotect, ("none", "write", "read")),  # type: ignore[arg-type]
         yes=yes,
+        weights_only=weights_only,
+        rollback=rollback,
         boards_file=boards_file,
     )
     shows = sys.stderr.isatty() and not json
@@ -78,4 +86,5 @@ def _summary(result: Mapping[str, Any]) -> str:
         done += f" ({result['kib_per_s']} KiB/s)"
     verified = "not verified" if result["verified"] == "no" else f"verified ({result['verified']})"
     started = "started" if result["started"] else "not started"
-    return f"{result['image']} on {result['board']}: {done}, {verified}, {started}"
+    place = "" if result["slot"] is None else f" (version {result['version']})"
+    return f"{result['image']}{place} on {result['board']}: {done}, {verified}, {started}"

@@ -82,6 +82,13 @@ class FlashLayout:
         return next(sector.offset for sector in self.sectors if sector.offset >= LOADER_BYTES)
 
 
+    @property
+    def second_slot(self) -> int:
+        """Offset of the second of two slots behind the loader, the first sector past the middle."""
+        middle = (self.loader_end + self.sectors[-1].end) // 2
+        return next(sector.offset for sector in self.sectors if sector.end > middle)
+
+
 @dataclass(frozen=True)
 class _Family:
     mcu: str  # pattern that the microcontroller's name begins with

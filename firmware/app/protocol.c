@@ -24,6 +24,10 @@
 #define CRC_BYTES 4u
 #define LONGEST_DATA (MAX_FRAME - CRC_BYTES)
 
+/* With the weights, as it changes with them: what remains of the image is the code alone. Volatile,
+ * so that it is read from there. */
+static const volatile uint32_t build_id APP_SECTION(".rodata.ec_weights.build") = MODEL_BUILD_ID;
+
 #define RESET_INTO_LOADER 1u /* the data byte of a RESET that asks for the resident loader */
 
 enum { HELLO = 1, TENSOR = 2, PUT = 3, RUN = 4, GET = 5, BAUD = 6, RESET = 7 };
@@ -205,7 +209,7 @@ static void answer_hello(const uint8_t *data)
     }
     is_baud_test = 0u;
     begin(ANSWER | HELLO);
-    add(MODEL_BUILD_ID, 4u);
+    add(build_id, 4u);
     add(nonce, 4u);
     add(MAX_FRAME, 2u);
     add(LINE_FRAME, 2u); /* the receive window: one frame, for the UART is polled */
@@ -274,8 +278,8 @@ static void answer_run(const uint8_t *data)
     const int stop = (int)get16(data + 13);
     const int stages = stop < MODEL_STAGES ? stop + 1 : MODEL_STAGES;
     const uint32_t crc = input_crc();
-    if (get32(data) != MODEL_BUILD_ID) {
-        fail(ERROR_BUILD, MODEL_BUILD_ID);
+    if (get32(data) != build_id) {
+        fail(ERROR_BUILD, build_id);
         return;
     }
     if (get32(data + 8) != crc) {

@@ -319,13 +319,17 @@ static uint32_t checksum(void)
     return 1u;
 }
 
-/* Whether the application may be started: only as a whole and at its beginning. */
+/* Where the application is to be started: only a whole one and at its beginning; 0 if not. */
 static uint32_t go(void)
 {
     uint32_t address;
 
     line_write(ACK);
-    return receive_address(&address) != 0u && address == LOADER_APP_ORIGIN ? image_is_valid() : 0u;
+    if (receive_address(&address) == 0u ||
+        (address != LOADER_APP_ORIGIN && address != LOADER_SECOND_ORIGIN)) {
+        return 0u;
+    }
+    return image_is_valid(address) != 0u ? address : 0u;
 }
 
 void commands_greet(void)
@@ -333,7 +337,7 @@ void commands_greet(void)
     line_write(ACK);
 }
 
-/* Serves one command; returns 1 where the application is to be started. */
+/* Serves one command; returns where the application begins that is to be started, or 0. */
 static uint32_t serve_one(uint8_t command)
 {
     switch (command) {
@@ -363,9 +367,9 @@ static uint32_t serve_one(uint8_t command)
         answer(extended_erase());
         return 0u;
     case COMMAND_GO: {
-        const uint32_t good = go();
-        answer(good);
-        return good;
+        const uint32_t origin = go();
+        answer(origin);
+        return origin;
     }
     default:
         line_write(NACK);
@@ -373,13 +377,15 @@ static uint32_t serve_one(uint8_t command)
     }
 }
 
-void commands_serve(uint32_t patience_ms)
+uint32_t commands_serve(uint32_t patience_ms)
 {
     for (;;) {
+        uint32_t origin = 0u;
         uint8_t part[2];
         if (line_read(&part[0], patience_ms) == 0u) {
-            if (image_is_valid() != 0u) {
-                return;
+            origin = image_find();
+            if (origin != 0u) {
+                return origin;
             }
             continue;
         }
@@ -387,8 +393,11 @@ void commands_serve(uint32_t patience_ms)
             commands_greet();
         } else if (receive(part + 1, 1u) == 0u || (part[0] ^ part[1]) != 0xff) {
             line_write(NACK);
-        } else if (serve_one(part[0]) != 0u) {
-            return;
+        } else {
+            origin = serve_one(part[0]);
+            if (origin != 0u) {
+                return origin;
+            }
         }
     }
 }

@@ -9,8 +9,8 @@
 /* Acknowledges a knock. */
 void commands_greet(void);
 
-/* Serves a host until it starts the application. Where the application is whole and the host is
- * silent for `patience_ms`, returns as well. */
-void commands_serve(uint32_t patience_ms);
+/* Serves a host until it starts an application; returns where that begins. Where an application is
+ * whole and the host is silent for `patience_ms`, returns that one. */
+uint32_t commands_serve(uint32_t patience_ms);
 
 #endif

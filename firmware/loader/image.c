@@ -27,19 +27,50 @@ uint32_t image_crc(uint32_t crc, uint32_t address, uint32_t words)
     return crc;
 }
 
-uint32_t image_is_valid(void)
+static uint32_t version_of(uint32_t origin)
 {
-    const uint32_t origin = LOADER_APP_ORIGIN;
+    return memory_read(origin + IMAGE_MAGIC_AT) >> 16;
+}
+
+/* The end of the slot that begins at `origin`, for the version that lies there; 0: no slot. */
+static uint32_t end_of(uint32_t origin)
+{
+    if (origin == LOADER_APP_ORIGIN) {
+        return version_of(origin) == 0u ? LOADER_FLASH_END : LOADER_SECOND_ORIGIN;
+    }
+    return origin == LOADER_SECOND_ORIGIN && version_of(origin) != 0u ? LOADER_FLASH_END : 0u;
+}
+
+uint32_t image_is_valid(uint32_t origin)
+{
     const uint32_t length = memory_read(origin + IMAGE_LENGTH_AT);
     const uint32_t entry = memory_read(origin + 4u) - origin;
     const uint32_t behind = IMAGE_CRC_AT + 4u;
 
-    if (memory_read(origin + IMAGE_MAGIC_AT) != IMAGE_MAGIC || length < IMAGE_SMALLEST ||
-        length > LOADER_FLASH_END - LOADER_APP_ORIGIN || (length & 3u) != 0u || entry >= length) {
+    if ((memory_read(origin + IMAGE_MAGIC_AT) & 0xffffu) != IMAGE_MAGIC ||
+        length < IMAGE_SMALLEST || (length & 3u) != 0u || end_of(origin) == 0u ||
+        length > end_of(origin) - origin || entry >= length) {
         return 0u;
     }
     uint32_t crc = image_crc(CRC_START, origin, IMAGE_CRC_AT / 4u);
     crc = crc_word(crc, 0xffffffffu); /* the place of the CRC itself */
     crc = image_crc(crc, origin + behind, (length - behind) / 4u);
     return crc == memory_read(origin + IMAGE_CRC_AT) ? 1u : 0u;
+}
+
+uint32_t image_find(void)
+{
+    const uint32_t has_first = image_is_valid(LOADER_APP_ORIGIN);
+    const uint32_t first = version_of(LOADER_APP_ORIGIN);
+
+    /* An image that may fill the flash has overwritten the second slot, or has left it behind. */
+    if (has_first != 0u && first == 0u) {
+        return LOADER_APP_ORIGIN;
+    }
+    if (image_is_valid(LOADER_SECOND_ORIGIN) == 0u) {
+        return has_first != 0u ? LOADER_APP_ORIGIN : 0u;
+    }
+    /* Versions wrap: the later is ahead by less than half of them. */
+    const uint32_t ahead = (version_of(LOADER_SECOND_ORIGIN) - first) & 0xffffu;
+    return has_first != 0u && ahead >= 0x8000u ? LOADER_APP_ORIGIN : LOADER_SECOND_ORIGIN;
 }

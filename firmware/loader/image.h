@@ -1,7 +1,10 @@
-/* The application behind the loader, and the seal by which the loader knows that it is whole.
+/* The applications behind the loader, and the seal by which the loader knows that one is whole.
  *
  * The seal lies in three words of the vector table that no Cortex-M uses (exceptions 8 to 10):
- * a magic number, the image's length in bytes, and the CRC of the image. */
+ * a magic number with a version, the image's length in bytes, and the CRC of the image.
+ *
+ * Version 0 is for an image that may fill all of the flash behind the loader. Others lie in one of
+ * two slots, each linked for its own; of two whole ones the later is started. */
 #ifndef EDGECOMP_LOADER_IMAGE_H
 #define EDGECOMP_LOADER_IMAGE_H
 
@@ -10,7 +13,7 @@
 #define IMAGE_MAGIC_AT 0x20u
 #define IMAGE_LENGTH_AT 0x24u
 #define IMAGE_CRC_AT 0x28u
-#define IMAGE_MAGIC 0x4c434345u /* "ECCL" */
+#define IMAGE_MAGIC 0x4345u     /* "EC" in the lower half of its word, the version in the upper */
 #define IMAGE_SMALLEST 0x40u    /* a vector table */
 
 #define CRC_POLYNOMIAL 0x04c11db7u
@@ -20,7 +23,10 @@
  * significant bit first, nothing inverted. Begins with `crc`, so that pieces can be joined. */
 uint32_t image_crc(uint32_t crc, uint32_t address, uint32_t words);
 
-/* Whether a whole application lies at LOADER_APP_ORIGIN. */
-uint32_t image_is_valid(void);
+/* Whether a whole application lies in the slot that begins at `origin`. */
+uint32_t image_is_valid(uint32_t origin);
+
+/* Where the application begins that is to be started; 0 where none is whole. */
+uint32_t image_find(void);
 
 #endif

@@ -33,13 +33,13 @@ static uint32_t is_knocked(void)
     return 0u;
 }
 
-static void start_application(void)
+static void start(uint32_t origin)
 {
-    const uint32_t stack = memory_read(LOADER_APP_ORIGIN);
-    const uint32_t entry = memory_read(LOADER_APP_ORIGIN + 4u);
+    const uint32_t stack = memory_read(origin);
+    const uint32_t entry = memory_read(origin + 4u);
 
     line_close();
-    memory_write(VTOR, LOADER_APP_ORIGIN);
+    memory_write(VTOR, origin);
     __asm__ volatile("dsb\n\tisb\n\tmsr msp, %0\n\tbx %1" : : "r"(stack), "r"(entry) : "memory");
 }
 
@@ -55,11 +55,12 @@ int main(void)
 
     line_open();
     flash_prepare();
-    if (called != 0u || image_is_valid() == 0u) {
-        commands_serve(LINE_FOREVER);
+    uint32_t origin = image_find();
+    if (called != 0u || origin == 0u) {
+        origin = commands_serve(LINE_FOREVER);
     } else if (is_knocked() != 0u) {
-        commands_serve(PATIENCE_MS);
+        origin = commands_serve(PATIENCE_MS);
     }
-    start_application();
+    start(origin);
     return 0;
 }

@@ -6,6 +6,7 @@ One file per method; `METHODS` lists them. Every method takes a `FlashJob` and r
 | module | what it holds |
 |---|---|
 | `an3155`, `program`, `serial_loaders` | the resident loader, and the ROM of STM32 |
+| `slots` | two applications behind the resident loader: updates and the way back |
 | `samba` | Atmel's and Arduino's loaders over USB serial |
 | `uf2`, `msd`, `drives` | boards that show up as a drive |
 | `swd`, `external` | programs of others: pyocd, bossac, picotool, dfu-util, ... |

@@ -172,12 +172,12 @@ class An3155:
             limit_s = _ERASE_S + 4.0 * len(part)
             self._expect(f"{name} of sectors {part[0]} to {part[-1]}", limit_s)
 
-    def checksum(self, addr: int, size: int) -> int:
+    def checksum(self, addr: int, size: int, start: int = CRC_START) -> int:
         """Return the CRC over `size` bytes, a multiple of 4; see `build.seal.words_crc`."""
         name = self._command(CHECKSUM)
         for number in (addr, size // 4, CRC_POLYNOMIAL):
             self._send(number.to_bytes(4, "big"), name)
-        self.line.write(with_check(CRC_START.to_bytes(4, "big")))
+        self.line.write(with_check(start.to_bytes(4, "big")))
         self._expect(name, _ERASE_S)
         answer = self._read(5, name)
         if with_check(answer[:4]) != answer:

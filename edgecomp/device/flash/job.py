@@ -22,6 +22,15 @@ def no_progress(what: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True)
+class SlotImage:
+    """The image for one slot; its weights lie at [weights_start, weights_end) of it."""
+
+    content: bytes
+    weights_start: int
+    weights_end: int
+
+
+@dataclass(frozen=True)
 class FlashJob:
     """One image for one board.
 
@@ -36,6 +45,10 @@ class FlashJob:
         verify: compare what was written with the image.
         start: start the image at the end, where the method can.
         unprotect: which protection may be lifted; `read` erases the whole chip.
+        slots: the images for the two slots behind the loader, where the build has them; `image`
+            and `addr` are of no matter then.
+        weights_only: refuse an update in which more than the weights is new.
+        rollback: return to the other slot instead of writing.
         say: called with a line of text for the user.
         progress: called as the work goes on.
     """
@@ -50,6 +63,9 @@ class FlashJob:
     verify: bool = True
     start: bool = True
     unprotect: Unprotect = "none"
+    slots: tuple[SlotImage, ...] = ()
+    weights_only: bool = False
+    rollback: bool = False
     say: Say = silent
     progress: Progress = no_progress
 
@@ -65,6 +81,8 @@ class FlashResult:
         verified: how what lies in the flash was compared: `crc`, `read-back`, `tool` (by the
             program or drive that wrote it) or `no`.
         started: whether the image was started.
+        slot: where the application lies, 0 or 1; None where there are no slots.
+        version: of the application in its slot.
     """
 
     method: str
@@ -72,3 +90,5 @@ class FlashResult:
     erased_sectors: int
     verified: str
     started: bool
+    slot: int | None = None
+    version: int | None = None

@@ -1,13 +1,14 @@
 """Flashing over a UART: by edgecomp's resident loader, and by the ROM of an STM32."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from edgecomp.device.flash.an3155 import READOUT_UNPROTECT, WRITE_UNPROTECT, An3155
 from edgecomp.device.flash.call import call_loader
 from edgecomp.device.flash.job import FlashJob, FlashResult
 from edgecomp.device.flash.line import Parity, open_line
 from edgecomp.device.flash.program import Target, program
+from edgecomp.device.flash.slots import read_slots, roll_back, running, update
 from edgecomp.errors import DeviceError, FlashError, InternalError, LinkTimeout
 from edgecomp.targets.flash_memory import FlashLayout, flash_layout
 
@@ -37,7 +38,24 @@ def flash_by_loader(job: FlashJob) -> FlashResult:
     layout = _layout(job)
     with _session(job, "none") as device:
         _open_resident(job, device)
-        return _flash("loader", job, layout, device)
+        origin = job.board.flash.origin
+        target = Target(device, device.get(), layout, origin, trusted_crc=True)
+        try:
+            if not job.slots:
+                return _flash("loader", job, target)
+            _check_chip(job, layout, device)
+            return roll_back(target, job) if job.rollback else update(target, job)
+        except FlashError:
+            _leave(target)
+            raise
+
+
+def _leave(target: Target) -> None:
+    """Start what can still be started, rather than leave the board waiting."""
+    with suppress(DeviceError):
+        now = running(read_slots(target))
+        if now is not None:
+            target.device.go(target.protocol_addr(now.addr))
 
 
 def flash_by_rom(job: FlashJob) -> FlashResult:
@@ -59,7 +77,9 @@ def flash_by_rom(job: FlashJob) -> FlashResult:
         _check_chip(job, layout, device)
         _lift_protection(job, layout, device)
         try:
-            return _flash("an3155", job, layout, device)
+            origin = job.board.flash.origin
+            target = Target(device, device.get(), layout, origin, trusted_crc=False)
+            return _flash("an3155", job, target)
         except FlashError as error:
             if job.unprotect == "write":
                 raise
@@ -130,18 +150,16 @@ def _lift_protection(job: FlashJob, layout: FlashLayout, device: An3155) -> None
         device.open(_AFTER_ERASE_S)
 
 
-def _flash(name: str, job: FlashJob, layout: FlashLayout, device: An3155) -> FlashResult:
-    _check_chip(job, layout, device)
-    origin = job.board.flash.origin
-    if name == "loader" and job.addr < origin + layout.loader_end:
+def _flash(name: str, job: FlashJob, target: Target) -> FlashResult:
+    _check_chip(job, target.layout, target.device)
+    if name == "loader" and job.addr < target.flash_addr + target.layout.loader_end:
         raise FlashError(
             "this image lies where the resident loader is, which never overwrites itself\n"
             "  build it with --loader, or use another --method"
         )
-    target = Target(device, device.get(), layout, origin, trusted_crc=name == "loader")
     done = program(target, job)
     if job.start:
-        device.go(target.protocol_addr(job.addr))
+        target.device.go(target.protocol_addr(job.addr))
     return FlashResult(
         method=name,
         written_bytes=done.written_bytes,

@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     model_reset();
     if (setjmp(ended) == 0) {
         flash_prepare();
-        commands_serve(LINE_FOREVER);
+        (void)commands_serve(LINE_FOREVER);
     }
     return 0;
 }

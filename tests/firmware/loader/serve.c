@@ -75,6 +75,10 @@ static int every_cut(const char *old_name, const char *new_name, const char *str
     old_flash = load(old_name, &bytes);
     new_flash = load(new_name, &bytes);
     stream = load(stream_name, &stream_bytes);
+    memcpy(model_flash, old_flash, FLASH_BYTES);
+    const uint32_t old_origin = image_find();
+    memcpy(model_flash, new_flash, FLASH_BYTES);
+    const uint32_t new_origin = image_find();
     model_power_cut = cut;
     for (last = 0u;; last++) {
         memcpy(model_flash, old_flash, FLASH_BYTES);
@@ -85,20 +89,21 @@ static int every_cut(const char *old_name, const char *new_name, const char *str
         const int how = setjmp(ended);
         if (how == 0) {
             flash_prepare();
-            commands_serve(LINE_FOREVER);
+            (void)commands_serve(LINE_FOREVER);
         }
         model_last_step = 0xffffffffu;
         model_reset();
-        const uint8_t *app = model_flash + (LOADER_APP_ORIGIN - LOADER_FLASH_ORIGIN);
-        const size_t offset = LOADER_APP_ORIGIN - LOADER_FLASH_ORIGIN;
-        if (image_is_valid() == 0u) {
+        const uint32_t origin = image_find();
+        if (origin == 0u) {
             starts_loader++;
         } else {
+            const size_t offset = origin - LOADER_FLASH_ORIGIN;
+            const uint8_t *app = model_flash + offset;
             uint32_t length;
             memcpy(&length, app + IMAGE_LENGTH_AT, 4);
-            if (memcmp(app, old_flash + offset, length) == 0) {
+            if (origin == old_origin && memcmp(app, old_flash + offset, length) == 0) {
                 starts_old++;
-            } else if (memcmp(app, new_flash + offset, length) == 0) {
+            } else if (origin == new_origin && memcmp(app, new_flash + offset, length) == 0) {
                 starts_new++;
             } else {
                 fprintf(stderr, "a mix starts after a cut at step %u\n", (unsigned)last);
@@ -126,6 +131,6 @@ int main(int count, char **arguments)
     }
     model_flash = mapped;
     flash_prepare();
-    commands_serve(LINE_FOREVER);
+    (void)commands_serve(LINE_FOREVER);
     return 42;
 }
