@@ -1,6 +1,6 @@
 """The hand-made model, built once per board and fault."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -14,12 +14,9 @@ from edgecomp.targets.boards import get_board
 
 
 @pytest.fixture(scope="session")
-def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectCache]:
-    """Compile nothing twice for boards of the same core."""
-    cache = ObjectCache(tmp_path_factory.mktemp("objects"), compile.run_tool)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compile, "run_tool", cache)
-        yield cache
+def objects(tmp_path_factory: pytest.TempPathFactory) -> ObjectCache:
+    """Objects that `built` made: it compiles nothing twice for boards of the same core."""
+    return ObjectCache(tmp_path_factory.mktemp("objects"), compile.run_tool)
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +26,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, objects: ObjectCache) -> Cal
     @cache
     def images(name: str, fault: int = 0, stack_bytes: int | None = None) -> Images:
         work = tmp_path_factory.mktemp("build") / "work"
-        return build(work, get_board(name), fault, stack_bytes)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(compile, "run_tool", objects)
+            return build(work, get_board(name), fault, stack_bytes)
 
     return images
 

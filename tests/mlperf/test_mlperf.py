@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import serial
 
-from edgecomp.artifact import BuiltModel, open_artifact
+from edgecomp.artifact import HARNESS_FOLDER, SOURCE_FOLDER, BuiltModel, open_artifact
+from edgecomp.build.board_files import write_board_files
+from edgecomp.build.compile import WARNING_FLAGS
+from edgecomp.build.toolchain import run_tool
 from edgecomp.codegen.mlperf import TASKS
 from edgecomp.device.virtual import virtual_board
 from edgecomp.errors import UserError
@@ -210,6 +213,22 @@ def test_other_models_are_refused(tmp_path):
     with pytest.raises(UserError, match="no MLPerf Tiny benchmark has this model's inputs"):
         build(request)
     assert not (tmp_path / "out").exists()
+
+
+def test_sources_are_clean_under_clang(built, tmp_path):
+    model = built("ad01")
+    files = write_board_files(tmp_path, model.board, protocol="mlperf")
+    folders = [model.folder / SOURCE_FOLDER, model.folder / HARNESS_FOLDER, tmp_path / "board"]
+    for source in files.firmware:
+        run_tool(
+            [
+                *("clang", "--target=arm-none-eabi", *model.board.core.gcc_flags[:2], "-std=c99"),
+                *(*WARNING_FLAGS, "-fsyntax-only", "-ffreestanding"),
+                *(f"-I{folder}" for folder in folders),
+                source,
+            ],
+            tmp_path,
+        )
 
 
 def test_check_over_the_line_says_why_it_cannot(built):
