@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edgecomp.build.board_files import render_board_config, render_link_script, render_startup
-from edgecomp.build.loader import behind_loader
+from edgecomp.build.loader import behind_loader, in_slots
 from edgecomp.build.seal import seal
 from edgecomp.device.flash.line import Line, open_line
 from edgecomp.paths import firmware_dir
@@ -21,10 +21,10 @@ _ANSWER_S = 10.0
 
 
 @cache
-def application(board_name: str, name: str, size: int = 4096) -> bytes:
+def application(board_name: str, name: str, size: int = 4096, slot: int | None = None) -> bytes:
     """Return a sealed image of `size` bytes for the board; `name` is what it answers to `?`."""
     board = get_board(board_name)
-    behind = behind_loader(board)
+    behind = behind_loader(board) if slot is None else in_slots(board)[slot]
     port = firmware_dir() / "port"
     with TemporaryDirectory() as folder:
         work = Path(folder)
@@ -49,7 +49,7 @@ def application(board_name: str, name: str, size: int = 4096) -> bytes:
         )
         code = (work / "app.bin").read_bytes()
     ballast = random.Random(f"{name}{size}").randbytes(size - len(code))
-    return seal(code + ballast)
+    return seal(code + ballast, version=0 if slot is None else 1)
 
 
 def name_of(port: str) -> str:

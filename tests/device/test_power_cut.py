@@ -58,7 +58,7 @@ def before(loader_of, tmp_path_factory) -> tuple[Path, float]:
 
 def call_loader(port: str) -> None:
     with open_line(port, 115200) as line:
-        assert ask(line) == "A"
+        assert ask(line)
         line.write(b"L")
         An3155(line).open(10.0)
 

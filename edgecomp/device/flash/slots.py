@@ -72,11 +72,12 @@ def update(target: Target, job: FlashJob) -> FlashResult:
     now = running(slots)
     if job.weights_only:
         _require_same_code(target, job, now)
-    if now is None or now.version == 0:
+    if now is None or now.version is None or now.version == 0:
         goal, version = slots[0], 1
     else:
-        goal = slots[1 - now.number]
-        version = (now.version or 0) % (_VERSIONS - 1) + 1
+        goal, version = slots[1 - now.number], now.version % (_VERSIONS - 1) + 1
+    if now is not None and now.version == 0 and slots[1].version is not None:
+        _invalidate(target, slots[1])  # left over from before; it must not come up in between
     if now is not None and now.version and _is_there(target, now, job.slots[now.number]):
         return _result(target, job, now, now.version, 0, 0)
     job.say(f"writing version {version} into slot {goal.number}")
@@ -96,11 +97,16 @@ def roll_back(target: Target, job: FlashJob) -> FlashResult:
     other = slots[1 - now.number] if now is not None and now.version else None
     if now is None or other is None or other.version is None:
         raise FlashError("there is nothing to return to: the other slot holds no whole application")
-    offset = now.addr - target.flash_addr
-    first = target.layout.covering(offset, offset + 1)[0]
-    target.device.erase([first.number], target.capabilities)
+    _invalidate(target, now)
     job.say(f"returning to version {other.version} in slot {other.number}")
     return _result(target, job, other, other.version, 0, 1)
+
+
+def _invalidate(target: Target, slot: Slot) -> None:
+    """Erase the sector with the seal of a slot."""
+    offset = slot.addr - target.flash_addr
+    first = target.layout.covering(offset, offset + 1)[0]
+    target.device.erase([first.number], target.capabilities)
 
 
 def _result(

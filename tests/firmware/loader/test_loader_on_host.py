@@ -118,11 +118,16 @@ def session(executable: Path, flash: Path) -> Iterator[tuple[An3155, Pipe]]:
     assert process.returncode in {0, 42}, "the loader or its model gave up"
 
 
-def image_of(board_name: str, seed: str, size: int) -> bytes:
+def slot_addr(board_name: str, slot: int) -> int:
     board = get_board(board_name)
-    addr = board.flash.origin + loader_layout(board).loader_end
+    layout = loader_layout(board)
+    return board.flash.origin + (layout.second_slot if slot else layout.loader_end)
+
+
+def image_of(board_name: str, seed: str, size: int, slot: int = 0, version: int = 0) -> bytes:
+    addr = slot_addr(board_name, slot)
     vectors = (0x20001000).to_bytes(4, "little") + (addr + 0x41).to_bytes(4, "little")
-    return seal(vectors + random.Random(seed).randbytes(size - 8))
+    return seal(vectors + random.Random(seed).randbytes(size - 8), version)
 
 
 def empty_flash(board_name: str, path: Path) -> Path:
@@ -130,12 +135,12 @@ def empty_flash(board_name: str, path: Path) -> Path:
     return path
 
 
-def write(device: An3155, board_name: str, image: bytes) -> None:
+def write(device: An3155, board_name: str, image: bytes, slot: int = 0) -> None:
     board = get_board(board_name)
     layout = loader_layout(board)
     origin = board.flash.origin
     target = Target(device, device.get(), layout, origin, trusted_crc=True)
-    job = FlashJob(board, image, origin + layout.loader_end)
+    job = FlashJob(board, image, slot_addr(board_name, slot))
     assert program(target, job).verified == "crc"
     device.go(target.protocol_addr(job.addr))
 
@@ -199,6 +204,32 @@ def test_power_cut_at_every_step_leaves_old_new_or_loader(name, program_of, tmp_
     assert starts_old >= 1
     assert starts_new >= 1
     assert starts_old + starts_new + starts_loader == steps + 1
+
+
+@pytest.mark.parametrize("name", ["nucleo_f411re", "nucleo_g071rb"])
+def test_power_cut_at_every_step_of_an_update_keeps_the_running_slot(name, program_of, tmp_path):
+    """Versions wrap from 65535 to 1; the loader never waits here, as the old stays whole."""
+    flash = empty_flash(name, tmp_path / "flash.bin")
+    with session(program_of(name), flash) as (device, _):
+        write(device, name, image_of(name, "stale", 3_000, slot=1, version=65534), slot=1)
+    with session(program_of(name), flash) as (device, _):
+        write(device, name, image_of(name, "old", 3_000, version=65535))
+    shutil.copyfile(flash, tmp_path / "old.bin")
+    with session(program_of(name), flash) as (device, line):
+        write(device, name, image_of(name, "new", 3_200, slot=1, version=1), slot=1)
+    (tmp_path / "stream.bin").write_bytes(line.sent)
+    done = subprocess.run(
+        [program_of(name), "cut", tmp_path / "old.bin", flash, tmp_path / "stream.bin"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    steps, starts_old, starts_new, starts_loader = map(int, done.stdout.split())
+    assert steps >= 3_200 // loader_layout(get_board(name)).write_bytes
+    assert starts_loader == 0
+    assert starts_old == steps
+    assert starts_new == 1
 
 
 def test_ecc_flash_refuses_to_be_written_twice(program_of, tmp_path):
