@@ -101,6 +101,12 @@ class PlaneProduct:
     out_width: int
     columns: int
     channels: int
+    odd_rows: bool
+
+    @property
+    def one_turn(self) -> bool:
+        """Whether a row's pairs are written out."""
+        return self.blocks == self.blocks_at_once
 
     @property
     def blocks(self) -> int:
@@ -277,11 +283,15 @@ class DepthwiseDsp(Kernel):
         stride = s.window.stride_h
         last = (s.out_height - 1) * stride + 3 - s.window.pad_top
         name = f"plane{stride}_{s.out_width}x{s.channels}_of_{s.columns}"
+        odd_rows = stride == 1 and s.rows % 2 == 1
+        name += "_odd" if odd_rows else ""
         return {
             "t": Transposition(
                 s.width, s.channels, s.columns, s.window.pad_left, s.plane_bytes, zero_point
             ),
-            "p": PlaneProduct(code_name(name, k), stride, s.out_width, s.columns, s.channels),
+            "p": PlaneProduct(
+                code_name(name, k), stride, s.out_width, s.columns, s.channels, odd_rows
+            ),
             "k": k,
             "height": s.height,
             "out_height": s.out_height,
