@@ -9,7 +9,7 @@
  * L00    conv2d_mve              6x6x2 -> 6x6x4                            160  dense8         0
  * L01    depthwise_mve           6x6x4 -> 6x6x4                            100  dense8       144
  * L02    add_mve                 6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
- * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
+ * L03    max_pool_mve            6x6x4 -> 2x2x4                              0  -              0
  * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
  * L05    dense_mve               16 -> 3                                   192  dense8         0
  * L06    softmax_generic         3 -> 3                                      0  -              0
@@ -163,11 +163,9 @@ EC_MVE_ASSEMBLY void ec_mve_gemm_18x4_step_32_whole_m128(const int8_t *pixels EC
         "vdup.32 q0, r4\n"
         "vadd.i16 q4, q4, q0\n"
         "1:\n"
-        "movw    r11, #4\n"
         "ldr     r1, [sp, #68]\n"
-        "add     r11, r11, r9\n" /* where the first pixel's codes end */
-        "movw    r5, #32\n"
-        "add     r5, r5, r3\n"
+        "add     r11, r9, #4\n" /* where the first pixel's codes end */
+        "add     r5, r3, #32\n"
         "vldrw.32 q0, [r3]\n"
         "vldrw.32 q1, [r5]\n"
         "vldrw.32 q5, [r3, #16]\n"
@@ -193,10 +191,8 @@ EC_MVE_ASSEMBLY void ec_mve_gemm_18x4_step_32_whole_m128(const int8_t *pixels EC
         "cmp     r9, r11\n"
         "bne     2b\n"
         "ldr     r0, [sp, #76]\n"
-        "movw    r9, #4\n"
-        "movw    r2, #64\n"
-        "add     r9, r9, r11\n"
-        "add     r3, r3, r2\n"
+        "add     r9, r11, #4\n"
+        "add     r3, r3, #64\n"
         "subs    r0, r0, #1\n"
         "str     r0, [sp, #76]\n"
         "bne     1b\n"
@@ -248,19 +244,47 @@ static inline void L00_window(int8_t *window, const int8_t *input, int row, int 
     }
 }
 
-/* The windows of `count` neighbouring outputs; whole vectors are copied where no window ends the input, and what one writes too much the next one mends. */
+/* The windows of `count` neighbouring outputs.  Rows are copied whole where no window ends the input: what lies outside, and what a vector writes too much, is mended. */
 EC_MVE_CALLED void L00_windows(int8_t *window, const int8_t *input, int row, int column, int count)
 {
     while (count > 0) {
         int taken = 1;
-        if (row >= 1 && row < 4 && column >= 1 && column < 5) {
-            taken = count < 5 - column ? count : 5 - column;
+        if (row >= 2 && row < 4) {
+            taken = count < 6 - column ? count : 6 - column;
             const int8_t *from = input + ((row - 1) * 6 + column - 1) * 2;
             int8_t *to = window;
+#if defined(__ARM_FEATURE_MVE)
+            const int8_t *from1 = from + 12;
+            const int8_t *from2 = from + 24;
+            __asm__ volatile(
+                "dls     lr, %[count]\n"
+                "1:\n"
+                "vldrb.8 q0, [%[from0]], #2\n"
+                "vstrb.8 q0, [%[to]], #6\n"
+                "vldrb.8 q0, [%[from1]], #2\n"
+                "vstrb.8 q0, [%[to]], #6\n"
+                "vldrb.8 q0, [%[from2]], #2\n"
+                "vstrb.8 q0, [%[to]], #20\n"
+                "le      lr, 1b\n"
+                : [to] "+r"(to), [from0] "+r"(from), [from1] "+r"(from1), [from2] "+r"(from2)
+                : [count] "r"(taken)
+                : "lr", "q0", "q1", "q2", "q3", "memory");
+#else
             for (int i = 0; i < taken; i++, from += 2, to += 32) {
-                ec_mve_copy_16(to, from);
-                ec_mve_copy_16(to + 6, from + 12);
-                ec_mve_copy_16(to + 12, from + 24);
+                for (int tap = 0; tap < 3; tap++) {
+                    ec_mve_copy_whole(to + tap * 6, from + tap * 12, 1);
+                }
+            }
+#endif
+            if (column == 0) {
+                for (int tap_h = 0; tap_h < 3; tap_h++) {
+                    ec_mve_fill(window + tap_h * 6, -1, 2);
+                }
+            }
+            if (column <= 5 && column + taken > 5) {
+                for (int tap_h = 0; tap_h < 3; tap_h++) {
+                    ec_mve_fill(window + (5 - column) * 32 + tap_h * 6 + 4, -1, 2);
+                }
             }
         } else {
             L00_window(window, input, row, column);
@@ -724,23 +748,141 @@ static EC_STAGE void L02_add(const int8_t *a, const int8_t *b, int8_t *output)
 
 /* ---- L03: max_pool "pool" 6x6x4 -> 2x2x4 ---- */
 
+#ifndef EC_MVE_HELPERS
+#define EC_MVE_HELPERS
+/* What the layers below share that compute with Helium (MVE).  A function marked EC_MVE_ASSEMBLY is
+ * assembly from its first instruction to its last; elsewhere its twin in C does the same with the
+ * same constants. */
+#if defined(__ARM_FEATURE_MVE)
+#include <arm_mve.h>
+#endif
+#if defined(__clang__)
+#define EC_MVE_ASSEMBLY static __attribute__((naked, noinline))
+#else
+#define EC_MVE_ASSEMBLY static __attribute__((naked, noipa))
+#endif
+#define EC_MVE_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
+#define EC_MVE_HELPER static inline __attribute__((unused))
+#define EC_MVE_CALLED static __attribute__((noinline)) /* for the size of code and stack */
+
+/* `count` codes, and no byte beyond them. */
+EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
+{
+#if defined(__ARM_FEATURE_MVE)
+    for (; count > 0; count -= 16, to += 16, from += 16) {
+        const mve_pred16_t live = vctp8q((uint32_t)count);
+        vstrbq_p_s8(to, vldrbq_z_s8(from, live), live);
+    }
+#else
+    for (int i = 0; i < count; i++) {
+        to[i] = from[i];
+    }
+#endif
+}
+
+/* 16 codes. */
+EC_MVE_HELPER void ec_mve_copy_16(int8_t *to, const int8_t *from)
+{
+#if defined(__ARM_FEATURE_MVE)
+    vstrbq_s8(to, vldrbq_s8(from));
+#else
+    for (int i = 0; i < 16; i++) {
+        to[i] = from[i];
+    }
+#endif
+}
+
+/* `vectors` times 16 codes. */
+EC_MVE_HELPER void ec_mve_copy_whole(int8_t *to, const int8_t *from, int vectors)
+{
+    for (; vectors > 0; vectors--, to += 16, from += 16) {
+        ec_mve_copy_16(to, from);
+    }
+}
+
+EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
+{
+#if defined(__ARM_FEATURE_MVE)
+    const int8x16_t codes = vdupq_n_s8(code);
+    for (; count > 0; count -= 16, to += 16) {
+        vstrbq_p_s8(to, codes, vctp8q((uint32_t)count));
+    }
+#else
+    for (int i = 0; i < count; i++) {
+        to[i] = code;
+    }
+#endif
+}
+
+/* A sum times the real factor multiplier * 2^-31, rounded half up, and the zero point
+ * (VQRDMLASH; the generator has proved that it does not saturate). */
+EC_MVE_HELPER int8_t ec_mve_code(uint32_t sum, uint32_t multiplier, int32_t zero_point, int32_t low, int32_t high)
+{
+    const int64_t product = (int64_t)(int32_t)sum * (int32_t)multiplier;
+    return (int8_t)ec_clamp((int32_t)((product + (INT64_C(1) << 30)) >> 31) + zero_point, low, high);
+}
+
+/* Sum of 16 products of codes with the weights of four words, modulo 2^32 (VMLADAV); `count` codes are read. */
+EC_MVE_HELPER uint32_t ec_mve_products(const int8_t *codes, const uint32_t *weights, int count)
+{
+    uint32_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        const int32_t weight = (int8_t)(weights[i / 4] >> (8 * (i % 4)) & 0xFFu);
+        sum += (uint32_t)(codes[i] * weight);
+    }
+    return sum;
+}
+#endif
+
+#ifndef EC_MVE_LARGER
+#define EC_MVE_LARGER
+/* The larger of each of `count` pairs of codes, at most 16. */
+EC_MVE_HELPER void ec_mve_larger(int8_t *largest, const int8_t *codes, int count)
+{
+#if defined(__ARM_FEATURE_MVE)
+    const mve_pred16_t live = vctp8q((uint32_t)count);
+    vstrbq_p_s8(largest, vmaxq_s8(vldrbq_z_s8(largest, live), vldrbq_z_s8(codes, live)), live);
+#else
+    for (int i = 0; i < count; i++) {
+        largest[i] = codes[i] > largest[i] ? codes[i] : largest[i];
+    }
+#endif
+}
+#endif
+
 static EC_STAGE void L03_max_pool(const int8_t *input, int8_t *output)
 {
     for (int row = 0; row < 2; row++) {
         for (int column = 0; column < 2; column++) {
-            for (int channel = 0; channel < 4; channel++) {
-                int8_t largest = -128;
-                for (int tap_h = 0; tap_h < 3; tap_h++) {
-                    const int in_row = row * 3 + tap_h;
-                    for (int tap_w = 0; tap_w < 3; tap_w++) {
-                        const int in_column = column * 3 + tap_w;
-                        const int8_t value = input[(in_row * 6 + in_column) * 4 + channel];
-                        if (value > largest) {
-                            largest = value;
-                        }
-                    }
+            const int8_t *from = input + (row * 18 + column * 3) * 4;
+            for (int left = 4; left > 0; left -= 16, from += 16) {
+#if defined(__ARM_FEATURE_MVE)
+                const mve_pred16_t live = vctp8q((uint32_t)left);
+                int8x16_t largest = vldrbq_z_s8(from, live);
+                largest = vmaxq_s8(largest, vldrbq_z_s8(from + 4, live));
+                largest = vmaxq_s8(largest, vldrbq_z_s8(from + 8, live));
+                largest = vmaxq_s8(largest, vldrbq_z_s8(from + 24, live));
+                largest = vmaxq_s8(largest, vldrbq_z_s8(from + 28, live));
+                largest = vmaxq_s8(largest, vldrbq_z_s8(from + 32, live));
+                largest = vmaxq_s8(largest, vldrbq_z_s8(from + 48, live));
+                largest = vmaxq_s8(largest, vldrbq_z_s8(from + 52, live));
+                largest = vmaxq_s8(largest, vldrbq_z_s8(from + 56, live));
+                vstrbq_p_s8(output, largest, live);
+                output += left < 16 ? left : 16;
+#else
+                for (int i = 0; i < 16 && i < left; i++) {
+                    int8_t largest = from[i];
+                    largest = from[i + 4] > largest ? from[i + 4] : largest;
+                    largest = from[i + 8] > largest ? from[i + 8] : largest;
+                    largest = from[i + 24] > largest ? from[i + 24] : largest;
+                    largest = from[i + 28] > largest ? from[i + 28] : largest;
+                    largest = from[i + 32] > largest ? from[i + 32] : largest;
+                    largest = from[i + 48] > largest ? from[i + 48] : largest;
+                    largest = from[i + 52] > largest ? from[i + 52] : largest;
+                    largest = from[i + 56] > largest ? from[i + 56] : largest;
+                    *output++ = largest;
                 }
-                *output++ = largest;
+#endif
             }
         }
     }
