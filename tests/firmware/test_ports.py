@@ -8,11 +8,15 @@ from fake_support import INPUTS, LAYOUT, build, reference
 
 from edgecomp.device import QemuEngine, run_firmware, run_samples
 from edgecomp.device.records import FLAG_CRC, decode_reply, encode_request
+from edgecomp.device.serial_port import open_port
+from edgecomp.device.serial_session import SerialSession
 from edgecomp.device.session import receive, uart_in_qemu
+from edgecomp.device.virtual import virtual_board
 from edgecomp.targets.boards import get_board
 
 pytestmark = pytest.mark.device
 
+BAUD = 115200
 USERS_FILE = Path(__file__).parent / "boards.yaml"
 
 
@@ -49,3 +53,19 @@ def test_check_image_over_the_uart(name, tmp_path):
     assert result.guard_ok
     outputs = run_firmware(board, images.firmware, LAYOUT, samples)
     np.testing.assert_array_equal(outputs[0], reference(samples)[-1])
+
+
+@pytest.mark.parametrize("name", PORTS)
+def test_firmware_changes_its_rate_and_resets_by_this_port(name, built):
+    images, expected = built(name), reference(INPUTS)[-1]
+    with virtual_board(get_board(name), images.firmware) as virtual:
+        session = SerialSession(lambda: open_port(virtual.port, BAUD), LAYOUT, BAUD, baud=57600)
+        session.connect()
+        assert session.link.baud == 57600
+        assert session.run(0, INPUTS[0].tobytes()).outputs == expected[0].tobytes()
+        nonce = session.hello.nonce
+        session.reset()
+        assert session.hello.nonce != nonce
+        assert session.run(1, INPUTS[1].tobytes()).outputs == expected[1].tobytes()
+        assert session.log.notes == []
+        session.close()

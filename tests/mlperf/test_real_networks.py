@@ -40,7 +40,7 @@ def test_both_modes(name, data_dir, tmp_path):
     task = TASK[f"{name}01"]
     samples, labels = samples_of(name, data_dir, tmp_path)
     wanted = expected(built, task, samples)
-    assert np.ptp(wanted.codes) >= 10
+    assert np.ptp(wanted.codes.astype(int)) >= 10
     with (
         virtual_board(built.board, built.folder / "firmware.elf") as board,
         Runner(board.port) as runner,
