@@ -1,6 +1,8 @@
 /* Each command is a byte and its complement; what follows ends with the XOR of its bytes. The
  * answer to each part is ACK or NACK. A part whose rest does not come in time is refused, so that a
- * host that died in the middle of a command does not block the next one. */
+ * host that died in the middle of a command does not block the next one. Before a refusal the line
+ * is read until it is silent: a host may send the parts of a command without waiting between them,
+ * and what follows a refused part must not be taken for commands. */
 #include "commands.h"
 
 #include "flash.h"
@@ -13,6 +15,7 @@
 #define NACK 0x1fu
 #define PROTOCOL_VERSION 0x31u
 #define PART_LIMIT_MS 1000u
+#define SILENCE_MS 20u
 #define LARGEST_BLOCK 256u
 #define ERASE_ALL 0xffffu
 #define MOST_SECTORS 127u /* in one command */
@@ -36,9 +39,21 @@ static const uint8_t commands[] = {
 /* A length byte, a block of data and its check byte; or a list of sectors. */
 static uint8_t buffer[2u + LARGEST_BLOCK];
 
+static void refuse(void)
+{
+    uint8_t byte;
+    while (line_read(&byte, SILENCE_MS) != 0u) {
+    }
+    line_write(NACK);
+}
+
 static void answer(uint32_t good)
 {
-    line_write(good != 0u ? ACK : NACK);
+    if (good != 0u) {
+        line_write(ACK);
+    } else {
+        refuse();
+    }
 }
 
 static void send_word(uint32_t word)
@@ -352,12 +367,12 @@ static uint32_t serve_one(uint8_t command)
         return 0u;
     case COMMAND_READ:
         if (read_memory() == 0u) {
-            line_write(NACK);
+            refuse();
         }
         return 0u;
     case COMMAND_CHECKSUM:
         if (checksum() == 0u) {
-            line_write(NACK);
+            refuse();
         }
         return 0u;
     case COMMAND_WRITE:
@@ -372,7 +387,7 @@ static uint32_t serve_one(uint8_t command)
         return origin;
     }
     default:
-        line_write(NACK);
+        refuse();
         return 0u;
     }
 }
@@ -392,7 +407,7 @@ uint32_t commands_serve(uint32_t patience_ms)
         if (part[0] == COMMANDS_KNOCK) {
             commands_greet();
         } else if (receive(part + 1, 1u) == 0u || (part[0] ^ part[1]) != 0xff) {
-            line_write(NACK);
+            refuse();
         } else {
             origin = serve_one(part[0]);
             if (origin != 0u) {

@@ -52,6 +52,49 @@ def build_id_of(folder: Path) -> int:
     return json.loads((folder / "manifest.json").read_text())["layout"]["build_id"]
 
 
+@pytest.mark.slow
+@pytest.mark.device
+@pytest.mark.parametrize("tcp", [False, True], ids=["pty", "socket"])
+@pytest.mark.parametrize("name", ["mps2-an385", "mps2-an386", "mps2-an500"])
+def test_new_weights_reach_the_board_and_can_be_taken_back(name, tcp, tmp_path):
+    """Permuted channels are other weights for the same code; other statistics are not."""
+    constants = tiny_constants()
+    order = [3, 1, 5, 0, 2, 4]
+    rows = constants["fc"].reshape(-1, len(order), 16)
+    permuted = constants | {
+        "w": constants["w"][order],
+        "b": constants["b"][order],
+        "fc": rows[:, order].reshape(constants["fc"].shape),
+    }
+    samples = tiny_samples(tmp_path / "samples.npz")
+    out = []
+    for number, weights in enumerate((constants, permuted, tiny_constants(7))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        model = tiny_model(folder / "model.onnx", weights)
+        answer = call(
+            *("build", model, "--board", name, "--weights-slot", "--data", samples),
+            *("--limit", "4", "-o", folder / "out"),
+        )
+        assert answer.code == 0, answer.err
+        out.append(folder / "out")
+    old, new, other = out
+    with virtual_board(get_board(name), tmp_path, elf=old / "loader.elf", tcp=tcp) as running:
+        port = ("--port", running.port)
+        assert call("flash", old, *port).code == 0
+        assert build_id_on(running.port) == build_id_of(old)
+        answer = call("flash", new, *port, "--weights-only", "--json")
+        assert answer.code == 0, answer.err
+        assert json.loads(answer.out)["version"] == 2
+        assert build_id_on(running.port) == build_id_of(new)
+        refused(call("flash", other, *port, "--weights-only"), "weights alone", code=5)
+        assert build_id_on(running.port) == build_id_of(new)
+        assert call("flash", new, *port, "--rollback").code == 0
+        assert build_id_on(running.port) == build_id_of(old)
+        assert call("flash", other, *port).code == 0
+        assert build_id_on(running.port) == build_id_of(other)
+
+
 @pytest.mark.device
 @pytest.mark.parametrize("tcp", [False, True], ids=["pty", "socket"])
 def test_one_model_after_the_other_without_a_button(tcp, built, tmp_path):
@@ -123,6 +166,11 @@ def test_damaged_image_is_refused(built, tmp_path):
 def test_image_larger_than_the_flash_does_not_fit(built, tmp_path):
     folder = changed(built[0], tmp_path / "x", lambda image: image.ljust(4 * 1024 * 1024, b"\0"))
     refused(call("flash", accepted(folder), "--port", "x"), "4,194,304", "4,177,920", code=3)
+
+
+def test_slots_are_refused_where_there_are_none(built):
+    for option in ("--weights-only", "--rollback"):
+        refused(call("flash", built[0], "--port", "x", option), "--weights-slot")
 
 
 def test_folder_without_a_loader_says_how_to_get_one(built, tmp_path):

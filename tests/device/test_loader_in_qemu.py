@@ -111,3 +111,17 @@ def test_loader_refuses_to_touch_itself(loader_of, tmp_path):
             with pytest.raises(FlashError, match="Go"):
                 device.go(0x08000000)
         assert running.flash(tmp_path, len(own)) == own
+
+
+@pytest.mark.slow
+def test_64_kib_over_a_pseudo_terminal_are_quick_enough(loader_of, tmp_path):
+    """At least 15 KiB/s with comparison; the best of five, as the machine may be busy."""
+    name = "mps2-an386"
+    rates = []
+    with virtual_board(get_board(name), tmp_path, elf=loader_of(name)) as running:
+        for number in range(5):
+            begun = time.monotonic()
+            result = flash(running, application(name, "AB"[number % 2], 65536), start=False)
+            rates.append(result.written_bytes / 1024 / (time.monotonic() - begun))
+            assert result.written_bytes == 65536
+    assert max(rates) >= 15, rates

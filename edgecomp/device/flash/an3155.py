@@ -61,9 +61,16 @@ def with_check(data: bytes) -> bytes:
 class An3155:
     """A session with a loader."""
 
-    def __init__(self, line: Line) -> None:
-        """Talk over `line`; nothing is sent before `open`."""
+    def __init__(self, line: Line, *, is_eager: bool = False) -> None:
+        """Talk over `line`; nothing is sent before `open`.
+
+        Args:
+            line: an open line.
+            is_eager: send all parts of a block without waiting for the answers in between, which
+                only the resident loader bears: it reads on before it refuses a part.
+        """
         self.line = line
+        self._is_eager = is_eager
 
     def open(self, patience_s: float) -> None:
         """Knock until the loader answers.
@@ -156,9 +163,16 @@ class An3155:
 
     def write(self, addr: int, data: bytes) -> None:
         """Write up to 256 bytes to erased flash."""
-        name = self._command(WRITE)
-        self._send(addr.to_bytes(4, "big"), f"{name} at {addr:#010x}")
-        self._send(bytes([len(data) - 1]) + data, f"{name} of {len(data)} bytes at {addr:#010x}")
+        parts = (addr.to_bytes(4, "big"), bytes([len(data) - 1]) + data)
+        what = f"{_NAMES[WRITE]} of {len(data)} bytes at {addr:#010x}"
+        if self._is_eager:
+            self.line.write(bytes([WRITE, WRITE ^ 0xFF]) + b"".join(map(with_check, parts)))
+            for _ in range(1 + len(parts)):
+                self._expect(what)
+            return
+        self._command(WRITE)
+        for part in parts:
+            self._send(part, what)
 
     def erase(self, sectors: Sequence[int], capabilities: Capabilities) -> None:
         """Erase sectors by their numbers, with the one of the two commands that is there."""

@@ -91,7 +91,7 @@ def _session(job: FlashJob, parity: Parity) -> Iterator[An3155]:
     if job.port is None:
         raise InternalError("a serial method without a port")
     with open_line(job.port, job.baud, parity) as line:
-        yield An3155(line)
+        yield An3155(line, is_eager=parity == "none")
 
 
 def _layout(job: FlashJob) -> FlashLayout:

@@ -107,7 +107,7 @@ def session(executable: Path, flash: Path) -> Iterator[tuple[An3155, Pipe]]:
     )
     with process:
         line = Pipe(process)
-        device = An3155(line)
+        device = An3155(line, is_eager=True)
         device.open(5.0)
         try:
             yield device, line
@@ -242,6 +242,20 @@ def test_ecc_flash_refuses_to_be_written_twice(program_of, tmp_path):
         device.erase([2], device.get())
         device.write(0x08001000, b"\x00" * 8)
         assert device.read(0x08001000, 8) == b"\x00" * 8
+
+
+def test_what_follows_a_refused_part_is_no_command(program_of, tmp_path):
+    """The data of a refused block is the very command that erases everything."""
+    name = "nucleo_g071rb"
+    flash = empty_flash(name, tmp_path / "flash.bin")
+    image = image_of(name, "a", 4_096)
+    with session(program_of(name), flash) as (device, _):
+        for at in range(0, len(image), 256):
+            device.write(0x08001000 + at, image[at : at + 256])
+        for addr in (0x08000000, 0x07000000):
+            with pytest.raises(FlashError, match="Write"):
+                device.write(addr, b"\x44\xbb\xff\xff\x00" * 8)
+        assert device.read(0x08001000, 256) == image[:256]
 
 
 def test_image_with_too_long_a_length_is_no_image(program_of, tmp_path):
