@@ -53,6 +53,7 @@ def manifest(
             else "edgecomp",
             "optimize": request.optimize,
             "keep_input": request.keep_input,
+            "stream_input": request.stream_input,
             "loader": request.loader,
             "weights_slot": request.weights_slot,
             "protocol": request.protocol,

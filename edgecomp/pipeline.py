@@ -104,6 +104,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
             goal=request.optimize,
             table=table,
             flash_bytes=board.image.size,
+            stream_input=request.stream_input,
         )
         # MLPerf's runner loads a sample once and asks for many inferences of it.
         keep_input = request.keep_input or request.protocol == "mlperf"

@@ -32,6 +32,7 @@ class Request:
     metric: str | None = None
     tune: bool = False
     keep_input: bool = False
+    stream_input: bool = False
     keep_dead_channels: bool = False
     loader: bool = False
     weights_slot: bool = False

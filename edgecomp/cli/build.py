@@ -42,6 +42,10 @@ def command(
     weights_slot: Annotated[
         bool, typer.Option("--weights-slot", help="With the loader: two slots, for updates.")
     ] = False,
+    stream_input: Annotated[
+        bool,
+        typer.Option("--stream-input", help="Hand over the input row by row (--optimize ram)."),
+    ] = False,
     limit: Annotated[
         int, typer.Option(min=0, help="Samples that run on the device; 0 for all.")
     ] = 100,
@@ -76,6 +80,7 @@ def command(
         tune=tune,
         metric=metric,
         keep_input=keep_input,
+        stream_input=stream_input,
         loader=loader or weights_slot,
         weights_slot=weights_slot,
         protocol=options.choice("--protocol", protocol, ("edgecomp", "mlperf")),  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from edgecomp import __version__
 from edgecomp.codegen.rows import layer_function, rows_body
 from edgecomp.ir import Array, QParams, Shape, Tensor
 from edgecomp.kernels import Constant
+from edgecomp.plan.rows import RowProgram
 from edgecomp.plan.types import ARENA_ALIGN, Plan, Stage
 from edgecomp.quant.input_codes import InputQuantizer, input_quantizer
 
@@ -80,6 +81,11 @@ class ModelContext:
         return ARENA_ALIGN
 
     @property
+    def stream(self) -> RowProgram | None:
+        """The first stage where the caller hands over the input row by row."""
+        return self.plan.stages[0].rows if self.plan.streamed_inputs else None
+
+    @property
     def weights_bytes(self) -> int:
         """Bytes of all weights."""
         return sum(stage.weights_bytes for stage in self.stages)
@@ -93,7 +99,8 @@ def _shape_text(shape: Shape) -> str:
 def _body(plan: Plan, stage: Stage) -> tuple[str, str]:
     """The text of a stage's functions, and the name of the one that computes it."""
     if stage.rows is not None:
-        return rows_body(plan, stage), f"{stage.label}_rows"
+        name = "turn" if stage.rows.streamed else "rows"
+        return rows_body(plan, stage), f"{stage.label}_{name}"
     kernel, layer = plan.kernel(stage), plan.layer(stage)
     return layer_function(stage.label, layer, kernel)
 
@@ -112,7 +119,11 @@ def _stage_source(plan: Plan, stage: Stage) -> StageSource:
         body=body,
         output_offset=plan.buffer(stage.output).arena_offset,
         arguments=(
-            *(plan.buffer(name).arena_offset for name in (*stage.inputs, stage.output)),
+            *(
+                plan.buffer(name).arena_offset
+                for name in (*stage.inputs, stage.output)
+                if name not in plan.streamed_inputs
+            ),
             *((stage.scratch_offset,) if stage.scratch_bytes else ()),
         ),
         shapes=" -> ".join(ends),
@@ -140,7 +151,7 @@ def model_context(
         every_byte = np.broadcast_to(np.arange(256.0)[:, None], (256, len(factor)))
         return Port(
             tensor,
-            plan.buffer(name).arena_offset,
+            0 if name in plan.streamed_inputs else plan.buffer(name).arena_offset,
             graph.io_names.get(name, name),
             factor,
             addend,

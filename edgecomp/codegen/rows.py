@@ -56,6 +56,7 @@ class RowsSource:
 
     turns: int
     steps: tuple[StepSource, ...]
+    streamed: bool
 
 
 def rows_body(plan: Plan, stage: Stage) -> str:
@@ -72,7 +73,9 @@ def rows_body(plan: Plan, stage: Stage) -> str:
             )
             parts.append(text)
     steps = tuple(_step(program, step, calls.get(step.tensor, ""), plan) for step in program.steps)
-    loop = render("rows/stage.c.j2", label=stage.label, s=RowsSource(program.turns, steps))
+    loop = render(
+        "rows/stage.c.j2", label=stage.label, s=RowsSource(program.turns, steps, program.streamed)
+    )
     parts.append(_as_stage(loop))
     return "\n".join(parts)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from edgecomp.errors import UserError
 from edgecomp.ir import Graph, Node
 from edgecomp.kernels import KERNELS, Layer
 from edgecomp.kernels.base import Goal
@@ -27,6 +28,7 @@ def plan_graph(
     table: CostTable | None = None,
     flash_bytes: int | None = None,
     forced: Mapping[str, str] | None = None,
+    stream_input: bool = False,
 ) -> Plan:
     """Plan stages for `graph` on `core`: of one operator each, or for `ram` fused by rows.
 
@@ -38,9 +40,13 @@ def plan_graph(
         table: what kernels cost, the kept measurements of the core unless given.
         flash_bytes: what the board has for the image.
         forced: names of kernels by the output that they are to compute, whatever they cost.
+        stream_input: let the caller hand over the input row by row; for the goal `ram`.
 
     Returns:
         A verified plan.
+
+    Raises:
+        UserError: the input cannot be streamed.
     """
     ordered = graph.replace(nodes=order_nodes(graph, keep_input=keep_input))
     costs = cost_table(core) if table is None else table
@@ -50,11 +56,28 @@ def plan_graph(
     stages = numbered(layer_stage(layer, kernels[layer.output.name]) for layer in layers)
     plan = Blocks(ordered, stages, keep_input).plan()
     if goal == "ram" and not forced:
-        segments = Segments(ordered, core, costs, keep_input=keep_input)
+        _require_streamable(ordered, stream_input=stream_input, keep_input=keep_input)
+        segments = Segments(ordered, core, costs, keep_input=keep_input, stream_input=stream_input)
         lean = segments.least_arena_plan(CYCLES_FOR_RAM, kernels)
-        plan = lean if lean.arena_bytes < plan.arena_bytes else plan
+        plan = lean if stream_input or lean.arena_bytes < plan.arena_bytes else plan
+    elif stream_input:
+        raise UserError("--stream-input computes by rows: add --optimize ram")
     verify_plan(plan)
     return plan
+
+
+def _require_streamable(graph: Graph, *, stream_input: bool, keep_input: bool) -> None:
+    """Refuse to stream what has no rows, or what is to be kept."""
+    if not stream_input:
+        return
+    if keep_input:
+        raise UserError("--stream-input leaves no input in the arena that --keep-input could keep")
+    shapes = [graph.tensors[name].shape for name in graph.inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][1] < 2:
+        raise UserError(
+            "--stream-input needs a model with one input of several rows, "
+            f"this one has {', '.join('x'.join(map(str, shape)) for shape in shapes)}"
+        )
 
 
 def macs_of(graph: Graph) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from edgecomp.errors import UserError
 from edgecomp.ir import Graph, Node
 from edgecomp.kernels import Kernel, Layer
 from edgecomp.kernels.rows import is_mean_of_all, row_layer, row_refusal
@@ -62,10 +63,18 @@ class Choice:
 class Segments:
     """The segments of a network, each computed when it is first asked for."""
 
-    def __init__(self, graph: Graph, core: Core, table: CostTable, *, keep_input: bool) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        core: Core,
+        table: CostTable,
+        *,
+        keep_input: bool = False,
+        stream_input: bool = False,
+    ) -> None:
         """Cut `graph`, whose nodes are in the order of execution."""
         self.graph, self.core, self.table = graph, core, table
-        self.keep_input = keep_input
+        self.keep_input, self.stream_input = keep_input, stream_input
         self.aliases = activation_aliases(graph)
         self._scratch_sizes: dict[str, set[int]] = {}
         self._forbidden: list[tuple[Pair, ...]] = []
@@ -127,7 +136,7 @@ class Segments:
                 self._by_rows(nodes, limit)
                 if by_rows
                 else self._one_by_one(nodes, limit)
-                if self.cuts.index(last) == self.cuts.index(first) + 1
+                if self.cuts.index(last) == self.cuts.index(first) + 1 and not self._streams(nodes)
                 else None
             )
         return self._choices[key]
@@ -148,6 +157,10 @@ class Segments:
                 cycles += cost
         return Choice(tuple(stages), self._bytes(nodes, stages), cycles)
 
+    def _streams(self, nodes: tuple[Node, ...]) -> bool:
+        """Whether these nodes read rows that the caller hands over."""
+        return self.stream_input and nodes[0] is self.graph.nodes[0]
+
     def _bytes(self, nodes: tuple[Node, ...], stages: Sequence[Stage]) -> int:
         if not stages:
             return 0
@@ -156,10 +169,15 @@ class Segments:
 
     def _by_rows(self, nodes: tuple[Node, ...], limit: int) -> Choice | None:
         inner = {node.output for node in nodes[:-1]}
-        if not 2 <= len(nodes) <= MAX_FUSED or inner & set(self.graph.outputs):
+        streamed = self._streams(nodes)
+        least = 1 if streamed else 2
+        if not least <= len(nodes) <= MAX_FUSED or inner & set(self.graph.outputs):
             return None
         program = fused(
-            self.graph, nodes, lambda layer: self.pick(layer, _row_key(layer), limit)[2]
+            self.graph,
+            nodes,
+            lambda layer: self.pick(layer, _row_key(layer), limit)[2],
+            streamed=streamed,
         )
         if isinstance(program, str):
             return None
@@ -288,9 +306,15 @@ class Segments:
             found = [
                 max(best[first], way)
                 for first in self.cuts
-                if first < last and (way := self.least(first, last)) is not None
+                if first < last and first in best and (way := self.least(first, last)) is not None
             ]
-            best[last] = min(found)
+            if found:
+                best[last] = min(found)
+        if self.cuts[-1] not in best:
+            first = self.graph.nodes[0].name
+            raise UserError(
+                f"--stream-input: the first layer, {first!r}, cannot be computed by rows"
+            )
         return best[self.cuts[-1]]
 
     def least(self, first: int, last: int) -> int | None:
