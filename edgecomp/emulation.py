@@ -33,6 +33,11 @@ def image_for(
             f"{folder} was built for {built.board.id}, not for {board.id}\n"
             f"  edgecomp emulate {built.board.id} --firmware {folder}"
         )
+    if built.manifest["options"]["loader"]:
+        raise UserError(
+            f"{folder} was built to lie behind the resident loader, which has to be there first\n"
+            f"  edgecomp emulate {board.id} --loader, then: edgecomp flash {folder} --port PORT"
+        )
     if not (folder / FIRMWARE).exists():
         raise UserError(f"{folder} has lost its {FIRMWARE}; build the model again")
     yield folder / FIRMWARE
