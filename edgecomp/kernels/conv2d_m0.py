@@ -11,7 +11,7 @@ from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.gemm_dsp import block_schedule
 from edgecomp.kernels.octets_m0 import CENTRE, PIXELS, WORDS, Octets, octets
-from edgecomp.kernels.schedule import Schedule
+from edgecomp.kernels.schedule import Reads, Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.ops.linear import LinearConstants
 from edgecomp.targets.cores import Core
@@ -36,6 +36,25 @@ def _inside(size: int, out_size: int, kernel: int, stride: int, pad: int) -> ran
     first = -(-pad // stride)
     last = min((size + pad - kernel) // stride, out_size - 1)
     return range(first, max(last + 1, first))
+
+
+def _inner(layer: Layer) -> list[str]:
+    """C conditions for 8 windows of one row inside the input; empty if there are none."""
+    window = layer.params
+    _, height, width, _ = as_nhwc(layer.inputs[0].shape)
+    _, out_height, out_width, _ = as_nhwc(layer.output.shape)
+    rows = _inside(height, out_height, window.kernel_h, window.stride_h, window.pad_top)
+    columns = _inside(width, out_width, window.kernel_w, window.stride_w, window.pad_left)
+    last = columns.stop - PIXELS
+    if not rows or last < columns.start:
+        return []
+    conditions = [
+        (f"row >= {rows.start}", rows.start > 0),
+        (f"row < {rows.stop}", rows.stop < out_height),
+        (f"column >= {columns.start}", columns.start > 0),
+        (f"column <= {last}", True),
+    ]
+    return [text for text, needed in conditions if needed]
 
 
 class Conv2dM0(Kernel):
@@ -75,14 +94,36 @@ class Conv2dM0(Kernel):
         window, channels = layer.params, layer.inputs[0].shape[-1]
         return PIXELS * window.kernel_w * channels if window.has_padding else 0
 
+    def _kept(self, layer: Layer) -> int:
+        """Pixels that the last two blocks of a 1x1 convolution share: they are kept apart."""
+        pixels = layer.output.size // layer.output.shape[-1]
+        return -pixels % PIXELS if layer.params.is_pointwise else 0
+
+    def _aside_bytes(self, layer: Layer) -> int:
+        """Bytes of rows at the border, or of pixels that are kept."""
+        return self._border_bytes(layer) or self._kept(layer) * int(layer.inputs[0].shape[-1])
+
     def scratch_bytes(self, layer: Layer) -> int:
-        """Starts of each chunk, words of 8 windows, and their rows at the border."""
+        """Starts of each chunk, words of 8 windows, and what lies beside them."""
         chunks = self._octets(layer).chunks
-        return 4 * WORDS * (chunks.count + chunks.taps) + self._border_bytes(layer)
+        return 4 * WORDS * (chunks.count + chunks.taps) + self._aside_bytes(layer)
 
     def schedule(self, layer: Layer) -> Schedule:
-        """Blocks of 8 pixels in order; each reads its windows before it writes."""
-        windows = window_reads(layer, [0], [layer.inputs[0].shape[-1] - 1])
+        """Blocks of 8 pixels in order; each reads its windows before it writes.
+
+        What the last block shares with the one before is read first of all.
+        """
+        channels = layer.inputs[0].shape[-1]
+        windows = window_reads(layer, [0], [channels - 1])
+        kept, pixels = self._kept(layer), len(windows.low)
+        if kept:
+            low, high = windows.low.copy(), windows.high.copy()
+            low[-PIXELS : kept - PIXELS] = low[kept - PIXELS]
+            whole = block_schedule(Reads(low, high), PIXELS, layer.output.shape[-1])
+            whole.reads[0].high[0] = max(
+                whole.reads[0].high[0], (pixels - PIXELS + kept) * channels - 1
+            )
+            return whole
         return block_schedule(windows, PIXELS, layer.output.shape[-1])
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
@@ -97,13 +138,6 @@ class Conv2dM0(Kernel):
         found, k = self._octets(layer), layer.prepared
         shapes = window_context(layer)
         window = layer.params
-        columns = _inside(
-            shapes["width"],
-            shapes["out_width"],
-            window.kernel_w,
-            window.stride_w,
-            window.pad_left,
-        )
         return {
             **shapes,
             "o": found,
@@ -111,15 +145,16 @@ class Conv2dM0(Kernel):
             "pixels": shapes["out_height"] * shapes["out_width"],
             "row_taps": window.kernel_w * shapes["channels"],
             "taps": window.kernel_h * window.kernel_w * shapes["channels"],
-            "columns": columns,
+            "inner": _inner(layer),
             "centre": CENTRE if found.chunks.count > 1 else 0,
             "words_offset": WORDS * found.chunks.count,
-            "border_offset": 4 * WORDS * (found.chunks.count + found.chunks.taps),
+            "kept": self._kept(layer),
+            "aside_offset": 4 * WORDS * (found.chunks.count + found.chunks.taps),
         }
 
     def _function(self, found: Octets, k: LinearConstants) -> str:
         if found.chunks.count == 1:
-            return function_name("octets", k.low, k.high)
+            return function_name("octets_wide" if found.wide else "octets", k.low, k.high)
         pieces = found.pieces
         return function_name(
             "octets_chunked", pieces.count, pieces.bits, k.zero_point, k.low, k.high

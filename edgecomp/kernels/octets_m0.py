@@ -14,6 +14,9 @@ products, and nothing has to be parted on the way.  At the end, where every sum 
 because `S[2i + 1] = h[i] + 2^16 * k[i] - u[i]`: the digits to the base 16 give the odd sums, these
 the even ones.  The range is proved from the weights; longer sums are taken in several chunks.
 
+With odd sums that start 2^16 lower, in `[16 - 2^16, 15 * 2^16]`, the digits hold as well, and both
+are parted from `[16, 2^20)`: a `wide` range, for two instructions more per pair.
+
 Weights lie in flash as `weight + 128`, so that LDRB with an immediate offset reads them; the sums
 start from -128 times the sum of the packed activations.
 """
@@ -35,6 +38,8 @@ TAPS_AT_ONCE = 8
 """Inputs that the loop takes at once; a sum may begin in the middle of the loop."""
 RANGE = 15 << 16
 """Largest sum that can be parted."""
+WIDE_LOW, WIDE_HIGH = 16, (1 << 20) - 1
+"""Smallest and largest sum that can be parted where odd sums start lower."""
 CENTRE = RANGE // 2
 """What a chunk's sum starts from where there are several."""
 SINGLE = Pieces(2, 12, signed=False)
@@ -77,12 +82,14 @@ class Octets:
         pieces: how the multiplier is cut.
         addend: of the requantization where there are several chunks; else the stream has it.
         stream: uint32, per channel: start, weights, multiplier / 4 and, for one chunk, addend.
+        wide: whether odd sums start lower; only with one chunk.
     """
 
     chunks: Chunks
     pieces: Pieces
     addend: int
     stream: Array
+    wide: bool = False
 
 
 def _padded(weights: Array) -> IntArray:
@@ -102,13 +109,13 @@ def _stream(columns: tuple[IntArray, ...]) -> Array:
     return np.concatenate(parts, axis=1).reshape(-1).astype(np.uint32)
 
 
-def _single(weights: IntArray, k: LinearConstants) -> Octets | None:
+def _single(weights: IntArray, k: LinearConstants, *, wide: bool) -> Octets | None:
     """One chunk; the sum begins with the bias and what keeps it from being negative."""
     low, high = sum_range(weights)
     step = 1 << SINGLE.bits
-    raised = -((low + k.bias) // step) * step
+    raised = -((low + k.bias - (WIDE_LOW if wide else 0)) // step) * step
     start = k.bias + raised
-    if (start + high).max() > RANGE:
+    if (start + high).max() > (WIDE_HIGH if wide else RANGE):
         return None
     whole = (1 << (POINT - 1)) + ((k.zero_point - k.low) << POINT) - raised * (k.multiplier >> 2)
     addend = whole >> SINGLE.bits
@@ -117,7 +124,7 @@ def _single(weights: IntArray, k: LinearConstants) -> Octets | None:
     if not SINGLE.holds(start + low, start + high, k.multiplier, addend):
         return None
     stream = _stream((start, _words(weights), k.multiplier >> 2, addend))
-    return Octets(Chunks(weights.shape[1], 0, 1), SINGLE, 0, stream)
+    return Octets(Chunks(weights.shape[1], 0, 1), SINGLE, 0, stream, wide)
 
 
 def cut_taps(weights: IntArray) -> Chunks:
@@ -142,14 +149,14 @@ def octets(weights: Array, k: LinearConstants) -> Octets | None:
         weights: int8 `(channels, taps)` in the order of the packed activations.
         k: bias, multipliers and ranges, without shifts.
     """
-    wide = _padded(weights)
-    single = _single(wide, k)
+    padded = _padded(weights)
+    single = _single(padded, k, wide=False) or _single(padded, k, wide=True)
     if single is not None:
         return single
     pieces = signed_pieces(k.acc_min, k.acc_max, k.multiplier, k.zero_point, k.low)
-    if pieces is None or wide.shape[1] <= TAPS_AT_ONCE:
+    if pieces is None or padded.shape[1] <= TAPS_AT_ONCE:
         return None
-    chunks = cut_taps(wide)
+    chunks = cut_taps(padded)
     start = k.bias - chunks.count * CENTRE
-    stream = _stream((start, _words(wide), k.multiplier >> 2))
+    stream = _stream((start, _words(padded), k.multiplier >> 2))
     return Octets(chunks, pieces, pieces.addend(k.zero_point, k.low), stream)

@@ -104,7 +104,9 @@ def _wrapped(values: IntArray, signed: bool) -> IntArray:
     return np.where(signed & (low >= 1 << 31), low - (1 << 32), low).astype(np.int64)
 
 
-SIGNED_PIECES: Sequence[Pieces] = (Pieces(2, 12), Pieces(2, 10), Pieces(3, 9), Pieces(3, 7))
+SIGNED_PIECES: Sequence[Pieces] = tuple(
+    Pieces(count, bits) for count, bits in ((2, 12), (2, 11), (2, 10), (3, 9), (3, 7))
+)
 """Cuts that are tried, fast ones first; few, so that layers share functions."""
 
 
