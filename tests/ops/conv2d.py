@@ -135,6 +135,37 @@ OWN_CASES = (
          Weights((4, 3, 3, 1), pattern="extreme", uneven=1.0), groups=4, **SAME3),
     conv("2-pixels-padded", Act((1, 1, 2, 3)), Weights((14, 3, 3, 3)), **SAME3),
     conv("5-pixels-padded", Act((1, 5, 1, 3)), Weights((14, 3, 3, 3)), **SAME3),
+    # Eight pixels in five words on Armv7-M.
+    conv("16-channels-same", Act((1, 4, 5, 3)), Weights((16, 3, 3, 3)), **SAME3),
+    conv("17-channels-stride-2-clamp", Act((1, 7, 9, 2)), Weights((17, 3, 3, 2)),
+         stride_h=2, stride_w=2, clamp=Clamp(-0.4, 0.7), out=(-1, 1), **pads(1, 1, 0, 0)),
+    conv("1x1-27-to-16-extreme-products", Act((1, 3, 4, 27), 0, 1),
+         Weights((16, 1, 1, 27), pattern="extreme", uneven=1.0)),
+    # Shared code and blocks of the cores with the DSP extension: loops, tails, borders, odd sizes.
+    *(
+        conv(f"1x1-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)), Weights((n, 1, 1, c)))
+        for h, w, c, n in ((5, 5, 8, 7), (3, 4, 8, 16), (2, 5, 36, 6), (3, 5, 23, 4),
+                           (1, 9, 4, 2), (6, 6, 106, 5))
+    ),
+    *(
+        conv(f"winograd-{h}x{w}x{c}", Act((1, h, w, c)), Weights((4, 3, 3, c)), **SAME3)
+        for h, w, c in ((4, 9, 32), (3, 8, 48), (5, 17, 16), (4, 12, 24))
+    ),
+    conv("winograd-valid-clamp", Act((1, 6, 13, 16)), Weights((6, 3, 3, 16)),
+         clamp=Clamp(-0.4, 0.7), out=(-1, 1)),
+    conv("3x3-same-clamp-8-channels", Act((1, 7, 7, 8)), Weights((5, 3, 3, 8)),
+         clamp=Clamp(-0.4, 0.7), out=(-1, 1), **SAME3),
+    conv("3x3-pads-4", Act((1, 3, 5, 4)), Weights((3, 3, 3, 4)), **pads(4, 4, 4, 4)),
+    conv("2x4-stride-3x2-one-channel", Act((1, 9, 14, 1)), Weights((6, 2, 4, 1)),
+         stride_h=3, stride_w=2, **pads(1, 2, 1, 2)),
+    *(
+        conv(f"depthwise-{h}x{w}x{c}", Act((1, h, w, c)), Weights((c, 3, 3, 1)), groups=c, **SAME3)
+        for h, w, c in ((19, 6, 4), (9, 66, 5), (11, 4, 10), (4, 5, 6))
+    ),
+    conv("depthwise-stride-2-27x29x6", Act((1, 27, 29, 6)), Weights((6, 3, 3, 1)), groups=6,
+         stride_h=2, stride_w=2, **SAME3),
+    conv("depthwise-stride-2-tiles", Act((1, 13, 62, 4), 0, 6), Weights((4, 3, 3, 1)), groups=4,
+         stride_h=2, stride_w=2, **pads(0, 0, 1, 1)),
     # Vectors and blocks of the cores with Helium: loops, tails, borders.
     *(
         conv(f"1x1-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)), Weights((n, 1, 1, c)))
