@@ -92,9 +92,10 @@ class Journal:
             ) from None
 
     def _read(self, build_id: int) -> int:
-        """Take up what is there; return where the good lines end."""
+        """Take up what is there; return where the last whole line ends."""
         text = self.path.read_bytes()
-        end = 0
+        if _format({"journal": _VERSION, "build_id": build_id}).startswith(text):
+            return 0  # nothing, or cut off before anything was kept
         for number, line in enumerate(text.splitlines(keepends=True)):
             entry = _parse(line)
             if number == 0 and entry is not None and entry.get("build_id") != build_id:
@@ -107,17 +108,9 @@ class Journal:
                 if number == 0 and text:
                     raise UserError(f"{self.path} is not a journal of edgecomp; give another file")
                 continue
-            end += len(line)
             if number:
                 self._known[entry["sample"], entry["input"]] = _from_json(entry)
-        return end if end == len(text) else self._compact(text)
-
-    def _compact(self, text: bytes) -> int:
-        """Write the good lines again, without the damaged ones; return their length."""
-        good = b"".join(line for line in text.splitlines(keepends=True) if _parse(line) is not None)
-        os.ftruncate(self._fd, 0)
-        self._write(good)
-        return len(good)
+        return text.rfind(b"\n") + 1
 
     def _append(self, entry: dict[str, Any]) -> None:
         line = _format(entry)
