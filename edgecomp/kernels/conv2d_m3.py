@@ -27,7 +27,7 @@ from edgecomp.targets.cores import Core
 
 
 @dataclass(frozen=True)
-class _Shape:
+class ConvShape:
     """A convolution as the shared functions see it: a pointwise one is a single row."""
 
     window: Window
@@ -38,7 +38,8 @@ class _Shape:
     out_width: int
 
     @classmethod
-    def of(cls, layer: Layer) -> "_Shape":
+    def of(cls, layer: Layer) -> "ConvShape":
+        """Read a layer's sizes."""
         _, height, width, channels = as_nhwc(layer.inputs[0].shape)
         _, out_height, out_width, _ = as_nhwc(layer.output.shape)
         if layer.params.is_pointwise:
@@ -105,30 +106,33 @@ class Conv2dM3(Kernel):
     op: ClassVar[str] = "conv2d"
     template: ClassVar[str] = "conv2d/m3_gemm.c.j2"
 
-    def applies(self, layer: Layer, core: Core) -> str | None:
-        """Plain convolutions of at least 2 pixels, if the lanes are proved wide enough."""
-        reason = core_refusal(core)
-        if reason is not None:
-            return reason
+    @staticmethod
+    def shape_refusal(layer: Layer, core: Core) -> str | None:
+        """Say why the shared functions cannot compute such a layer; None if they can."""
         window = layer.params
         if window.groups != 1:
             return "groups"
         if window.dilation_h != 1 or window.dilation_w != 1:
             return "dilation"
-        if _Shape.of(layer).pairs < 1:
+        return core_refusal(core) or size_refusal(layer)
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Plain convolutions of at least 2 pixels, if the lanes are proved wide enough."""
+        reason = self.shape_refusal(layer, core)
+        if reason is None and ConvShape.of(layer).pairs < 1:
             return "a single pixel"
-        return size_refusal(layer) or refusal(layer, WIDE_BITS)
+        return reason or refusal(layer, WIDE_BITS)
 
     def scratch_bytes(self, layer: Layer) -> int:
         """Columns of a block; codes of the padding."""
-        shape = _Shape.of(layer)
+        shape = ConvShape.of(layer)
         padding = shape.channels if layer.params.has_padding else 0
         return 4 * shape.pairs * shape.taps + padding
 
     def schedule(self, layer: Layer) -> Schedule:
         """Blocks of pixels in order; each reads its windows before it writes."""
         windows = window_reads(layer, [0], [layer.inputs[0].shape[-1] - 1])
-        return block_schedule(windows, 2 * _Shape.of(layer).pairs, layer.output.shape[-1])
+        return block_schedule(windows, 2 * ConvShape.of(layer).pairs, layer.output.shape[-1])
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """One stream in the order of use."""
@@ -144,13 +148,18 @@ class Conv2dM3(Kernel):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """The numbers that the shared functions read."""
-        shape = _Shape.of(layer)
+        shape = ConvShape.of(layer)
         assert layer.inputs[0].qparams is not None
+        wide = "_wide" if lane_bits(layer) == WIDE_BITS else ""
         return {
             "k": layer.prepared,
+            "product": "pairs",
             "pairs": shape.pairs,
+            "pixels": 2 * shape.pairs,
+            "words": shape.pairs,
+            "kind": f"{shape.pairs}{wide}",
             "lane": lane_bits(layer),
-            "wide": "_wide" if lane_bits(layer) == WIDE_BITS else "",
+            "wide": wide,
             "suffix": clamp_suffix(layer.prepared),
             "s": shape,
             "w": shape.window,

@@ -17,6 +17,7 @@ from edgecomp.kernels.gemm_m3 import (
     lane_starts,
     pair_stream,
 )
+from edgecomp.kernels.octets_m3 import RANGE, octet_stream
 from edgecomp.kernels.pairs import (
     LANE_BITS as GROUP_LANE_BITS,
 )
@@ -37,6 +38,11 @@ MASK32 = (1 << 32) - 1
 MASK64 = (1 << 64) - 1
 CODES = st.integers(-128, 127)
 EXTREMES = st.sampled_from((-128, -127, -1, 0, 1, 127))
+
+
+def sum_of(weights):
+    """Sum of magnitudes."""
+    return sum(abs(w) for w in weights)
 
 
 def signed(word, bits):
@@ -129,6 +135,49 @@ def test_the_ends_of_a_lane_part(bits):
             assert signed(both >> bits, 32) == high
 
 
+@given(
+    weights=st.lists(CODES | EXTREMES, min_size=1, max_size=36),
+    codes=st.lists(st.integers(-128, 127) | EXTREMES, min_size=36 * 8, max_size=36 * 8),
+    bias=st.integers(-(2**20), 2**20),
+    towards=st.sampled_from((None, 1, -1)),
+    multiplier=st.integers(0, MULTIPLIER_LIMIT // 4 - 1).map(lambda n: 4 * n),
+)
+def test_five_words_hold_eight_sums(weights, codes, bias, towards, multiplier):
+    """The arithmetic of the assembly; all sums least or largest where `towards` is given."""
+    while sum_of(weights) > (RANGE - 1) // 255:
+        weights.pop()
+    w = np.array(weights, np.int64)
+    x = np.array(codes, np.int64).reshape(36, 8)[: len(w)]
+    if towards:
+        x = np.where(w * towards > 0, 127, -128)[:, None].repeat(8, axis=1)
+        x[w == 0] = 5
+    least = bias + int(np.where(w > 0, -128 * w, 127 * w).sum())
+    most = bias + int(np.where(w > 0, 127 * w, -128 * w).sum())
+    assert most - least < RANGE
+    one = np.array([1])
+    k = LinearConstants(
+        bias * one, multiplier * one, 0 * one, 3, -128, 127, least * one, most * one
+    )
+    taps, _, _, pair, mixture, *rest = (int(n) for n in octet_stream(w[None].astype(np.int8), k))
+    stored = np.array(rest[:-2], np.uint32).view(np.int8)
+    assert stored[: len(w)].tolist() == weights
+    assert len(stored) == taps
+    sums = [pair] * 4
+    for i in range(len(w)):
+        odd = x[i, 1::2]
+        for p in range(4):
+            sums[p] = (sums[p] + int(w[i]) * int(x[i, 2 * p] - (odd[p] << 16))) & MASK32
+        mixture = (mixture + int(w[i]) * sum(int(odd[p]) << 4 * p for p in range(4))) & MASK32
+    digits = (mixture + sum((s >> 16) << 4 * p for p, s in enumerate(sums))) & MASK32
+    wanted = bias + (w[:, None] * x).sum(axis=0)
+    for p, s in enumerate(sums):
+        h, high = digits >> 4 * p & 15, digits >> 16 + 4 * p & 15
+        even = signed((h << 16 | s & 0xFFFF) - rest[-2], 32)
+        odd_sum = signed(h - (s >> 16) + (high << 16) - rest[-2], 32)
+        assert [even, odd_sum] == wanted[2 * p : 2 * p + 2].tolist()
+    assert rest[-1] == 2 * multiplier
+
+
 def test_lanes_of_dense_weights_are_the_masked_words():
     """Byte 0 and 3, and 2 and 1 after a rotation, are the low and the high lane of a pair."""
     low, high = BYTES.index(LOW[0]), BYTES.index(LOW[0] + 1)
@@ -157,8 +206,8 @@ def test_refusals_give_the_reason():
 
 
 def test_every_kernel_here_is_in_the_table():
-    names = {name for name in KERNELS if name.endswith("_m3")}
+    names = {name for name in KERNELS if name.endswith(("_m3", "_m3_octets"))}
     assert names == {
-        "add_m3", "conv2d_m3", "dense_m3", "depthwise_m3", "global_average_m3", "sub_m3",
-        "winograd_m3",
+        "add_m3", "conv2d_m3", "conv2d_m3_octets", "dense_m3", "depthwise_m3",
+        "global_average_m3", "sub_m3", "winograd_m3",
     }  # fmt: skip
