@@ -83,10 +83,13 @@ def test_new_weights_reach_the_board_and_can_be_taken_back(name, tcp, tmp_path):
         port = ("--port", running.port)
         assert call("flash", old, *port).code == 0
         assert build_id_on(running.port) == build_id_of(old)
+        assert call("check", old, *port, "--data", samples).code == 0
         answer = call("flash", new, *port, "--weights-only", "--json")
         assert answer.code == 0, answer.err
         assert json.loads(answer.out)["version"] == 2
         assert build_id_on(running.port) == build_id_of(new)
+        assert call("check", new, *port, "--data", samples).code == 0
+        refused(call("check", old, *port, "--data", samples), "the board runs build", code=5)
         refused(call("flash", other, *port, "--weights-only"), "weights alone", code=5)
         assert build_id_on(running.port) == build_id_of(new)
         assert call("flash", new, *port, "--rollback").code == 0
