@@ -14,7 +14,7 @@ from edgecomp.device.connection import WrongBuildError
 from edgecomp.device.journal import Journal
 from edgecomp.device.records import CheckResult, ModelLayout
 from edgecomp.device.serial_session import Answer, SerialSession
-from edgecomp.errors import DeviceError, EdgecompError
+from edgecomp.errors import DeviceError, EdgecompError, LinkTimeout
 
 _JOIN_S = 0.2  # so that Ctrl-C is noticed
 
@@ -160,7 +160,8 @@ class SerialBench:
                 "the same command goes on with the next"
             )
         text = "\n  ".join(str(error) for error in errors)
-        return type(errors[0])(text + kept) if errors else DeviceError(f"nothing ran{kept}")
+        kind = LinkTimeout if errors and isinstance(errors[0], LinkTimeout) else DeviceError
+        return kind((text or "no board could go on") + kept)
 
     def summary(self, *, is_real_time: bool) -> dict[str, Any]:
         """What was seen of the boards: time, memory, and what their lines did.
