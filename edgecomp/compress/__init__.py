@@ -1,0 +1,1 @@
+"""Compression of float graphs: techniques that prune, share and retrain weights."""

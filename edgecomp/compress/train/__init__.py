@@ -1,0 +1,1 @@
+"""All of compression that needs PyTorch: graphs as modules, and the training loop."""
