@@ -38,7 +38,7 @@ NEIGHBOURS = 4
 GENERIC_CYCLES = 12.0
 """Cycles of a multiply-accumulate by a kernel of which nothing was measured."""
 ROW_CYCLES = {"depthwise_row_dsp": 3.6, "conv2d_row_dsp": 1.6, "dense_row_dsp": 1.6}
-"""The same by kernels that compute nothing but rows."""
+"""The same by kernels of rows, whose shapes are too few in the tables for an estimate."""
 TURN_CYCLES = 40
 """Cycles of a row beside its kernel."""
 WORD_CYCLES = 3
@@ -108,8 +108,9 @@ class Segments:
                 # Where nothing was measured, the order of the table must do.
                 each = GENERIC_CYCLES if any(costs) else GENERIC_CYCLES * (rank + 1) / len(kernels)
                 each = ROW_CYCLES.get(kernel.name, each)
-                unknown = math.ceil(each * max(layer.macs, layer.output.size))
-                cycles = cost.cycles if cost else unknown
+                cycles = math.ceil(each * max(layer.macs, layer.output.size))
+                if cost and kernel.name not in ROW_CYCLES:
+                    cycles = cost.cycles
                 found.append((kernel.scratch_bytes(layer), cycles, kernel))
             self._options[key] = sorted(found, key=lambda option: option[1])
         return self._options[key]
