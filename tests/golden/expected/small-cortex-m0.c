@@ -8,7 +8,7 @@
  * stage  kernel                  shape                                 weights  storage   arena
  * L00    conv2d_m0               6x6x2 -> 6x6x4                            128  dense8       468
  * L01    depthwise_m0            6x6x4 -> 6x6x4                             80  dense8       256
- * L02    add_generic             6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
+ * L02    add_m0                  6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
  * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
  * L05    dense_m0                16 -> 3                                   164  dense8        16
@@ -250,6 +250,19 @@ static inline void ec_m0_starts(uint32_t *starts, const uint32_t *words, int tap
     "subs    r0, r0, r7\n" \
     "lsls    r7, r0, #16\n" \
     "adds    r1, r1, r7\n"
+
+/* The same where odd sums start 2^16 lower, which the code gives back: u ^ 0xFFFF = 2^16 - 1 - u. */
+#define EC_M0_PART_WIDE(pair) \
+    "mov     r0, lr\n" \
+    "ands    r0, r5\n" \
+    "lsrs    r5, r5, #4\n" \
+    "mov     r1, " pair "\n" \
+    "mvns    r7, r1\n" \
+    "lsrs    r7, r7, #16\n" \
+    "adds    r0, r0, r7\n" \
+    "adds    r0, #1\n" \
+    "lsls    r7, r0, #16\n" \
+    "adds    r1, r1, r7\n"
 #endif
 
 #ifndef EC_OCTETS_M128_127
@@ -433,11 +446,10 @@ EC_ASSEMBLY void ec_octets_m128_127(const uint32_t *starts EC_UNUSED, const uint
 
         "strb    r1, [r6]\n"
         "add     r6, r12\n"
-        "movs    r7, r0\n"
-        "muls    r7, r2\n"
-        "lsrs    r7, #12\n"
+        "muls    r2, r0\n"
+        "lsrs    r2, #12\n"
         "muls    r0, r3\n"
-        "adds    r0, r7\n"
+        "adds    r0, r2\n"
         "add     r0, r4\n"
         "asrs    r0, #18\n"
         "cmp     r0, #255\n"
@@ -822,11 +834,10 @@ EC_ASSEMBLY void ec_plane_1_12_m128_m128_127(const int32_t *plane EC_UNUSED, con
         "subs    r0, #128\n"
 
         "strb    r0, [r6]\n"
-        "movs    r1, r4\n"
-        "muls    r1, r2\n"
-        "asrs    r1, #12\n"
+        "muls    r2, r4\n"
+        "asrs    r2, #12\n"
         "muls    r4, r3\n"
-        "adds    r4, r1\n"
+        "adds    r4, r2\n"
         "add     r4, r5\n"
         "asrs    r4, #18\n"
         "cmp     r4, #255\n"
@@ -908,13 +919,92 @@ static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output, int8_t *
 
 /* ---- L02: add "residual" 6x6x4 + 6x6x4 -> 6x6x4 ---- */
 
+#ifndef EC_M0_HELPERS
+#define EC_M0_HELPERS
+/* What the layers below share that compute with the instructions of Armv6-M.  A function marked
+ * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere its twin in C does the
+ * same with the same constants. */
+#if defined(__clang__)
+#define EC_ASSEMBLY static __attribute__((naked, noinline))
+#else
+#define EC_ASSEMBLY static __attribute__((naked, noipa))
+#endif
+#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
+
+#define EC_M0_SAVE \
+    ".syntax unified\n" \
+    "push    {r4-r7, lr}\n" \
+    "mov     r4, r8\n" \
+    "mov     r5, r9\n" \
+    "mov     r6, r10\n" \
+    "mov     r7, r11\n" \
+    "push    {r4-r7}\n"
+#define EC_M0_RETURN \
+    "pop     {r4-r7}\n" \
+    "mov     r8, r4\n" \
+    "mov     r9, r5\n" \
+    "mov     r10, r6\n" \
+    "mov     r11, r7\n" \
+    "pop     {r4-r7, pc}\n"
+#endif
+
+#ifndef EC_SUM_4_22_M128_64
+#define EC_SUM_4_22_M128_64
+/* output = (a * multiplier_a + b * multiplier_b + addend) >> 22, saturated. */
+#if defined(__ARM_ARCH_6M__)
+EC_ASSEMBLY void ec_sum_4_22_m128_64(const int8_t *a EC_UNUSED, const int8_t *b EC_UNUSED, int8_t *output EC_UNUSED,
+    int size EC_UNUSED, int32_t multiplier_a EC_UNUSED, int32_t multiplier_b EC_UNUSED, int32_t addend EC_UNUSED)
+{
+    __asm__ volatile(
+        EC_M0_SAVE
+        "adds    r0, r3\n" /* an index counts up to 0 */
+        "adds    r1, r3\n"
+        "adds    r2, r3\n"
+        "rsbs    r7, r3, #0\n"
+        "ldr     r3, [sp, #36]\n"
+        "ldr     r6, [sp, #40]\n"
+        "ldr     r4, [sp, #44]\n"
+        "mov     r8, r4\n"
+        "1:\n"
+        ".rept   4\n"
+        "ldrsb   r4, [r0, r7]\n"
+        "ldrsb   r5, [r1, r7]\n"
+        "muls    r4, r3\n"
+        "muls    r5, r6\n"
+        "adds    r4, r5\n"
+        "add     r4, r8\n"
+        "asrs    r4, #22\n"
+        "adds    r4, #128\n"
+        "cmp     r4, #192\n"
+        "bls     8f\n"
+        "asrs    r4, #31\n"
+        "mvns    r4, r4\n"
+        "movs    r5, #192\n"
+        "ands    r4, r5\n"
+        "8:\n"
+        "subs    r4, #128\n"
+
+        "strb    r4, [r2, r7]\n"
+        "adds    r7, #1\n"
+        ".endr\n"
+        "bne     1b\n"
+        EC_M0_RETURN);
+}
+#else
+static inline void ec_sum_4_22_m128_64(const int8_t *a, const int8_t *b, int8_t *output, int size, int32_t multiplier_a,
+    int32_t multiplier_b, int32_t addend)
+{
+    for (int i = 0; i < size; i++) {
+        const int32_t sum = a[i] * multiplier_a + addend + b[i] * multiplier_b;
+        output[i] = (int8_t)ec_clamp(sum >> 22, -128, 64);
+    }
+}
+#endif
+#endif
+
 static EC_STAGE void L02_add(const int8_t *a, const int8_t *b, int8_t *output)
 {
-    for (int i = 0; i < 144; i++) {
-        const int32_t sum = a[i] * 4194304
-                          + b[i] * 4194304 + 538968064;
-        *output++ = (int8_t)ec_clamp(sum >> 22, -128, 64);
-    }
+    ec_sum_4_22_m128_64(a, b, output, 144, 4194304, 4194304, 538968064);
 }
 
 /* ---- L03: max_pool "pool" 6x6x4 -> 2x2x4 ---- */
