@@ -84,6 +84,20 @@ def read_torch(source: str, factory: str = "", *, input_shapes: InputShapes | No
     return convert(checked(model, source), c_identifier(name), shapes)
 
 
+def read_module(
+    source: str, module: "torch.nn.Module", example: "torch.Tensor", name: str
+) -> Graph:
+    """Read a module that is there already; `source` stands for it in messages.
+
+    Raises:
+        UserError: torch's exporter is missing, or the module cannot be exported.
+        UnsupportedError: layers that cannot be compiled.
+    """
+    torch = _import_torch()
+    program = _export(torch, source, module, (example,))
+    return convert(checked(_to_onnx(torch, source, program), source), c_identifier(name), {})
+
+
 def _import_torch() -> Any:
     """Import torch, or say what to install."""
     try:

@@ -17,7 +17,12 @@ from edgecomp.passes.views import Layout, as_view, inverse
 
 
 def layout(graph: Graph) -> Graph:
-    """Rewrite `graph` with channels last; see the module's text."""
+    """Rewrite `graph` with channels last; see the module's text.
+
+    A graph with views was laid out before (a compressed model, read again) and stays as it is.
+    """
+    if graph.views:
+        return graph
     chosen: dict[str, Layout] = {}
     best = _rewrite(graph, chosen)
     for name, wanted in _candidates(graph, best):

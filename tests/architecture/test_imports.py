@@ -44,6 +44,7 @@ together: it may know them all, and nothing but its like and `cli` may know it.
 
 EXCEPTIONS = {
     ("plan", "build"): "the stack bound is read from the disassembly of the linked image",
+    ("frontend", "zoo"): "a network of the zoo is read like any other torch module",
 }
 
 LAZY = {

@@ -1,0 +1,256 @@
+"""The training loop: seeded, stopped early on a validation split, safe against divergence."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edgecomp.compress.train.examples import Examples, Split
+from edgecomp.compress.train.graph_module import import_torch
+from edgecomp.ir import Graph
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How to train.
+
+    Attributes:
+        epochs: at most so many passes over the training samples.
+        learning_rate: of Adam at the start; it falls to 0 along half a cosine.
+        batch: samples per step.
+        weight_decay: of Adam.
+        patience: epochs without a better validation score after which training stops.
+        seed: of the order of samples.
+    """
+
+    epochs: int = 10
+    learning_rate: float = 1e-3
+    batch: int = 64
+    weight_decay: float = 0.0
+    patience: int = 10
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good a network is: accuracy where targets are class numbers, and the mean loss."""
+
+    accuracy: float | None
+    loss: float
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Sorts scores, the best last."""
+        return (self.accuracy or 0.0, -self.loss)
+
+    def __str__(self) -> str:
+        """The score for people."""
+        loss = f"loss {self.loss:.4f}"
+        return loss if self.accuracy is None else f"{100 * self.accuracy:.2f} %, {loss}"
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What training came to; the module holds the best weights that it had.
+
+    Attributes:
+        score: of these weights, on the validation samples.
+        epochs: number of epochs that ran.
+        diverged: where the loss stopped being a number, or empty.
+    """
+
+    score: Score
+    epochs: int
+    diverged: str = ""
+
+
+class Hook(Protocol):
+    """Changes the module while it trains: a sparsity that grows, say."""
+
+    def step(self, progress: float) -> None:
+        """Called before each optimizer step with the share of steps done, 0 to 1."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether weights from here on are what was asked for, so that they may be kept."""
+
+
+class NoHook:
+    """Changes nothing."""
+
+    settled = True
+
+    def step(self, progress: float) -> None:
+        """Do nothing."""
+
+
+@dataclass
+class _Progress:
+    """What an interrupted training needs to go on."""
+
+    epoch: int = 0
+    best: Score | None = None
+    best_epoch: int = 0
+    best_state: dict[str, Any] = field(default_factory=dict)
+
+
+def fit(
+    graph: Graph,
+    module: "nn.Module",
+    split: Split,
+    options: FitOptions,
+    *,
+    hook: Hook | None = None,
+    checkpoint: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> FitResult:
+    """Train a module that `as_module` made of `graph`; it ends with its best weights.
+
+    The best are those with the highest validation accuracy (then the lowest loss) among the
+    settled epochs; the weights from before the first epoch count as well, where the hook had
+    settled by then.  A loss that is not finite ends training with the best weights so far.
+
+    Args:
+        graph: names inputs and outputs.
+        module: is changed in place.
+        split: training and validation samples.
+        options: how to train.
+        hook: called before each step.
+        checkpoint: a file that is written after each epoch; where it exists, training goes on
+            from it.  It is removed at the end.
+        say: told of each epoch.
+    """
+    torch = import_torch()
+    hook = hook or NoHook()
+    optimizer = torch.optim.Adam(
+        module.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+    )
+    progress = _Progress(best_state=_copy(module))
+    if hook.settled:
+        progress.best = evaluate(graph, module, split.validation)
+    if checkpoint is not None and checkpoint.exists():
+        progress = _resume(torch, checkpoint, module, optimizer)
+        say(f"going on after epoch {progress.epoch}")
+    inputs = [torch.tensor(split.train.inputs[name]) for name in graph.inputs]
+    targets = torch.tensor(split.train.targets)
+    steps = math.ceil(len(targets) / options.batch)
+    total = max(1, steps * options.epochs)
+    diverged = ""
+    while progress.epoch < options.epochs and not diverged:
+        if progress.best and progress.epoch - progress.best_epoch >= options.patience:
+            break
+        # Seeded by epoch, so that a resumed training sees the samples in the same order.
+        generator = torch.Generator().manual_seed(options.seed * 100_003 + progress.epoch)
+        module.train()
+        order = torch.randperm(len(targets), generator=generator).split(options.batch)
+        for index, batch in enumerate(order):
+            done = (progress.epoch * steps + index) / total
+            for group in optimizer.param_groups:
+                group["lr"] = options.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+            hook.step(done)
+            optimizer.zero_grad()
+            chosen = [x[batch] for x in inputs]
+            loss = loss_of(graph, module, chosen, targets[batch], split.train.are_labels)
+            if not torch.isfinite(loss):
+                diverged = f"epoch {progress.epoch + 1}, step {index + 1}: the loss is {loss:g}"
+                break
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        if diverged:
+            break
+        progress.epoch += 1
+        hook.step(progress.epoch / options.epochs)
+        score = evaluate(graph, module, split.validation)
+        say(f"epoch {progress.epoch} of {options.epochs}: validation {score}")
+        if not math.isfinite(score.loss):
+            diverged = f"epoch {progress.epoch}: the validation loss is {score.loss:g}"
+        elif hook.settled and (progress.best is None or score.rank > progress.best.rank):
+            progress.best, progress.best_epoch = score, progress.epoch
+            progress.best_state = _copy(module)
+        if checkpoint is not None and not diverged:
+            _save(torch, checkpoint, module, optimizer, progress)
+    module.load_state_dict(progress.best_state)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    score = progress.best or evaluate(graph, module, split.validation)
+    return FitResult(score, progress.epoch, diverged)
+
+
+def logits_name(graph: Graph) -> str:
+    """The tensor that the loss is computed on: the first output, before a final softmax."""
+    last = graph.producers().get(graph.outputs[0])
+    return last.inputs[0] if last is not None and last.op == "softmax" else graph.outputs[0]
+
+
+def loss_of(
+    graph: Graph,
+    module: "nn.Module",
+    inputs: "list[Tensor]",
+    targets: "Tensor",
+    are_labels: bool,
+) -> "Tensor":
+    """Cross entropy of class numbers, or the mean squared error of values."""
+    from torch.nn import functional
+
+    if are_labels:
+        name = logits_name(graph)
+        logits = module(*inputs, names=(name,))[name]
+        return functional.cross_entropy(logits.reshape(len(targets), -1), targets)
+    output = graph.outputs[0]
+    return functional.mse_loss(module(*inputs, names=(output,))[output], targets)
+
+
+def evaluate(graph: Graph, module: "nn.Module", examples: Examples) -> Score:
+    """Score a module on all of `examples`."""
+    torch = import_torch()
+    module.eval()
+    total, right = 0.0, 0
+    name = logits_name(graph) if examples.are_labels else graph.outputs[0]
+    with torch.no_grad():
+        for start in range(0, len(examples), EVALUATION_BATCH):
+            part = slice(start, start + EVALUATION_BATCH)
+            inputs = [torch.tensor(examples.inputs[n][part]) for n in graph.inputs]
+            targets = torch.tensor(examples.targets[part])
+            output = module(*inputs, names=(name,))[name]
+            functional = torch.nn.functional
+            if examples.are_labels:
+                logits = output.reshape(len(targets), -1)
+                total += float(functional.cross_entropy(logits, targets, reduction="sum"))
+                right += int((logits.argmax(dim=1) == targets).sum())
+            else:
+                total += float(functional.mse_loss(output, targets)) * len(targets)
+    accuracy = right / len(examples) if examples.are_labels else None
+    return Score(accuracy, total / len(examples))
+
+
+def _copy(module: "nn.Module") -> dict[str, Any]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def _save(torch: Any, path: Path, module: "nn.Module", optimizer: Any, progress: _Progress) -> None:
+    best = progress.best
+    content = {
+        "module": module.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "epoch": progress.epoch,
+        "best": None if best is None else (best.accuracy, best.loss),
+        "best_epoch": progress.best_epoch,
+        "best_state": progress.best_state,
+    }
+    temporary = path.with_name(f"{path.name}.part")
+    torch.save(content, temporary)
+    temporary.replace(path)
+
+
+def _resume(torch: Any, path: Path, module: "nn.Module", optimizer: Any) -> _Progress:
+    content = torch.load(path, weights_only=True)
+    module.load_state_dict(content["module"])
+    optimizer.load_state_dict(content["optimizer"])
+    best = None if content["best"] is None else Score(*content["best"])
+    return _Progress(content["epoch"], best, content["best_epoch"], content["best_state"])

@@ -1,0 +1,113 @@
+"""Training: it learns, repeats itself, goes on where it stopped, and survives divergence."""
+
+import numpy as np
+import pytest
+
+from edgecomp.compress.train.examples import make_examples, split
+from edgecomp.compress.train.graph_module import as_module, constants_of
+from edgecomp.compress.train.loop import FitOptions, evaluate, fit
+from edgecomp.errors import UserError
+from tests.compress.support import examples_for, network, pictures, split_for
+
+torch = pytest.importorskip("torch")
+
+OPTIONS = FitOptions(epochs=4, learning_rate=3e-3, batch=32)
+
+
+def weights_after(graph, options=OPTIONS, **more):
+    module = as_module(graph)
+    result = fit(graph, module, split_for(graph), options, **more)
+    return constants_of(graph, module), result
+
+
+def same(first, second):
+    return all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_training_learns_and_repeats_itself():
+    graph = network()
+    before = evaluate(graph, as_module(graph), split_for(graph).validation)
+    first, result = weights_after(graph)
+    again, _ = weights_after(graph)
+    assert before.accuracy < 0.6
+    assert result.score.accuracy > 0.95
+    assert same(first, again)
+
+
+def test_a_training_that_was_interrupted_ends_like_one_that_was_not(tmp_path):
+    graph = network()
+    whole, _ = weights_after(graph)
+    said = []
+
+    def interrupt(text):
+        said.append(text)
+        # The words for an epoch come before its checkpoint: the third is lost.
+        if len(said) == 3:
+            raise KeyboardInterrupt
+
+    file = tmp_path / "state.pt"
+    with pytest.raises(KeyboardInterrupt):
+        weights_after(graph, checkpoint=file, say=interrupt)
+    assert file.exists()
+    said.clear()
+    resumed, _ = weights_after(graph, checkpoint=file, say=said.append)
+    assert said[0] == "going on after epoch 2"
+    assert same(whole, resumed)
+    assert not file.exists()
+
+
+class Poison:
+    """Makes the weights infinite in the middle of training."""
+
+    settled = True
+
+    def __init__(self, module):
+        self.module = module
+
+    def step(self, progress):
+        if progress > 0.6:
+            with torch.no_grad():
+                next(self.module.parameters()).fill_(float("inf"))
+
+
+def test_divergence_keeps_the_last_good_weights():
+    graph = network()
+    module = as_module(graph)
+    result = fit(graph, module, split_for(graph), OPTIONS, hook=Poison(module))
+    assert result.diverged.startswith("epoch 3, step ")
+    assert result.score.accuracy > 0.8
+    assert evaluate(graph, module, split_for(graph).validation) == result.score
+
+
+def test_training_stops_when_validation_no_longer_improves():
+    graph = network()
+    x, y = pictures(100)
+    noise = np.random.default_rng(1).integers(0, 4, len(y))
+    targets = {graph.outputs[0]: noise}
+    examples = make_examples(graph, {graph.inputs[0]: x.reshape(100, 1, -1)}, targets, "noise")
+    options = FitOptions(epochs=40, learning_rate=3e-3, batch=32, patience=3)
+    result = fit(graph, as_module(graph), split(examples, 0.3, 0), options)
+    assert result.epochs < 40
+
+
+def test_validation_samples_are_never_trained_on():
+    graph = network()
+    parts = split(examples_for(graph, 50), 0.2, seed=3)
+    name = graph.inputs[0]
+    train = {x.tobytes() for x in parts.train.inputs[name]}
+    validation = {x.tobytes() for x in parts.validation.inputs[name]}
+    assert (len(train), len(validation), len(train & validation)) == (40, 10, 0)
+    again = split(examples_for(graph, 50), 0.2, seed=3)
+    np.testing.assert_array_equal(again.validation.targets, parts.validation.targets)
+
+
+def test_targets_that_do_not_fit_are_refused():
+    graph = network()
+    x, y = pictures(8)
+    inputs = {graph.inputs[0]: x.reshape(8, 1, -1)}
+    with pytest.raises(UserError, match="needs an array 'y'"):
+        make_examples(graph, inputs, {}, "pictures")
+    with pytest.raises(UserError, match=r"class numbers from .* to 13, but .* has 4 outputs"):
+        make_examples(graph, inputs, {graph.outputs[0]: y * 0 + 13}, "pictures")
+    with pytest.raises(UserError, match="too few"):
+        split(examples_for(graph, 2), 0.1, 0)
