@@ -128,7 +128,8 @@ class SharedSizes:
     @property
     def fits(self) -> bool:
         """Whether every size fits a half word."""
-        return max(*self.product.values(), *self.windows.values()) <= LARGEST
+        every = (*self.product.values(), *self.windows.values())
+        return min(every) >= 0 and max(every) <= LARGEST
 
 
 def range_suffix(k: Any) -> str:

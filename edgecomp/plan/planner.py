@@ -8,6 +8,7 @@ from edgecomp.kernels import KERNELS, Layer
 from edgecomp.kernels.base import Goal
 from edgecomp.plan.buffers import Blocks, layer_stage, numbered
 from edgecomp.plan.costs import CostTable, cost_table
+from edgecomp.plan.lighten import lighten
 from edgecomp.plan.schedule import order_nodes
 from edgecomp.plan.segments import Segments
 from edgecomp.plan.select import select_kernels
@@ -53,6 +54,8 @@ def plan_graph(
     costs = cost_table(core) if table is None else table
     layers = [Layer(ordered, node) for node in ordered.nodes if node.op != "reshape"]
     kernels = select_kernels(layers, core, goal, table=costs, flash_bytes=flash_bytes)
+    if goal in {"balanced", "size"}:
+        kernels = lighten(ordered, layers, kernels, core, goal, costs, keep_input=keep_input)
     kernels |= {output: KERNELS[name] for output, name in (forced or {}).items()}
     stages = numbered(layer_stage(layer, kernels[layer.output.name]) for layer in layers)
     plan = Blocks(ordered, stages, keep_input).plan()

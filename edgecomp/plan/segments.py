@@ -18,10 +18,10 @@ from edgecomp.plan.arena import ATTEMPTS
 from edgecomp.plan.buffers import Blocks, Distances, Pair, arena_bytes_of, layer_stage, numbered
 from edgecomp.plan.costs import CostTable
 from edgecomp.plan.fuse import fused
-from edgecomp.plan.rows import COPY, RowProgram
+from edgecomp.plan.rows import RowProgram
 from edgecomp.plan.schedule import activation_aliases
-from edgecomp.plan.select import applicable
 from edgecomp.plan.types import ARENA_ALIGN, ROWS, Plan, Stage
+from edgecomp.plan.ways import Ways, row_key
 from edgecomp.targets.cores import Core
 
 MAX_FUSED = 40
@@ -35,16 +35,6 @@ MAX_FORBIDDEN = 12
 """Ways to compute a stage that are given up because neighbours leave no room for them."""
 NEIGHBOURS = 4
 """Stages behind those at the peak that are looked at."""
-GENERIC_CYCLES = 12.0
-"""Cycles of a multiply-accumulate by a kernel of which nothing was measured."""
-RANK_CYCLES = 0.5
-"""The same by the first kernel of the table on a core where none was measured; 1.0 by the next."""
-ROW_CYCLES = {"depthwise_row_dsp": 3.6, "conv2d_row_dsp": 1.6, "dense_row_dsp": 1.6}
-"""The same by kernels of rows, whose shapes are too few in the tables for an estimate."""
-TURN_CYCLES = 40
-"""Cycles of a row beside its kernel."""
-WORD_CYCLES = 3
-"""Cycles of moving four bytes of a line."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +65,12 @@ class Segments:
         stream_input: bool = False,
     ) -> None:
         """Cut `graph`, whose nodes are in the order of execution."""
-        self.graph, self.core, self.table = graph, core, table
+        self.graph, self.ways = graph, Ways(graph, core, table)
         self.keep_input, self.stream_input = keep_input, stream_input
         self.aliases = activation_aliases(graph)
         self._scratch_sizes: dict[str, set[int]] = {}
         self._forbidden: list[tuple[Pair, ...]] = []
         self._known: Distances = {}
-        self._options: dict[str, list[tuple[int, int, Kernel]]] = {}
         self._choices: dict[tuple[int, int, int, bool], Choice | None] = {}
 
     @cached_property
@@ -99,30 +88,6 @@ class Segments:
 
     def _read(self, node: Node) -> list[str]:
         return [name for name in node.inputs if not self.graph.tensors[name].is_const]
-
-    def options(self, layer: Layer, key: str) -> list[tuple[int, int, Kernel]]:
-        """Scratch, cycles and kernel of each way to compute a layer, the fastest first."""
-        if key not in self._options:
-            kernels = applicable(layer, self.core)
-            costs = [self.table.cost(kernel.name, layer) for kernel in kernels]
-            found = []
-            for rank, (kernel, cost) in enumerate(zip(kernels, costs, strict=True)):
-                # Where nothing was measured, the order of the table must do.
-                is_last = any(costs) or kernel.name.endswith("_generic")
-                each = GENERIC_CYCLES if is_last else RANK_CYCLES * (rank + 1)
-                each = ROW_CYCLES.get(kernel.name, each)
-                cycles = math.ceil(each * max(layer.macs, layer.output.size))
-                if cost and kernel.name not in ROW_CYCLES:
-                    cycles = cost.cycles
-                found.append((kernel.scratch_bytes(layer), cycles, kernel))
-            self._options[key] = sorted(found, key=lambda option: option[1])
-        return self._options[key]
-
-    def pick(self, layer: Layer, key: str, limit: int) -> tuple[int, int, Kernel]:
-        """The fastest way with scratch up to `limit`, or else the one with the least scratch."""
-        options = self.options(layer, key)
-        fitting = [option for option in options if option[0] <= limit]
-        return fitting[0] if fitting else min(options, key=lambda option: option[0])
 
     def choice(self, first: int, last: int, limit: int, *, by_rows: bool) -> Choice | None:
         """One way to compute the nodes from `first` up to `last`.
@@ -156,7 +121,7 @@ class Segments:
         for node in nodes:
             if node.op != "reshape":
                 layer = Layer(self.graph, node)
-                _, cost, kernel = self.pick(layer, node.output, limit)
+                _, cost, kernel = self.ways.pick(layer, node.output, limit)
                 stages.append(layer_stage(layer, kernel))
                 cycles += cost
         return Choice(tuple(stages), self._bytes(nodes, stages), cycles)
@@ -180,31 +145,15 @@ class Segments:
         program = fused(
             self.graph,
             nodes,
-            lambda layer: self.pick(layer, _row_key(layer), limit)[2],
+            lambda layer: self.ways.pick(layer, row_key(layer), limit)[2],
             streamed=streamed,
         )
         if isinstance(program, str):
             return None
         stage = row_stage(nodes, program)
-        return Choice((stage,), self._bytes(nodes, [stage]), self._cycles(program, nodes))
-
-    def _cycles(self, program: RowProgram, nodes: Sequence[Node]) -> int:
-        layers = {node.output: Layer(self.graph, node) for node in nodes}
-        total = 0
-        for step in program.steps:
-            line = program.lines.get(step.tensor)
-            moved = (line.rows - 1) * line.row_bytes * WORD_CYCLES // 4 if line else 0
-            own = program.source_row_bytes if step.kernel == COPY else 0
-            if step.tensor in layers:
-                layer = layers[step.tensor]
-                if is_mean_of_all(layer):
-                    own = round(GENERIC_CYCLES * layer.inputs[0].size / step.rows)
-                else:
-                    cut = row_layer(layer)
-                    options = self.options(cut, _row_key(cut))
-                    own = next(c for _, c, kernel in options if kernel.name == step.kernel)
-            total += step.rows * (own + moved + TURN_CYCLES)
-        return total
+        return Choice(
+            (stage,), self._bytes(nodes, [stage]), self.ways.program_cycles(program, nodes)
+        )
 
     def least_arena_plan(self, factor: float, usual: Mapping[str, Kernel]) -> Plan:
         """Plan with the least arena that keeps the estimated cycles within limits.
@@ -217,7 +166,7 @@ class Segments:
         limit = factor * sum(
             cycles
             for layer in layers
-            for _, cycles, kernel in self.options(layer, layer.output.name)
+            for _, cycles, kernel in self.ways.options(layer, layer.output.name)
             if kernel is usual[layer.output.name]
         )
         low, high = self._least_possible(), self._least_possible()
@@ -355,10 +304,10 @@ class Segments:
             return set()
         if node.output not in self._scratch_sizes:
             layer = Layer(self.graph, node)
-            found = {size for size, _, _ in self.options(layer, node.output)}
+            found = {size for size, _, _ in self.ways.options(layer, node.output)}
             if row_refusal(layer) is None and not is_mean_of_all(layer):
                 cut = row_layer(layer)
-                found |= {size for size, _, _ in self.options(cut, _row_key(cut))}
+                found |= {size for size, _, _ in self.ways.options(cut, row_key(cut))}
             self._scratch_sizes[node.output] = found
         return self._scratch_sizes[node.output]
 
@@ -368,10 +317,6 @@ def _way_of(stage: Stage) -> tuple[Pair, ...]:
     if stage.rows is not None:
         return tuple((step.tensor, step.kernel) for step in stage.rows.steps)
     return ((stage.output, stage.kernel),)
-
-
-def _row_key(layer: Layer) -> str:
-    return f"row of {layer.output.name}"
 
 
 def row_stage(nodes: Sequence[Node], program: RowProgram) -> Stage:

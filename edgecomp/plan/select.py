@@ -139,7 +139,7 @@ def select_kernels(
     """
     costs = cost_table(core) if table is None else table
     every = [candidates(layer, core, goal, costs) for layer in layers]
-    groups = _groups(layers)
+    groups = exchange_groups(layers)
     fastest = tuple(min(several, key=lambda one: one.cost.cycles) for several in every)
     chosen = fastest
     if goal == "size":
@@ -154,7 +154,7 @@ def select_kernels(
     }
 
 
-def _groups(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
+def exchange_groups(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
     """Indices of layers that may change kernels together: one, those alike, those of one op."""
     alike: dict[object, list[int]] = {}
     for index, layer in enumerate(layers):
@@ -164,7 +164,7 @@ def _groups(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
     return list(dict.fromkeys(tuple(indices) for indices in alike.values()))
 
 
-def _moves(
+def exchanges(
     start: Selection, every: Sequence[Sequence[Candidate]], groups: Sequence[tuple[int, ...]]
 ) -> Iterator[Selection]:
     """Every selection in which the layers of one group have another kernel."""
@@ -190,7 +190,8 @@ def _descend(
     best, value = start, badness(start)
     while True:
         moves = [
-            (badness(move), number, move) for number, move in enumerate(_moves(best, every, groups))
+            (badness(move), number, move)
+            for number, move in enumerate(exchanges(best, every, groups))
         ]
         if not moves or min(moves)[0] >= value:
             return best

@@ -9,8 +9,8 @@ static const struct {
     uint32_t offset;
     uint32_t bytes;
 } model_stage_output[7] = {
-    { 640, 144 }, /* L00 */
-    { 784, 144 }, /* L01 */
+    { 512, 144 }, /* L00 */
+    { 656, 144 }, /* L01 */
     { 0, 144 }, /* L02 */
     { 0, 16 }, /* L03 */
     { 0, 16 }, /* L04 */

@@ -2,16 +2,16 @@
  *
  * model   small.onnx
  *         sha256 0000000000000000000000000000000000000000000000000000000000000000
- * arena   632 bytes, weights 372 bytes
+ * arena   632 bytes, weights 280 bytes
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
  * L00    conv2d_m0               6x6x2 -> 6x6x4                            128  dense8       468
  * L01    depthwise_m0            6x6x4 -> 6x6x4                             80  dense8       256
- * L02    add_m0                  6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
+ * L02    add_generic             6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
  * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
- * L05    dense_m0                16 -> 3                                   164  dense8        16
+ * L05    dense_generic           16 -> 3                                    72  dense8        16
  * L06    softmax_generic         3 -> 3                                      0  -              0
  *
  * This file belongs to you: use it in any work, under any terms, without conditions.
@@ -919,92 +919,13 @@ static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output, int8_t *
 
 /* ---- L02: add "residual" 6x6x4 + 6x6x4 -> 6x6x4 ---- */
 
-#ifndef EC_M0_HELPERS
-#define EC_M0_HELPERS
-/* What the layers below share that compute with the instructions of Armv6-M.  A function marked
- * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere its twin in C does the
- * same with the same constants. */
-#if defined(__clang__)
-#define EC_ASSEMBLY static __attribute__((naked, noinline))
-#else
-#define EC_ASSEMBLY static __attribute__((naked, noipa))
-#endif
-#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
-
-#define EC_M0_SAVE \
-    ".syntax unified\n" \
-    "push    {r4-r7, lr}\n" \
-    "mov     r4, r8\n" \
-    "mov     r5, r9\n" \
-    "mov     r6, r10\n" \
-    "mov     r7, r11\n" \
-    "push    {r4-r7}\n"
-#define EC_M0_RETURN \
-    "pop     {r4-r7}\n" \
-    "mov     r8, r4\n" \
-    "mov     r9, r5\n" \
-    "mov     r10, r6\n" \
-    "mov     r11, r7\n" \
-    "pop     {r4-r7, pc}\n"
-#endif
-
-#ifndef EC_SUM_4_22_M128_64
-#define EC_SUM_4_22_M128_64
-/* output = (a * multiplier_a + b * multiplier_b + addend) >> 22, saturated. */
-#if defined(__ARM_ARCH_6M__)
-EC_ASSEMBLY void ec_sum_4_22_m128_64(const int8_t *a EC_UNUSED, const int8_t *b EC_UNUSED, int8_t *output EC_UNUSED,
-    int size EC_UNUSED, int32_t multiplier_a EC_UNUSED, int32_t multiplier_b EC_UNUSED, int32_t addend EC_UNUSED)
-{
-    __asm__ volatile(
-        EC_M0_SAVE
-        "adds    r0, r3\n" /* an index counts up to 0 */
-        "adds    r1, r3\n"
-        "adds    r2, r3\n"
-        "rsbs    r7, r3, #0\n"
-        "ldr     r3, [sp, #36]\n"
-        "ldr     r6, [sp, #40]\n"
-        "ldr     r4, [sp, #44]\n"
-        "mov     r8, r4\n"
-        "1:\n"
-        ".rept   4\n"
-        "ldrsb   r4, [r0, r7]\n"
-        "ldrsb   r5, [r1, r7]\n"
-        "muls    r4, r3\n"
-        "muls    r5, r6\n"
-        "adds    r4, r5\n"
-        "add     r4, r8\n"
-        "asrs    r4, #22\n"
-        "adds    r4, #128\n"
-        "cmp     r4, #192\n"
-        "bls     8f\n"
-        "asrs    r4, #31\n"
-        "mvns    r4, r4\n"
-        "movs    r5, #192\n"
-        "ands    r4, r5\n"
-        "8:\n"
-        "subs    r4, #128\n"
-
-        "strb    r4, [r2, r7]\n"
-        "adds    r7, #1\n"
-        ".endr\n"
-        "bne     1b\n"
-        EC_M0_RETURN);
-}
-#else
-static inline void ec_sum_4_22_m128_64(const int8_t *a, const int8_t *b, int8_t *output, int size, int32_t multiplier_a,
-    int32_t multiplier_b, int32_t addend)
-{
-    for (int i = 0; i < size; i++) {
-        const int32_t sum = a[i] * multiplier_a + addend + b[i] * multiplier_b;
-        output[i] = (int8_t)ec_clamp(sum >> 22, -128, 64);
-    }
-}
-#endif
-#endif
-
 static EC_STAGE void L02_add(const int8_t *a, const int8_t *b, int8_t *output)
 {
-    ec_sum_4_22_m128_64(a, b, output, 144, 4194304, 4194304, 538968064);
+    for (int i = 0; i < 144; i++) {
+        const int32_t sum = a[i] * 4194304
+                          + b[i] * 4194304 + 538968064;
+        *output++ = (int8_t)ec_clamp(sum >> 22, -128, 64);
+    }
 }
 
 /* ---- L03: max_pool "pool" 6x6x4 -> 2x2x4 ---- */
@@ -1058,274 +979,33 @@ static EC_STAGE void L04_unary(const int8_t *input, int8_t *output)
 
 /* ---- L05: dense "classes" 16 -> 3 ---- */
 
-/* by 8 channels: starts, bytes of weight + 128, quarters of the multipliers */
-static const uint32_t L05_stream[41] EC_WEIGHTS(small_L05_stream) = {
-    128347090, 1960, 2818101363, 0, 0, 0, 2149791197, 2155905152, 2152833170, 2155905152,
-    2154652718, 2155905152, 2162030764, 2155905152, 2153126313, 2155905152, 2157369605,
-    2155905152, 2162669690, 2155905152, 2149174244, 2155905152, 2153255628, 2155905152,
-    2162613508, 2155905152, 2160048607, 2155905152, 2154065041, 2155905152, 2149588698,
-    2155905152, 2153674172, 2155905152, 2154044137, 2155905152, 2147761887, 2155905152, 2147484,
-    3221226, 4294968,
+/* weights, OI */
+static const int8_t L05_weights[48] EC_WEIGHTS(small_L05_weights) = {
+    93, 18, -82, 44, 41, -123, -6, 100, 76, -124, 95, 17, 90, 60, 105, 95, -75, 32, -28, 120,
+    -103, 89, 56, 75, -110, 93, 57, -20, -98, -11, -102, -66, -93, -47, -19, 93, -42, 22, 103,
+    -103, -40, 102, 63, -28, -96, -34, -28, -124,
 };
 
-#ifndef EC_M0_HELPERS
-#define EC_M0_HELPERS
-/* What the layers below share that compute with the instructions of Armv6-M.  A function marked
- * EC_ASSEMBLY is assembly from its first instruction to its last; elsewhere its twin in C does the
- * same with the same constants. */
-#if defined(__clang__)
-#define EC_ASSEMBLY static __attribute__((naked, noinline))
-#else
-#define EC_ASSEMBLY static __attribute__((naked, noipa))
-#endif
-#define EC_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
+/* accumulator start, zero point folded in */
+static const int32_t L05_bias[3] EC_WEIGHTS(small_L05_bias) = {
+    -1838, -397, 1960,
+};
 
-#define EC_M0_SAVE \
-    ".syntax unified\n" \
-    "push    {r4-r7, lr}\n" \
-    "mov     r4, r8\n" \
-    "mov     r5, r9\n" \
-    "mov     r6, r10\n" \
-    "mov     r7, r11\n" \
-    "push    {r4-r7}\n"
-#define EC_M0_RETURN \
-    "pop     {r4-r7}\n" \
-    "mov     r8, r4\n" \
-    "mov     r9, r5\n" \
-    "mov     r10, r6\n" \
-    "mov     r11, r7\n" \
-    "pop     {r4-r7, pc}\n"
-#endif
-
-#ifndef EC_DOT_4_8_M128_127
-#define EC_DOT_4_8_M128_127
-/* 8 channels at a time, of which `count` exist.  [stream, end): per block the starts of both fours,
- * per input 8 weights + 128, quarters of the multipliers. */
-#if defined(__ARM_ARCH_6M__)
-EC_ASSEMBLY void ec_dot_4_8_m128_127(const int8_t *input EC_UNUSED, const uint32_t *stream EC_UNUSED,
-    const uint32_t *end EC_UNUSED, int8_t *output EC_UNUSED, int taps EC_UNUSED, int32_t addend EC_UNUSED,
-    int count EC_UNUSED)
-{
-    __asm__ volatile(
-        EC_M0_SAVE
-        "sub     sp, #64\n" /* 8 sums; 32: 128 times the inputs' sum, in every byte and in two; end of the */
-        "str     r2, [sp, #40]\n" /* stream, output, less the inputs, stream, end of the input */
-        "str     r3, [sp, #44]\n"
-        "mov     r5, r1\n"
-        "ldr     r4, [sp, #100]\n"
-        "adds    r6, r0, r4\n"
-        "rsbs    r7, r4, #0\n"
-        "str     r7, [sp, #48]\n"
-        "movs    r1, #0\n"
-        "1:\n"
-        "ldrsb   r0, [r6, r7]\n"
-        "adds    r1, r0\n"
-        "adds    r7, #1\n"
-        "bne     1b\n"
-        "lsls    r1, r1, #7\n"
-        "ldr     r0, =0x01010101\n"
-        "muls    r0, r1\n"
-        "str     r0, [sp, #32]\n"
-        "lsls    r2, r1, #8\n"
-        "adds    r2, r1\n"
-        "str     r2, [sp, #36]\n"
-        "2:\n"
-        "ldr     r7, [sp, #48]\n"
-        "ldr     r0, [sp, #32]\n"
-        "ldr     r1, [sp, #36]\n"
-        "ldm     r5!, {r2-r4}\n"
-        "subs    r2, r2, r0\n"
-        "mov     r8, r2\n"
-        "subs    r3, r3, r1\n"
-        "mov     r9, r3\n"
-        "subs    r4, r4, r0\n"
-        "mov     r10, r4\n"
-        "ldm     r5!, {r2-r4}\n"
-        "subs    r2, r2, r0\n"
-        "mov     r11, r2\n"
-        "subs    r3, r3, r1\n"
-        "mov     r12, r3\n"
-        "subs    r4, r4, r0\n"
-        "mov     lr, r4\n"
-        "3:\n"
-        ".rept   4\n"
-        "ldrsb   r0, [r6, r7]\n" /* 8 products: 19 instructions */
-        "ldm     r5!, {r1, r2}\n"
-        "lsrs    r3, r1, #16\n"
-        "muls    r3, r0\n"
-        "add     r9, r3\n"
-        "rev16   r3, r1\n"
-        "muls    r3, r0\n"
-        "add     r10, r3\n"
-        "muls    r1, r0\n"
-        "add     r8, r1\n"
-        "lsrs    r3, r2, #16\n"
-        "muls    r3, r0\n"
-        "add     r12, r3\n"
-        "rev16   r3, r2\n"
-        "muls    r3, r0\n"
-        "add     lr, r3\n"
-        "muls    r2, r0\n"
-        "add     r11, r2\n"
-        "adds    r7, #1\n"
-        ".endr\n"
-        "bne     3b\n"
-        "str     r5, [sp, #52]\n"
-        "str     r6, [sp, #56]\n"
-        "mov     r7, sp\n"
-        "mov     r0, r8\n"
-        "mov     r1, r9\n"
-        "lsls    r2, r1, #16\n"
-        "subs    r0, r0, r2\n"
-        "uxtb    r2, r0\n"
-        "asrs    r3, r0, #8\n"
-        "uxtb    r4, r1\n"
-        "asrs    r5, r1, #8\n"
-        "lsls    r0, r2, #8\n"
-        "adds    r0, r3\n"
-        "lsls    r1, r4, #8\n"
-        "adds    r1, r5\n"
-        "lsls    r1, r1, #16\n"
-        "adds    r0, r1\n"
-        "mov     r1, r10\n"
-        "subs    r0, r0, r1\n"
-        "lsls    r1, r0, #16\n"
-        "adds    r0, r1\n" /* x + 2^16 y */
-        "sxth    r1, r0\n"
-        "subs    r0, r0, r1\n"
-        "asrs    r0, #16\n"
-        "subs    r3, r3, r1\n"
-        "lsls    r1, r1, #8\n"
-        "adds    r2, r1\n"
-        "subs    r5, r5, r0\n"
-        "lsls    r0, r0, #8\n"
-        "adds    r4, r0\n"
-        "stm     r7!, {r2-r5}\n"
-        "mov     r0, r11\n"
-        "mov     r1, r12\n"
-        "lsls    r2, r1, #16\n"
-        "subs    r0, r0, r2\n"
-        "uxtb    r2, r0\n"
-        "asrs    r3, r0, #8\n"
-        "uxtb    r4, r1\n"
-        "asrs    r5, r1, #8\n"
-        "lsls    r0, r2, #8\n"
-        "adds    r0, r3\n"
-        "lsls    r1, r4, #8\n"
-        "adds    r1, r5\n"
-        "lsls    r1, r1, #16\n"
-        "adds    r0, r1\n"
-        "mov     r1, lr\n"
-        "subs    r0, r0, r1\n"
-        "lsls    r1, r0, #16\n"
-        "adds    r0, r1\n" /* x + 2^16 y */
-        "sxth    r1, r0\n"
-        "subs    r0, r0, r1\n"
-        "asrs    r0, #16\n"
-        "subs    r3, r3, r1\n"
-        "lsls    r1, r1, #8\n"
-        "adds    r2, r1\n"
-        "subs    r5, r5, r0\n"
-        "lsls    r0, r0, #8\n"
-        "adds    r4, r0\n"
-        "stm     r7!, {r2-r5}\n"
-        "ldr     r5, [sp, #52]\n"
-        "mov     r6, sp\n"
-        "ldr     r7, [sp, #44]\n"
-        "ldr     r0, [sp, #104]\n"
-        "mov     r8, r0\n"
-        "ldr     r0, [sp, #108]\n"
-        "lsls    r0, r0, #2\n"
-        "add     r0, sp\n"
-        "mov     r9, r0\n"
-        "4:\n"
-        "ldm     r6!, {r0}\n"
-        "ldm     r5!, {r4}\n"
-        "lsls    r2, r4, #24\n"
-        "lsrs    r2, r2, #24\n"
-        "lsls    r3, r4, #16\n"
-        "lsrs    r3, r3, #24\n"
-        "lsrs    r4, r4, #16\n"
-        "muls    r2, r0\n"
-        "asrs    r2, #8\n"
-        "muls    r3, r0\n"
-        "adds    r3, r2\n"
-        "asrs    r3, #8\n"
-        "muls    r0, r4\n"
-        "adds    r0, r3\n"
-        "add     r0, r8\n"
-        "asrs    r0, #14\n"
-        "cmp     r0, #255\n"
-        "bls     8f\n"
-        "asrs    r0, #31\n"
-        "mvns    r0, r0\n"
-        "8:\n"
-        "subs    r0, #128\n"
-
-        "strb    r0, [r7]\n"
-        "adds    r7, #1\n"
-        "cmp     r6, r9\n"
-        "bne     4b\n"
-        "str     r7, [sp, #44]\n"
-        "ldr     r6, [sp, #56]\n"
-        "ldr     r0, [sp, #40]\n"
-        "cmp     r5, r0\n"
-        "beq     5f\n"
-        "b       2b\n"
-        "5:\n"
-        "add     sp, #64\n"
-        EC_M0_RETURN
-        ".align  2\n"
-        ".pool\n");
-}
-#else
-static inline void ec_dot_4_8_m128_127(const int8_t *input, const uint32_t *stream, const uint32_t *end, int8_t *output,
-    int taps, int32_t addend, int count)
-{
-    uint32_t inputs = 0;
-    for (int tap = 0; tap < taps; tap++) {
-        inputs += (uint32_t)input[tap] << 7;
-    }
-    while (stream != end) {
-        int32_t acc[8];
-        for (int four = 0; four < 2; four++) {
-            uint32_t all = stream[3 * four] - inputs * 0x01010101u;
-            uint32_t upper = stream[3 * four + 1] - inputs * 0x0101u;
-            uint32_t swapped = stream[3 * four + 2] - inputs * 0x01010101u;
-            for (int tap = 0; tap < taps; tap++) {
-                const uint32_t word = stream[6 + 2 * tap + four];
-                const uint32_t code = (uint32_t)input[tap];
-                all += code * word;
-                upper += code * (word >> 16);
-                swapped += code * ((word & 0x00FF00FFu) << 8 | (word >> 8 & 0x00FF00FFu));
-            }
-            const int32_t lower = (int32_t)(all - (upper << 16));
-            const int32_t p[2] = {lower >> 8, (int32_t)upper >> 8};
-            const int32_t low[2] = {(int32_t)((uint32_t)lower & 0xFFu), (int32_t)(upper & 0xFFu)};
-            uint32_t both = ((uint32_t)p[0] + ((uint32_t)low[0] << 8) + (((uint32_t)p[1] + ((uint32_t)low[1] << 8)) << 16)) - swapped;
-            both += both << 16;
-            const int32_t x = (int16_t)(both & 0xFFFFu);
-            const int32_t y = (int32_t)(both - (uint32_t)x) >> 16;
-            acc[4 * four] = low[0] + x * 256;
-            acc[4 * four + 1] = p[0] - x;
-            acc[4 * four + 2] = low[1] + y * 256;
-            acc[4 * four + 3] = p[1] - y;
-        }
-        stream += 6 + 2 * taps;
-        for (int i = 0; i < count; i++, stream++) {
-            const int32_t first = acc[i] * (int32_t)(*stream & 255u) >> 8;
-            const int32_t second = (acc[i] * (int32_t)(*stream >> 8 & 255u) + first) >> 8;
-            const int32_t code = (acc[i] * (int32_t)(*stream >> 16) + second + addend) >> 14;
-            *output++ = (int8_t)(-128 + ec_clamp(code, 0, 255));
-        }
-    }
-}
-#endif
-#endif
+/* scale per output channel */
+static const int32_t L05_multiplier[3] EC_WEIGHTS(small_L05_multiplier) = {
+    8589936, 12884904, 17179872,
+};
 
 static EC_STAGE void L05_dense(const int8_t *input, int8_t *output)
 {
-    ec_dot_4_8_m128_127(input, L05_stream, L05_stream + 41, output, 16, 2154496, 3);
+    const int8_t *weights = L05_weights;
+    for (int channel = 0; channel < 3; channel++) {
+        int32_t acc = L05_bias[channel];
+        for (int i = 0; i < 16; i++) {
+            acc += input[i] * *weights++;
+        }
+        *output++ = ec_requantize(acc, L05_multiplier[channel], 0, 3, -128, 127);
+    }
 }
 
 /* ---- L06: softmax "probabilities" 3 -> 3 ---- */

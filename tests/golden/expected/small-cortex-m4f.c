@@ -2,12 +2,12 @@
  *
  * model   small.onnx
  *         sha256 0000000000000000000000000000000000000000000000000000000000000000
- * arena   928 bytes, weights 264 bytes
+ * arena   800 bytes, weights 264 bytes
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
- * L00    conv2d_dsp_speed        6x6x2 -> 6x6x4                            112  dense8       640
- * L01    depthwise_dsp_shared    6x6x4 -> 6x6x4                             80  dense8       784
+ * L00    conv2d_dsp_speed        6x6x2 -> 6x6x4                            112  dense8       512
+ * L01    depthwise_dsp_speed     6x6x4 -> 6x6x4                             80  dense8       656
  * L02    add_generic             6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
  * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
@@ -576,228 +576,102 @@ EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
 }
 #endif
 
-#ifndef EC_PLANES
-#define EC_PLANES
-/* Four channels of some rows as planes of 16-bit codes: for each pair of columns a word per row. */
-typedef struct {
-    int32_t channels; /* bytes from pixel to pixel of the input */
-    int32_t plane_bytes;
-    int32_t skip; /* input bytes from the end of what is read of a row to the next row */
-    int32_t width; /* of the input */
-    uint32_t outside; /* the input's zero point in each byte */
-    int32_t first; /* pixel in the first column */
-    int32_t next; /* pixel where the four columns begin behind those that are all inside */
-    int32_t groups; /* of four columns */
-} ec_planes;
-
-/* What the products of a plane need to know. */
-typedef struct {
-    int32_t zero_point;
-    int32_t channels; /* bytes from pixel to pixel of the output */
-    int32_t row_bytes; /* of the output */
-    int32_t pairs; /* of outputs in a row */
-    int32_t odd; /* 1: and one more */
-    int32_t turns;
-    int32_t count; /* planes, each of them the next channel */
-    int32_t plane_bytes;
-} ec_plane;
-
-/* The sizes of a depthwise convolution. */
-typedef struct {
-    uint16_t height;
-    uint16_t width;
-    uint16_t channels;
-    uint16_t out_height;
-    uint16_t out_width;
-    uint16_t tile; /* outputs of a row whose columns are in the planes at once */
-    uint16_t groups; /* of four columns */
-    int16_t pad_top;
-    int16_t pad_left;
-    int16_t outside; /* zero point of the input */
-    int16_t zero_point; /* of the output */
-} ec_depthwise_layer;
-
-/* How planes of `pairs` x `rows` words are made from pixel `first` of the rows on. */
-EC_HELPER ec_planes ec_planes_from(const ec_depthwise_layer *layer, int rows, int first)
-{
-    const int end = first + 4 * layer->groups;
-    const int begin = first < 0 ? first + 4 : first; /* of the groups that can lie inside */
-    const int last = end < layer->width ? end : layer->width;
-    const ec_planes planes = {
-        .channels = layer->channels,
-        .plane_bytes = layer->groups * 8 * rows,
-        .skip = (layer->width - last + (first < 0 ? 0 : first)) * layer->channels,
-        .width = layer->width,
-        .outside = (uint8_t)layer->outside * 0x01010101u,
-        .first = first,
-        .next = last <= begin ? begin : begin + (last - begin) / 4 * 4,
-        .groups = layer->groups,
-    };
-    return planes;
-}
-#endif
-
-#ifndef EC_PLANES_10
-#define EC_PLANES_10
-/* `rows` rows of the input, from the pixel in column `first` or 0 on, to planes of 10 rows. */
+#ifndef EC_PLANES_6X4_TO_8X128_1_M128
+#define EC_PLANES_6X4_TO_8X128_1_M128
+/* `rows` rows of 6 pixels, 4 bytes apart, of 4 channels become rows of 4 planes of 16-bit
+ * codes: 8 columns each, with the code -128 to the left and right of the input. */
 #if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_planes_10(const int8_t *input EC_UNUSED, uint32_t *planes EC_UNUSED, int rows EC_UNUSED,
-    const ec_planes *sizes EC_UNUSED)
+EC_ASSEMBLY void ec_planes_6x4_to_8x128_1_m128(const int8_t *input EC_UNUSED, int16_t *planes EC_UNUSED, int rows EC_UNUSED)
 {
     __asm__ volatile(
-        "push    {r2-r11, lr}\n"
-        "ldm     r3, {r4-r11}\n"
-        "mov     r3, #80\n"
-        "mul     r11, r11, r3\n" /* bytes of a row of four columns each */
-        "sub     r12, r10, r9\n"
-        "asr     r12, r12, #2\n"
-        "mul     r12, r12, r3\n" /* bytes of those before `next` */
-        "push    {r6-r12}\n"
-        "sub     sp, sp, #16\n"
-        /* From sp: end of the inside, end of the row, pixels that are left, planes; skip, width, outside, first, next,
-         * bytes of the row, bytes before next; rows. */
-        "mov     r2, r4\n"
-        "add     r3, r4, r4, lsl #1\n"
-        "mov     r12, r5\n"
-        "add     lr, r5, r5, lsl #1\n"
-        "1:\n" /* a row */
-        "ldr     r4, [sp, #36]\n"
-        "ldr     r5, [sp, #40]\n"
-        "ldr     r6, [sp, #28]\n"
-        "ldr     r7, [sp, #32]\n"
-        "ldr     r8, [sp, #20]\n"
-        "sub     r7, r8, r7\n"
-        "add     r4, r4, r1\n"
-        "add     r5, r5, r1\n"
-        "str     r1, [sp, #12]\n"
-        "str     r4, [sp, #4]\n"
-        "str     r5, [sp]\n"
-        "str     r7, [sp, #8]\n"
-        "cmp     r6, #0\n"
-        "bge     4f\n"
-        "ldr     r4, [sp, #24]\n" /* one column outside, three inside */
-        "ldr     r5, [r0]\n"
-        "ldr     r6, [r0, r2]\n"
-        "ldr     r7, [r0, r2, lsl #1]\n"
-        "add     r0, r0, r3\n"
-        "b       5f\n"
-        "2:\n" /* up to three columns inside */
-        "ldr     r8, [sp, #8]\n"
-        "ldr     r7, [sp, #24]\n"
-        "mov     r4, r7\n"
-        "mov     r5, r7\n"
-        "mov     r6, r7\n"
-        "cmp     r8, #1\n"
-        "it      ge\n"
-        "ldrge   r4, [r0]\n"
-        "cmp     r8, #2\n"
-        "it      ge\n"
-        "ldrge   r5, [r0, r2]\n"
-        "cmp     r8, #3\n"
-        "it      ge\n"
-        "ldrge   r6, [r0, r2, lsl #1]\n"
-        "mul     r9, r8, r2\n"
-        "sub     r8, r8, #4\n"
-        "str     r8, [sp, #8]\n"
-        "cmp     r8, #-4\n"
-        "it      gt\n"
-        "addgt   r0, r0, r9\n"
-        "b       5f\n"
-        "3:\n" /* four columns inside */
-        "ldr     r5, [r0, r2]\n"
-        "ldr     r6, [r0, r2, lsl #1]\n"
-        "ldr     r7, [r0, r3]\n"
-        "ldr     r4, [r0]\n"
-        "add     r0, r0, r2, lsl #2\n"
-        "5:\n"
-        "pkhbt   r8, r4, r5, lsl #16\n"
-        "pkhtb   r9, r5, r4, asr #16\n"
-        "pkhbt   r10, r6, r7, lsl #16\n"
-        "pkhtb   r11, r7, r6, asr #16\n"
-        "sxtb16  r4, r8\n"
-        "sxtb16  r5, r10\n"
+        "push    {r4-r11, lr}\n"
+        "movw    r11, #32896\n"
+        "movt    r11, #32896\n"
+        "1:\n"
+        "mov     r3, r11\n"
+        "ldr     r4, [r0], #4\n"
+        "ldr     r5, [r0], #4\n"
+        "ldr     r6, [r0], #4\n"
+        "pkhbt   r7, r3, r4, lsl #16\n"
+        "pkhtb   r8, r4, r3, asr #16\n"
+        "pkhbt   r9, r5, r6, lsl #16\n"
+        "pkhtb   r10, r6, r5, asr #16\n"
+        "sxtb16  r3, r7\n"
+        "sxtb16  r4, r9\n"
+        "sxtb16  r7, r7, ror #8\n"
+        "sxtb16  r9, r9, ror #8\n"
+        "sxtb16  r5, r8\n"
+        "sxtb16  r6, r10\n"
         "sxtb16  r8, r8, ror #8\n"
         "sxtb16  r10, r10, ror #8\n"
-        "sxtb16  r6, r9\n"
-        "sxtb16  r7, r11\n"
+        "str     r4, [r1, #4]\n"
+        "str     r7, [r1, #128]\n"
+        "str     r9, [r1, #132]\n"
+        "str     r5, [r1, #256]\n"
+        "str     r6, [r1, #260]\n"
+        "str     r8, [r1, #384]\n"
+        "str     r10, [r1, #388]\n"
+        "str     r3, [r1], #8\n"
+        "ldr     r3, [r0], #4\n"
+        "ldr     r4, [r0], #4\n"
+        "ldr     r5, [r0], #4\n"
+        "mov     r6, r11\n"
+        "pkhbt   r7, r3, r4, lsl #16\n"
+        "pkhtb   r8, r4, r3, asr #16\n"
+        "pkhbt   r9, r5, r6, lsl #16\n"
+        "pkhtb   r10, r6, r5, asr #16\n"
+        "sxtb16  r3, r7\n"
+        "sxtb16  r4, r9\n"
+        "sxtb16  r7, r7, ror #8\n"
         "sxtb16  r9, r9, ror #8\n"
-        "sxtb16  r11, r11, ror #8\n"
-        "str     r8, [r1, r12]\n"
-        "str     r6, [r1, r12, lsl #1]\n"
-        "str     r9, [r1, lr]\n"
-        "str     r4, [r1], #40\n"
-        "str     r10, [r1, r12]\n"
-        "str     r7, [r1, r12, lsl #1]\n"
-        "str     r11, [r1, lr]\n"
-        "str     r5, [r1], #40\n"
-        "4:\n"
-        "ldrd    r4, r5, [sp]\n"
-        "cmp     r1, r4\n"
-        "blo     3b\n"
-        "cmp     r1, r5\n"
-        "bne     2b\n"
-        "ldr     r4, [sp, #16]\n"
-        "ldr     r1, [sp, #12]\n"
-        "ldr     r5, [sp, #44]\n"
-        "add     r0, r0, r4\n"
-        "add     r1, r1, #4\n"
-        "subs    r5, r5, #1\n"
-        "str     r5, [sp, #44]\n"
+        "sxtb16  r5, r8\n"
+        "sxtb16  r6, r10\n"
+        "sxtb16  r8, r8, ror #8\n"
+        "sxtb16  r10, r10, ror #8\n"
+        "str     r4, [r1, #4]\n"
+        "str     r7, [r1, #128]\n"
+        "str     r9, [r1, #132]\n"
+        "str     r5, [r1, #256]\n"
+        "str     r6, [r1, #260]\n"
+        "str     r8, [r1, #384]\n"
+        "str     r10, [r1, #388]\n"
+        "str     r3, [r1], #8\n"
+        "subs    r2, r2, #1\n"
         "bne     1b\n"
-        "add     sp, sp, #44\n"
-        "pop     {r2-r11, pc}\n");
+        "pop     {r4-r11, pc}\n");
 }
 #else
-static inline void ec_planes_10(const int8_t *input, uint32_t *planes, int rows, const ec_planes *sizes)
+static inline void ec_planes_6x4_to_8x128_1_m128(const int8_t *input, int16_t *planes, int rows)
 {
-    for (int row = 0; row < rows; row++, planes++) {
-        for (int column = 0; column < 4 * sizes->groups; column++) {
-            const int pixel = sizes->first + column;
-            const int inside = pixel >= 0 && pixel < sizes->width;
+    for (int row = 0; row < rows; row++) {
+        for (int column = 0; column < 8; column++, planes++) {
+            const int in_column = column - 1;
             for (int channel = 0; channel < 4; channel++) {
-                const uint32_t code = (uint32_t)(inside ? input[channel] : (int8_t)(sizes->outside & 0xFFu)) & 0xFFFFu;
-                uint32_t *lanes = &planes[channel * sizes->plane_bytes / 4 + column / 2 * 10];
-                *lanes = column % 2 == 0 ? code : *lanes | code << 16;
+                const int inside = in_column >= 0 && in_column < 6;
+                planes[channel * 64] =
+                    inside ? input[(row * 6 + in_column) * 4 + channel] : -128;
             }
-            input += inside ? sizes->channels : 0;
         }
-        input += sizes->skip;
     }
 }
 #endif
-
-/* A row outside the input, of `pairs` pairs of columns. */
-EC_HELPER void ec_planes_outside_10(uint32_t *planes, int pairs, int code)
-{
-    const uint32_t both = ((uint32_t)code & 0xFFFFu) * 0x10001u;
-    for (int pair = 0; pair < pairs; pair++) {
-        planes[pair * 10] = both;
-    }
-}
 #endif
 
-#ifndef EC_PLANE1_10
-#define EC_PLANE1_10
-/* One plane, stride 1, two rows of outputs per turn.  A row's pairs (x0, x1) and (x2, x3) give two
- * outputs: (x0, x1)(w0, w1) + x2 w2 and x1 w0 + (x2, x3)(w1, w2).  weights: for each row the bytes
- * w0 w1 w1 w2; bias; multiplier. */
+#ifndef EC_PLANE1_6X4_OF_8_M128
+#define EC_PLANE1_6X4_OF_8_M128
+/* One plane, 6 x 2 outputs per turn, stride 1.  The plane's pairs (x0, x1) and (x2, x3) give two
+ * outputs of a row: (x0, x1)(w0, w1) + x2 w2 and x1 w0 + (x2, x3)(w1, w2).  plane: the second row
+ * of the window; weights: for each row the bytes w0 w1 w1 w2; bias; multiplier. */
 #if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_plane1_10(const uint32_t *plane EC_UNUSED, int8_t *output EC_UNUSED,
-    const uint32_t *weights EC_UNUSED, const ec_plane *sizes EC_UNUSED)
+EC_ASSEMBLY void ec_plane1_6x4_of_8_m128(const int16_t *plane EC_UNUSED, int8_t *output EC_UNUSED,
+    const uint32_t *weights EC_UNUSED, int turns EC_UNUSED)
 {
     __asm__ volatile(
-        "push    {r0-r11, lr}\n"
-        "ldr     r12, [r3, #24]\n"
-        "push    {r12}\n" /* planes that are left */
-        "0:\n"
+        "push    {r3-r11, lr}\n"
         "ldrd    r4, r5, [r2, #12]\n"
-        "ldm     r3, {r6-r11}\n"
-        "mov     r3, #40\n"
-        "mul     r9, r9, r3\n"
-        "add     r12, r0, r9\n"
-        "push    {r4-r12}\n"
-        /* From sp: bias, multiplier, zero point, channels, bytes of a row, bytes of its pairs, odd,
-         * turns, end of the pairs. */
+        "mov     r6, #-128\n"
+        "add     r7, r0, #12\n"
+        "push    {r4-r7}\n" /* from sp: bias, multiplier, zero point, end of the row, turns */
         "ldm     r2, {r2, r4, r6}\n"
         "sxtb16  r3, r2, ror #8\n"
         "sxtb16  r2, r2\n"
@@ -806,43 +680,37 @@ EC_ASSEMBLY void ec_plane1_10(const uint32_t *plane EC_UNUSED, int8_t *output EC
         "sxtb16  r7, r6, ror #8\n"
         "sxtb16  r6, r6\n"
         "1:\n"
-        "ldr     r8, [sp, #32]\n"
-        "cmp     r0, r8\n"
-        "beq     3f\n"
-        "2:\n" /* 2 x 2 outputs */
+        ".rept   3\n"
         "ldr     r10, [sp]\n"
-        "ldr     r9, [r0, #44]\n"
-        "ldr     r8, [r0, #4]\n"
-        "smlad   r12, r8, r2, r10\n"
-        "smlatb  lr, r8, r2, r10\n"
-        "smlatb  r11, r8, r4, r10\n"
-        "smlad   r10, r8, r4, r10\n"
-        "smlabt  r12, r9, r3, r12\n"
-        "smlad   lr, r9, r3, lr\n"
-        "smlad   r11, r9, r5, r11\n"
-        "smlabt  r10, r9, r5, r10\n"
-        "ldr     r9, [r0, #48]\n"
-        "ldr     r8, [r0, #8]\n"
+        "ldr     r9, [r0, #20]\n"
+        "ldr     r8, [r0, #16]\n"
+        "smlad   r12, r8, r4, r10\n"
+        "smlatb  lr, r8, r4, r10\n"
+        "smlatb  r11, r8, r6, r10\n"
         "smlad   r10, r8, r6, r10\n"
-        "smlatb  r11, r8, r6, r11\n"
-        "smlad   r12, r8, r4, r12\n"
-        "smlatb  lr, r8, r4, lr\n"
-        "smlabt  r10, r9, r7, r10\n"
-        "smlad   r11, r9, r7, r11\n"
         "smlabt  r12, r9, r5, r12\n"
         "smlad   lr, r9, r5, lr\n"
-        "ldr     r9, [r0, #52]\n"
-        "ldr     r8, [r0, #12]\n"
-        "smlad   r12, r8, r6, r12\n"
-        "smlatb  lr, r8, r6, lr\n"
-        "smlabt  r12, r9, r7, r12\n"
-        "smlad   lr, r9, r7, lr\n"
-        "ldr     r9, [r0, #40]\n"
-        "ldr     r8, [r0], #40\n"
+        "smlad   r11, r9, r7, r11\n"
+        "smlabt  r10, r9, r7, r10\n"
+        "ldrd    r8, r9, [r0, #-16]\n"
         "smlad   r10, r8, r2, r10\n"
         "smlatb  r11, r8, r2, r11\n"
         "smlabt  r10, r9, r3, r10\n"
         "smlad   r11, r9, r3, r11\n"
+        "ldrd    r8, r9, [r0, #32]\n"
+        "smlad   r12, r8, r6, r12\n"
+        "smlatb  lr, r8, r6, lr\n"
+        "smlabt  r12, r9, r7, r12\n"
+        "smlad   lr, r9, r7, lr\n"
+        "ldrd    r8, r9, [r0], #4\n"
+        "smlad   r10, r8, r4, r10\n"
+        "smlatb  r11, r8, r4, r11\n"
+        "smlad   r12, r8, r2, r12\n"
+        "smlatb  lr, r8, r2, lr\n"
+        "smlabt  r10, r9, r5, r10\n"
+        "smlad   r11, r9, r5, r11\n"
+        "smlabt  r12, r9, r3, r12\n"
+        "smlad   lr, r9, r3, lr\n"
         "ldrd    r8, r9, [sp, #4]\n"
         "smmlar  r10, r10, r8, r9\n"
         "ssat    r10, #8, r10\n"
@@ -852,177 +720,67 @@ EC_ASSEMBLY void ec_plane1_10(const uint32_t *plane EC_UNUSED, int8_t *output EC
         "ssat    r12, #8, r12\n"
         "smmlar  lr, lr, r8, r9\n"
         "ssat    lr, #8, lr\n"
-        "ldr     r8, [sp, #12]\n"
+        "strb    r11, [r1, #4]\n"
+        "strb    r12, [r1, #24]\n"
+        "strb    lr, [r1, #28]\n"
+        "strb    r10, [r1], #8\n"
+
+        ".endr\n"
         "ldr     r9, [sp, #16]\n"
-        "strb    r11, [r1, r8]\n"
-        "strb    r12, [r1, r9]\n"
-        "add     r9, r9, r8\n"
-        "strb    lr, [r1, r9]\n"
-        "strb    r10, [r1]\n"
-        "ldr     r9, [sp, #32]\n"
-        "add     r1, r1, r8, lsl #1\n"
-        "cmp     r0, r9\n"
-        "bne     2b\n"
-        "3:\n"
-        "ldr     r8, [sp, #24]\n"
-        "cmp     r8, #0\n"
-        "beq     4f\n"
-        "ldr     r10, [sp]\n" /* the last column of an odd number */
-        "ldr     r9, [r0, #40]\n"
-        "ldr     r8, [r0]\n"
-        "smlad   r12, r8, r2, r10\n"
-        "smlabt  r12, r9, r3, r12\n"
-        "ldr     r9, [r0, #44]\n"
-        "ldr     r8, [r0, #4]\n"
-        "smlad   r12, r8, r4, r12\n"
-        "smlad   r10, r8, r2, r10\n"
-        "smlabt  r12, r9, r5, r12\n"
-        "smlabt  r10, r9, r3, r10\n"
-        "ldr     r9, [r0, #48]\n"
-        "ldr     r8, [r0, #8]\n"
-        "smlad   r12, r8, r6, r12\n"
-        "smlad   r10, r8, r4, r10\n"
-        "smlabt  r12, r9, r7, r12\n"
-        "smlabt  r10, r9, r5, r10\n"
-        "ldr     r9, [r0, #52]\n"
-        "ldr     r8, [r0, #12]\n"
-        "smlad   r10, r8, r6, r10\n"
-        "smlabt  r10, r9, r7, r10\n"
-        "ldrd    r8, r9, [sp, #4]\n"
-        "smmlar  r12, r12, r8, r9\n"
-        "ssat    r12, #8, r12\n"
-        "smmlar  r10, r10, r8, r9\n"
-        "ssat    r10, #8, r10\n"
-        "ldrd    r8, r9, [sp, #12]\n"
-        "strb    r10, [r1, r9]\n"
-        "strb    r12, [r1]\n"
-        "add     r1, r1, r8\n"
-        "4:\n"
-        "ldr     r9, [sp, #32]\n"
-        "ldr     r8, [sp, #20]\n"
-        "ldr     r10, [sp, #16]\n"
-        "ldr     r11, [sp, #28]\n"
-        "add     r9, r9, #8\n"
-        "sub     r0, r9, r8\n"
-        "add     r1, r1, r10\n"
-        "subs    r11, r11, #1\n"
-        "str     r9, [sp, #32]\n"
-        "str     r11, [sp, #28]\n"
+        "add     r0, r0, #20\n"
+        "add    r1, r1, #24\n"
+        "subs    r9, r9, #1\n"
+        "str     r9, [sp, #16]\n"
         "bne     1b\n"
-        "add     sp, sp, #36\n"
-        "pop     {r4}\n"
-        "pop     {r0-r3}\n"
-        "ldr     r5, [r3, #28]\n"
-        "add     r1, r1, #1\n" /* the next channel */
-        "add     r2, r2, #20\n"
-        "add     r0, r0, r5\n"
-        "subs    r4, r4, #1\n"
-        "beq     5f\n"
-        "push    {r0-r3}\n"
-        "push    {r4}\n"
-        "b       0b\n"
-        "5:\n"
-        "pop     {r4-r11, pc}\n");
+        "add     sp, sp, #16\n"
+        "pop     {r3-r11, pc}\n");
 }
 #else
-static inline void ec_plane1_10(const uint32_t *plane, int8_t *output, const uint32_t *weights,
-    const ec_plane *sizes)
+static inline void ec_plane1_6x4_of_8_m128(const int16_t *plane, int8_t *output, const uint32_t *weights, int turns)
 {
-    const int columns = 2 * sizes->pairs + sizes->odd;
-    for (int i = 0; i < sizes->count * 2 * sizes->turns; i++) {
-        const int channel = i / (2 * sizes->turns);
-        const int row = i % (2 * sizes->turns);
-        const uint32_t *codes = plane + channel * (sizes->plane_bytes / 4) + row;
-        const uint32_t *own = weights + channel * 5;
-        for (int column = 0; column < columns; column++) {
-            uint32_t acc = own[3];
-            for (int tap = 0; tap < 9; tap++) {
-                const int at = column + tap % 3;
-                const uint32_t pair = codes[at / 2 * 10 + tap / 3];
-                const uint32_t w = own[tap / 3] >> (tap % 3 == 0 ? 0 : 8 * (tap % 3 + tap % 3 / 2));
-                acc += (uint32_t)((at % 2 ? ec_high(pair) : ec_low(pair)) * (int8_t)(w & 0xFFu));
+    for (int row = 0; row < 2 * turns; row++) {
+        for (int column = 0; column < 6; column++) {
+            uint32_t acc = weights[3];
+            for (int tap = 0; tap < 3; tap++) {
+                const int16_t *codes = plane + (row + tap - 1) * 8 + column;
+                const uint32_t ends = weights[tap];
+                acc += (uint32_t)(codes[0] * (int8_t)(ends & 0xFFu) + codes[1] * (int8_t)(ends >> 8 & 0xFFu) + codes[2] * (int8_t)(ends >> 24));
             }
-            output[row * sizes->row_bytes + column * sizes->channels + channel] =
-                ec_requantize((int32_t)acc, (int32_t)own[4], 0, sizes->zero_point, -128, 127);
+            output[(row * 6 + column) * 4] =
+                ec_requantize((int32_t)acc, (int32_t)weights[4], 0, -128, -128, 127);
         }
     }
 }
 #endif
 #endif
 
-#ifndef EC_DEPTHWISE1_10
-#define EC_DEPTHWISE1_10
-/* Rows [first, end) of the planes: what lies outside the input, and the rest from the input. */
-EC_HELPER void ec_fill_depthwise1_10(const ec_depthwise_layer *layer, const ec_planes *sizes, uint32_t *planes,
-    const int8_t *input, int in_row, int first, int end)
+/* Rows above and below the input: `rows` rows of 4 planes. */
+static inline void L01_border(int16_t *planes, int rows)
 {
-    const int pairs = 8 * layer->groups;
-    while (first < end && in_row + first < 0) {
-        ec_planes_outside_10(planes + first++, pairs, layer->outside);
-    }
-    while (first < end && in_row + end > layer->height) {
-        ec_planes_outside_10(planes + --end, pairs, layer->outside);
-    }
-    if (first < end) {
-        const int column = sizes->first < 0 ? 0 : sizes->first;
-        ec_planes_10(input + ((in_row + first) * layer->width + column) * layer->channels, planes + first, end - first, sizes);
-    }
-}
-
-/* Four channels after each other, each from above to below: the planes keep what the next rows need,
- * so that every input is read once and the output may lie over it. */
-static EC_STAGE void ec_depthwise1_10(const ec_depthwise_layer *layer, const uint32_t *stream,
-    const int8_t *input, int8_t *output, int8_t *scratch)
-{
-    uint32_t *const planes = (uint32_t *)(void *)scratch;
-    const int plane_words = 2 * layer->groups * 10;
-    const ec_planes sizes = ec_planes_from(layer, 10, -layer->pad_left);
-    ec_plane plane = {
-        .zero_point = layer->zero_point,
-        .channels = layer->channels,
-        .row_bytes = layer->out_width * layer->channels,
-        .pairs = layer->out_width / 2,
-        .odd = layer->out_width % 2,
-        .turns = 0,
-        .count = 4,
-        .plane_bytes = sizes.plane_bytes,
-    };
-    for (int channel = 0; channel < layer->channels; channel += 4) {
-        const int start = channel + 4 <= layer->channels ? channel : layer->channels - 4;
-        int held = 0; /* rows in the planes */
-        plane.count = 4 - (channel - start);
-        int rows = 0;
-        for (int row = 0; row < layer->out_height; row += rows) {
-            int drop = rows;
-            rows = layer->out_height - row;
-            rows = rows > 8 ? 8 : rows & ~1;
-            if (rows == 0) { /* the last row of an odd number, and the one before again */
-                row--;
-                drop--;
-                rows = 2;
-            }
-            held -= drop;
-            for (uint32_t *pair = planes; held > 0 && pair != planes + 4 * plane_words; pair += 10) {
-                pair[0] = pair[drop];
-                pair[1] = pair[drop + 1];
-                if (held > 2) {
-                    pair[2] = pair[drop + 2];
-                }
-            }
-            held = held > 0 ? held : 0;
-            ec_fill_depthwise1_10(layer, &sizes, planes, input + start, row - layer->pad_top, held, rows + 2);
-            held = rows + 2;
-            plane.turns = rows / 2;
-            ec_plane1_10(planes + (channel - start) * plane_words, output + row * plane.row_bytes + channel, stream + channel * 5, &plane);
+    for (int channel = 0; channel < 4; channel++) {
+        for (int i = 0; i < rows * 8; i++) {
+            planes[channel * 64 + i] = -128;
         }
     }
 }
-#endif
 
 static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output, int8_t *scratch)
 {
-    static const ec_depthwise_layer sizes = {.height = 6, .width = 6, .channels = 4, .out_height = 6, .out_width = 6, .tile = 6, .groups = 2, .pad_top = 1, .pad_left = 1, .outside = -128, .zero_point = -128};
-    ec_depthwise1_10(&sizes, L01_stream, input, output, scratch);
+    int16_t *const planes = (int16_t *)(void *)scratch;
+    const int first = -1; /* input row of the planes' first row */
+    int8_t *const out_row = output;
+    const int above = first < 0 ? -first : 0;
+    const int below = first + 8 > 6 ? first + 2 : 0;
+    L01_border(planes, above);
+    L01_border(planes + (8 - below) * 8, below);
+    for (int channel = 0; channel < 4; channel += 4) {
+        ec_planes_6x4_to_8x128_1_m128(input + (first + above) * 24 + channel, planes + above * 8, 8 - above - below);
+        for (int i = 0; i < 4; i++) {
+            const int16_t *plane = planes + i * 64;
+            const uint32_t *weights = L01_stream + (channel + i) * 5;
+            ec_plane1_6x4_of_8_m128(plane + 8, out_row + channel + i, weights, 3);
+        }
+    }
 }
 
 /* ---- L02: add "residual" 6x6x4 + 6x6x4 -> 6x6x4 ---- */
@@ -1202,9 +960,9 @@ int small_run(void *arena)
     if ((uintptr_t)arena % SMALL_ARENA_ALIGN != 0) {
         return -1;
     }
-    L00_conv2d(base + 180, base + 640, base + 0);
-    L01_depthwise(base + 640, base + 784, base + 0);
-    L02_add(base + 640, base + 784, base + 0);
+    L00_conv2d(base + 180, base + 512, base + 0);
+    L01_depthwise(base + 512, base + 656, base + 0);
+    L02_add(base + 512, base + 656, base + 0);
     L03_max_pool(base + 0, base + 0);
     L04_unary(base + 0, base + 0);
     L05_dense(base + 0, base + 16);
@@ -1218,13 +976,13 @@ int small_run_stage(void *arena, int stage)
     (void)base;
     switch (stage) {
     case 0:
-        L00_conv2d(base + 180, base + 640, base + 0);
+        L00_conv2d(base + 180, base + 512, base + 0);
         return 0;
     case 1:
-        L01_depthwise(base + 640, base + 784, base + 0);
+        L01_depthwise(base + 512, base + 656, base + 0);
         return 0;
     case 2:
-        L02_add(base + 640, base + 784, base + 0);
+        L02_add(base + 512, base + 656, base + 0);
         return 0;
     case 3:
         L03_max_pool(base + 0, base + 0);

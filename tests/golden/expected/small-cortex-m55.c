@@ -2,7 +2,7 @@
  *
  * model   small.onnx
  *         sha256 0000000000000000000000000000000000000000000000000000000000000000
- * arena   576 bytes, weights 452 bytes
+ * arena   576 bytes, weights 332 bytes
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
@@ -11,7 +11,7 @@
  * L02    add_mve                 6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_mve            6x6x4 -> 2x2x4                              0  -              0
  * L04    unary_table             2x2x4 -> 2x2x4                              0  -              0
- * L05    dense_mve               16 -> 3                                   192  dense8         0
+ * L05    dense_generic           16 -> 3                                    72  dense8        16
  * L06    softmax_generic         3 -> 3                                      0  -              0
  *
  * This file belongs to you: use it in any work, under any terms, without conditions.
@@ -915,189 +915,33 @@ static EC_STAGE void L04_unary(const int8_t *input, int8_t *output)
 
 /* ---- L05: dense "classes" 16 -> 3 ---- */
 
-/* by 8 channels: biases; for each 16 inputs 8 x 16 weights; multipliers */
-static const uint32_t L05_stream[48] EC_WEIGHTS(small_L05_stream) = {
-    4294965458, 4294966899, 1960, 0, 0, 0, 0, 0, 749605469, 1694139689, 291472460, 1600732250,
-    2028216501, 1261984153, 3963182482, 3197826462, 1575866787, 2573670102, 3829360344,
-    2229591712, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4294968, 8589936, 0,
-    0, 6442452, 0, 0, 0,
+/* weights, OI */
+static const int8_t L05_weights[48] EC_WEIGHTS(small_L05_weights) = {
+    93, 18, -82, 44, 41, -123, -6, 100, 76, -124, 95, 17, 90, 60, 105, 95, -75, 32, -28, 120,
+    -103, 89, 56, 75, -110, 93, 57, -20, -98, -11, -102, -66, -93, -47, -19, 93, -42, 22, 103,
+    -103, -40, 102, 63, -28, -96, -34, -28, -124,
 };
 
-#ifndef EC_MVE_HELPERS
-#define EC_MVE_HELPERS
-/* What the layers below share that compute with Helium (MVE).  A function marked EC_MVE_ASSEMBLY is
- * assembly from its first instruction to its last; elsewhere its twin in C does the same with the
- * same constants. */
-#if defined(__ARM_FEATURE_MVE)
-#include <arm_mve.h>
-#endif
-#if defined(__clang__)
-#define EC_MVE_ASSEMBLY static __attribute__((naked, noinline))
-#else
-#define EC_MVE_ASSEMBLY static __attribute__((naked, noipa))
-#endif
-#define EC_MVE_UNUSED __attribute__((unused)) /* a parameter that only assembly reads */
-#define EC_MVE_HELPER static inline __attribute__((unused))
-#define EC_MVE_CALLED static __attribute__((noinline)) /* for the size of code and stack */
+/* accumulator start, zero point folded in */
+static const int32_t L05_bias[3] EC_WEIGHTS(small_L05_bias) = {
+    -1838, -397, 1960,
+};
 
-/* `count` codes, and no byte beyond them. */
-EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
-{
-#if defined(__ARM_FEATURE_MVE)
-    for (; count > 0; count -= 16, to += 16, from += 16) {
-        const mve_pred16_t live = vctp8q((uint32_t)count);
-        vstrbq_p_s8(to, vldrbq_z_s8(from, live), live);
-    }
-#else
-    for (int i = 0; i < count; i++) {
-        to[i] = from[i];
-    }
-#endif
-}
-
-/* 16 codes. */
-EC_MVE_HELPER void ec_mve_copy_16(int8_t *to, const int8_t *from)
-{
-#if defined(__ARM_FEATURE_MVE)
-    vstrbq_s8(to, vldrbq_s8(from));
-#else
-    for (int i = 0; i < 16; i++) {
-        to[i] = from[i];
-    }
-#endif
-}
-
-/* `vectors` times 16 codes. */
-EC_MVE_HELPER void ec_mve_copy_whole(int8_t *to, const int8_t *from, int vectors)
-{
-    for (; vectors > 0; vectors--, to += 16, from += 16) {
-        ec_mve_copy_16(to, from);
-    }
-}
-
-EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
-{
-#if defined(__ARM_FEATURE_MVE)
-    const int8x16_t codes = vdupq_n_s8(code);
-    for (; count > 0; count -= 16, to += 16) {
-        vstrbq_p_s8(to, codes, vctp8q((uint32_t)count));
-    }
-#else
-    for (int i = 0; i < count; i++) {
-        to[i] = code;
-    }
-#endif
-}
-
-/* A sum times the real factor multiplier * 2^-31, rounded half up, and the zero point
- * (VQRDMLASH; the generator has proved that it does not saturate). */
-EC_MVE_HELPER int8_t ec_mve_code(uint32_t sum, uint32_t multiplier, int32_t zero_point, int32_t low, int32_t high)
-{
-    const int64_t product = (int64_t)(int32_t)sum * (int32_t)multiplier;
-    return (int8_t)ec_clamp((int32_t)((product + (INT64_C(1) << 30)) >> 31) + zero_point, low, high);
-}
-
-/* Sum of 16 products of codes with the weights of four words, modulo 2^32 (VMLADAV); `count` codes are read. */
-EC_MVE_HELPER uint32_t ec_mve_products(const int8_t *codes, const uint32_t *weights, int count)
-{
-    uint32_t sum = 0;
-    for (int i = 0; i < count; i++) {
-        const int32_t weight = (int8_t)(weights[i / 4] >> (8 * (i % 4)) & 0xFFu);
-        sum += (uint32_t)(codes[i] * weight);
-    }
-    return sum;
-}
-#endif
-
-#ifndef EC_MVE_DOT_STEP
-/* 16 inputs of one row x 8 channels: 8 VMLADAVA for 128 products.  q0 holds the codes, q1 the
- * weights of the first channel.  r1 walks over the weights, r3 over the row; the sums are r0, r2,
- * r4, r6, r8, r10, r12, lr. */
-#define EC_MVE_DOT_STEP(next) \
-    "vldrw.32 q2, [r1], #16\n" \
-    "vmladava.s8 r0, q0, q1\n" \
-    "vldrw.32 q1, [r1], #16\n" \
-    "vmladava.s8 r2, q0, q2\n" \
-    "vldrw.32 q2, [r1], #16\n" \
-    "vmladava.s8 r4, q0, q1\n" \
-    "vldrw.32 q1, [r1], #16\n" \
-    "vmladava.s8 r6, q0, q2\n" \
-    "vldrw.32 q2, [r1], #16\n" \
-    "vmladava.s8 r8, q0, q1\n" \
-    "vldrw.32 q1, [r1], #16\n" \
-    "vmladava.s8 r10, q0, q2\n" \
-    "vldrw.32 q2, [r1], #16\n" \
-    "vmladava.s8 r12, q0, q1\n" \
-    "vldrw.32 q1, [r1], #16\n" \
-    "vmladava.s8 lr, q0, q2\n" \
-    next
-#endif
-
-#ifndef EC_MVE_DOT_16X3_3
-#define EC_MVE_DOT_16X3_3
-/* One row of 16 codes, 8 channels at a time.  weights: for eight channels each the biases,
- * 1 x 8 x 16 weights, the multipliers of the even and of the odd channels. */
-#if defined(__ARM_FEATURE_MVE)
-EC_MVE_ASSEMBLY void ec_mve_dot_16x3_3(const int8_t *row EC_MVE_UNUSED, const uint32_t *weights EC_MVE_UNUSED,
-    int8_t *output EC_MVE_UNUSED)
-{
-    __asm__ volatile(
-        "push    {r0-r11, lr}\n"
-        "mov     r5, r2\n" /* walks over the output */
-        "movw    r9, #3\n"
-        "add     r9, r9, r2\n" /* where the output ends */
-        "mov     r7, #3\n"
-        "1:\n"
-        "ldr     r3, [sp, #0]\n"
-        "ldrd    r0, r2, [r1], #8\n"
-        "ldrd    r4, r6, [r1], #8\n"
-        "ldrd    r8, r10, [r1], #8\n"
-        "ldrd    r12, lr, [r1], #8\n"
-        "vldrw.32 q0, [r3], #16\n"
-        "vldrw.32 q1, [r1], #16\n"
-        EC_MVE_DOT_STEP("")
-        "vmov    q0[2], q0[0], r0, r8\n"
-        "vmov    q0[3], q0[1], r4, r12\n"
-        "vldrw.32 q3, [r1], #16\n"
-        "vmov    q2[2], q2[0], r2, r10\n"
-        "vqrdmlash.s32 q0, q1, r7\n"
-        "vmov    q2[3], q2[1], r6, lr\n"
-        "vqrdmlash.s32 q2, q3, r7\n"
-        "sub     r0, r9, r5\n"
-        "vqmovnb.s32 q1, q0\n"
-        "vqmovnt.s32 q1, q2\n"
-        "vqmovnb.s16 q1, q1\n"
-        "vctp.16 r0\n" /* the last block has fewer channels */
-        "vpst\n"
-        "vstrbt.16 q1, [r5], #8\n"
-        "cmp     r5, r9\n"
-        "blo     1b\n"
-        "pop     {r0-r11, pc}\n");
-}
-#else
-static inline void ec_mve_dot_16x3_3(const int8_t *row, const uint32_t *weights, int8_t *output)
-{
-    for (int channel = 0; channel < 3; channel += 8, weights += 48) {
-        uint32_t sums[8];
-        for (int i = 0; i < 8; i++) {
-            sums[i] = weights[i];
-            for (int step = 0; step < 1; step++) {
-                const int count = step < 0 ? 16 : 16;
-                sums[i] += ec_mve_products(row + 16 * step, weights + 8 + 32 * step + 4 * i, count);
-            }
-        }
-        for (int i = 0; i < 8 && channel + i < 3; i++) {
-            const uint32_t multiplier = weights[40 + i % 2 * 4 + i / 2];
-            output[channel + i] = ec_mve_code(sums[i], multiplier, 3, -128, 127);
-        }
-    }
-}
-#endif
-#endif
+/* scale per output channel */
+static const int32_t L05_multiplier[3] EC_WEIGHTS(small_L05_multiplier) = {
+    8589936, 12884904, 17179872,
+};
 
 static EC_STAGE void L05_dense(const int8_t *input, int8_t *output)
 {
-    ec_mve_dot_16x3_3(input, L05_stream, output);
+    const int8_t *weights = L05_weights;
+    for (int channel = 0; channel < 3; channel++) {
+        int32_t acc = L05_bias[channel];
+        for (int i = 0; i < 16; i++) {
+            acc += input[i] * *weights++;
+        }
+        *output++ = ec_requantize(acc, L05_multiplier[channel], 0, 3, -128, 127);
+    }
 }
 
 /* ---- L06: softmax "probabilities" 3 -> 3 ---- */
@@ -1191,8 +1035,8 @@ int small_run(void *arena)
     L02_add(base + 0, base + 144, base + 0);
     L03_max_pool(base + 0, base + 0);
     L04_unary(base + 0, base + 0);
-    L05_dense(base + 0, base + 0);
-    L06_softmax(base + 0, base + 0);
+    L05_dense(base + 0, base + 16);
+    L06_softmax(base + 16, base + 0);
     return 0;
 }
 
@@ -1217,10 +1061,10 @@ int small_run_stage(void *arena, int stage)
         L04_unary(base + 0, base + 0);
         return 0;
     case 5:
-        L05_dense(base + 0, base + 0);
+        L05_dense(base + 0, base + 16);
         return 0;
     case 6:
-        L06_softmax(base + 0, base + 0);
+        L06_softmax(base + 16, base + 0);
         return 0;
     default:
         return -1;

@@ -13,7 +13,7 @@
 /* The caller owns the memory: one arena of SMALL_ARENA_BYTES bytes, aligned to
  * SMALL_ARENA_ALIGN.  It holds inputs, outputs and everything between; it may be shared with
  * other work between a run and the next. */
-#define SMALL_ARENA_BYTES 928
+#define SMALL_ARENA_BYTES 800
 #define SMALL_ARENA_ALIGN 8
 
 #define SMALL_INPUTS 1

@@ -1,0 +1,114 @@
+"""Kernels with less scratch, or closer outputs, where they make the arena smaller.
+
+The kernels are chosen by cycles and flash alone; what they cost in RAM shows only when everything
+is placed.  Where a stage decides the size of the arena, its other kernels are tried, and one is
+taken that lowers the product of cycles, flash and the square of the arena: RAM is the scarcest.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from edgecomp.ir import Graph
+from edgecomp.kernels import Kernel, Layer
+from edgecomp.kernels.base import Goal
+from edgecomp.plan.arena import ATTEMPTS
+from edgecomp.plan.buffers import Blocks, Distances, layer_stage, numbered
+from edgecomp.plan.costs import CostTable
+from edgecomp.plan.select import (
+    CYCLES_LIMIT,
+    Candidate,
+    Selection,
+    candidates,
+    cycles_of,
+    exchange_groups,
+    exchanges,
+    flash_of,
+)
+from edgecomp.plan.types import ARENA_ALIGN, Plan
+from edgecomp.targets.cores import Core
+
+ROUNDS = 8
+"""Kernels that are exchanged at most."""
+LEAST_GAIN = 0.001
+"""Logarithm of the product that an exchange must win."""
+
+
+def lighten(
+    graph: Graph,
+    layers: Sequence[Layer],
+    kernels: Mapping[str, Kernel],
+    core: Core,
+    goal: Goal,
+    table: CostTable,
+    *,
+    keep_input: bool,
+) -> dict[str, Kernel]:
+    """Exchange kernels where that makes the arena smaller at little cost.
+
+    Args:
+        graph: the network, its nodes in the order of execution.
+        layers: its layers that are computed.
+        kernels: the choice so far, by output.
+        core: the processor.
+        goal: what the build is optimized for.
+        table: what kernels cost.
+        keep_input: whether the inputs survive.
+
+    Returns:
+        The new choice; the same where a kernel of it was never measured.
+    """
+    every = [candidates(layer, core, goal, table) for layer in layers]
+    first: list[Candidate] = []
+    for layer, several in zip(layers, every, strict=True):
+        mine = [one for one in several if one.kernel is kernels[layer.output.name]]
+        if not mine:
+            return dict(kernels)
+        first.append(mine[0])
+    if not first:
+        return dict(kernels)
+    chosen: Selection = tuple(first)
+    limit = CYCLES_LIMIT * sum(min(one.cost.cycles for one in several) for several in every)
+    known: Distances = {}
+
+    def plan_of(selection: Sequence[Candidate], attempts: int) -> Plan:
+        stages = numbered(
+            layer_stage(layer, one.kernel) for layer, one in zip(layers, selection, strict=True)
+        )
+        return Blocks(graph, stages, keep_input, known).plan(attempts)
+
+    def badness(selection: Sequence[Candidate], plan: Plan) -> float:
+        product = cycles_of(selection) * flash_of(selection) * plan.arena_bytes**2
+        return math.log(product) + (math.inf if cycles_of(selection) > limit else 0.0)
+
+    plan = plan_of(chosen, ATTEMPTS)
+    best = badness(chosen, plan)
+    for _ in range(ROUNDS):
+        found: list[tuple[float, int, Selection]] = []
+        peak = _at_peak(plan)
+        groups = [group for group in exchange_groups(layers) if peak & set(group)]
+        for other in exchanges(chosen, every, groups):
+            if cycles_of(other) <= limit:
+                found.append((badness(other, plan_of(other, 0)), len(found), other))
+        if not found:
+            break
+        _, _, least = min(found)
+        placed = plan_of(least, ATTEMPTS)
+        if badness(least, placed) > best - LEAST_GAIN:
+            break
+        chosen, plan, best = least, placed, badness(least, placed)
+    return {layer.output.name: one.kernel for layer, one in zip(layers, chosen, strict=True)}
+
+
+def _at_peak(plan: Plan) -> set[int]:
+    """Stages during which the arena is used to its end."""
+    top = plan.arena_bytes - ARENA_ALIGN
+    found = {
+        index
+        for buffer in plan.buffers.values()
+        if buffer.arena_offset + buffer.size_bytes > top
+        for index in range(max(buffer.first_use, 0), min(buffer.last_use + 1, len(plan.stages)))
+    }
+    found |= {
+        stage.index for stage in plan.stages if stage.scratch_offset + stage.scratch_bytes > top
+    }
+    return found
