@@ -123,7 +123,10 @@ def build_report(
             "edgecomp": __version__,
             "board": board.id,
             "core": board.core.name,
-            "model": {"file": Path(request.model).name, "sha256": sha256_of(file)},
+            "model": {
+                "file": Path(request.model).name,
+                "sha256": sha256_of(file) if file.is_file() else "",
+            },
             "macs": macs_of(plan.graph),
             "macs_model": macs_of(model.float_graph),
             "flash": {

@@ -23,13 +23,12 @@ from edgecomp.build.toolchain import find_library, find_tool, find_toolchain
 from edgecomp.codegen.context import Provenance, build_id, model_context
 from edgecomp.codegen.emit import application_headers, model_sources
 from edgecomp.codegen.mlperf import MLPERF_HEADER, mlperf_header
+from edgecomp.compressing import CompressRequest, compressed_graph
 from edgecomp.config import Recipe, read_recipe
 from edgecomp.data import Preprocessing
 from edgecomp.errors import ToolError, UserError
-from edgecomp.frontend import read_model
 from edgecomp.ir.serialize import save_graph
 from edgecomp.measure import check_metric, layer_sqnr, measure_model
-from edgecomp.passes import run_passes
 from edgecomp.passes.dead_channels import remove_dead_channels
 from edgecomp.paths import MANIFEST, sha256_of, staged_directory, write_atomically
 from edgecomp.plan.planner import macs_of, plan_graph
@@ -50,7 +49,9 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
     """Read the model, optimize it, calibrate, quantize, remove dead channels."""
     recipe = read_recipe(request.recipe) if request.recipe else Recipe()
     say("reading the model")
-    float_graph = run_passes(read_model(request.model, input_shapes=request.input_shapes))
+    float_graph = compressed_graph(
+        CompressRequest(request.model, request.out, recipe, request.input_shapes), say
+    )
     preprocessing = Preprocessing(**{**recipe.data.model_dump(), **(request.preprocessing or {})})
     samples = load_samples(
         float_graph,

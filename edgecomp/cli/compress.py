@@ -1,0 +1,64 @@
+"""`edgecomp compress`: make a network smaller by the steps of a recipe."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgecomp.cli import options
+
+NAME = "compress"
+
+
+def command(
+    model: options.Model,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.")],
+    recipe: options.RecipeFile = None,
+    step: Annotated[
+        list[str] | None,
+        typer.Option("-s", "--step", help="A step instead of the recipe's: prune=0.5 (repeat)."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Training samples, instead of the recipe's.")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option("--test", help="Test samples, instead of the recipe's.")
+    ] = None,
+    input_shape: options.InputShape = None,
+    json: options.Json = False,
+) -> None:
+    """Prune, cluster and retrain MODEL by the steps of a recipe.
+
+    Training never sees the test samples, and stops early on a part of the training samples that
+    it does not see either.  OUT/model.npz is a model for `edgecomp build`.
+    """
+    from edgecomp.compressing import CompressRequest, compress
+    from edgecomp.config import Recipe, read_recipe, with_steps
+
+    read = read_recipe(recipe) if recipe else Recipe()
+    if step:
+        read = with_steps(read, step)
+    given = {key: value for key, value in (("train", data), ("test", test)) if value is not None}
+    read = read.model_copy(update={"data": read.data.model_copy(update=given)})
+    report = compress(
+        CompressRequest(model, out, read, options.input_shapes(input_shape)),
+        options.progress(quiet=json),
+    )
+    if json:
+        options.print_json(report)
+        return
+    print(f"{'step':24} {'validation':24} {'MACs':>12} {'weights':>10} {'not 0':>10} {'values':>7}")
+    for row in report["steps"]:
+        print(
+            f"{row['step']:24} {row['validation']:24} {row['macs']:12,} {row['weights']:10,} "
+            f"{row['nonzero_weights']:10,} {row['most_values_per_layer']:7,}"
+        )
+    found = report["test"]
+    if found and found["accuracy"] is not None:
+        print(
+            f"test: {100 * found['accuracy']:.2f} % in float32, "
+            f"{100 * found['int8_accuracy']:.2f} % in int8, {found['samples']:,} samples"
+        )
+    elif found:
+        print(f"test: mean squared error {found['loss']:.6g}, in int8 {found['int8_mse']:.6g}")
+    print(f"wrote {out / 'model.npz'}")

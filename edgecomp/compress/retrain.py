@@ -1,0 +1,23 @@
+"""The step `train`, and the fine-tuning that other steps end with."""
+
+from edgecomp.compress.technique import Outcome, Workshop
+from edgecomp.compress.train.graph_module import as_module, trained
+from edgecomp.compress.train.loop import fit
+from edgecomp.compress.train.sources import keeping_zeros
+from edgecomp.config import Step
+from edgecomp.ir import Graph
+
+
+def train_step(graph: Graph, step: Step, workshop: Workshop) -> Outcome:
+    """Train all weights; those that are 0 stay 0."""
+    module = as_module(graph, keeping_zeros(graph))
+    result = fit(
+        graph,
+        module,
+        workshop.split,
+        workshop.fit_options(step),
+        checkpoint=workshop.checkpoint,
+        say=workshop.say,
+    )
+    note = f"{result.epochs} epochs"
+    return Outcome(trained(graph, module), result.score, result.diverged, note)

@@ -1,0 +1,209 @@
+"""Follow a recipe: read model and data, take its steps one by one, keep the account."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from edgecomp.compress.technique import Workshop
+from edgecomp.compress.techniques import TECHNIQUES
+from edgecomp.compress.train.examples import Examples, make_examples, split
+from edgecomp.compress.train.graph_module import as_module, weight_tensors
+from edgecomp.compress.train.loop import Score, evaluate
+from edgecomp.config import Recipe, resolved
+from edgecomp.data import Dataset, Preprocessing, load_dataset, split_calibration
+from edgecomp.errors import RecipeError, UserError
+from edgecomp.frontend import InputShapes, read_model
+from edgecomp.interp import outputs_in_chunks
+from edgecomp.ir import Graph
+from edgecomp.ir.serialize import load_graph, save_graph
+from edgecomp.ops import PARAMS
+from edgecomp.passes import run_passes
+from edgecomp.paths import sha256_of, write_atomically
+from edgecomp.plan.planner import macs_of
+from edgecomp.quant import QuantizeOptions, quantize_model
+from edgecomp.samples import input_codes, real_outputs
+
+Say = Callable[[str], None]
+
+MODEL_FILE = "model.npz"
+RECIPE_FILE = "recipe.yaml"
+REPORT_FILE = "compression.json"
+LAST_GOOD_FILE = "last_good.npz"
+STEPS_FOLDER = "steps"
+CALIBRATION_SAMPLES = 200
+
+
+@dataclass(frozen=True)
+class CompressRequest:
+    """What the user asked for; the fields are the options of `edgecomp compress`."""
+
+    model: str
+    out: Path
+    recipe: Recipe
+    input_shapes: InputShapes | None = None
+
+
+def compress(request: CompressRequest, say: Say = lambda text: None) -> dict[str, Any]:
+    """Take the recipe's steps and write what came out; see `edgecomp compress --help`.
+
+    A step that was taken before (same model, data, options and steps before it) is read from
+    `out/steps`; an interrupted one goes on where it stopped.
+
+    Returns:
+        The report, as written to `compression.json`.
+
+    Raises:
+        UserError: data are missing or do not fit, or training diverged; then the weights from
+            before that are in `out/last_good.npz`.
+    """
+    recipe = request.recipe
+    if not recipe.steps:
+        raise RecipeError("the recipe has no steps; add steps, or give one with -s prune=0.5")
+    folder = _open_folder(request.out)
+    say("reading the model and the data")
+    graph = run_passes(read_model(request.model, input_shapes=request.input_shapes))
+    train, test = _read_data(graph, recipe)
+    examples = _examples(graph, train)
+    parts = split(examples, recipe.training.validation, recipe.training.seed)
+    key = _digest(
+        _hash_of(graph, folder), _hash_of_examples(examples), recipe.training.model_dump()
+    )
+    rows = [_row(graph, "start", "", evaluate(graph, as_module(graph), parts.validation))]
+    say(f"before: validation {rows[0]['validation']}")
+    for number, step in enumerate(recipe.steps, 1):
+        key = _digest(key, step.verb, step.model_dump())
+        saved = folder / STEPS_FOLDER / f"{number:02}-{step.verb}-{key[:16]}.npz"
+        note = "read from an earlier run"
+        if saved.exists():
+            graph = load_graph(saved, PARAMS)
+        else:
+            say(f"step {number} of {len(recipe.steps)}: {step.text}")
+            workshop = Workshop(parts, recipe.training, saved.with_suffix(".pt"), say)
+            outcome = TECHNIQUES[step.verb](graph, step, workshop)
+            if outcome.diverged:
+                save_graph(outcome.graph, folder / LAST_GOOD_FILE)
+                raise UserError(
+                    f"step {number} ({step.text}) diverged: {outcome.diverged}\n"
+                    f"  the last good weights are in {folder / LAST_GOOD_FILE}; give the step a "
+                    f"smaller learning_rate than {step.learning_rate:g}"
+                )
+            graph, note = outcome.graph, outcome.note
+            save_graph(graph, saved)
+        score = evaluate(graph, as_module(graph), parts.validation)
+        rows.append(_row(graph, step.text, note, score))
+        say(f"{step.text}: {note}, validation {score}")
+    save_graph(graph, folder / MODEL_FILE)
+    write_atomically(folder / RECIPE_FILE, yaml.safe_dump(resolved(recipe), sort_keys=False))
+    report = {
+        "model": graph.name,
+        "seed": recipe.training.seed,
+        "key": key,
+        "samples": {"train": len(parts.train), "validation": len(parts.validation)},
+        "steps": rows,
+        "test": None if test is None else _test(graph, recipe, train, test),
+    }
+    write_atomically(folder / REPORT_FILE, json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def compressed_graph(request: CompressRequest, say: Say) -> Graph:
+    """The float graph for a build: the model's own, or what the recipe's steps make of it.
+
+    A model that `edgecomp compress` wrote has taken its steps.  The steps of another one are taken
+    in a folder beside `request.out`, where a later build finds them.
+    """
+    if not request.recipe.steps or Path(request.model).name == MODEL_FILE:
+        return run_passes(read_model(request.model, input_shapes=request.input_shapes))
+    folder = request.out.with_name(f"{request.out.stem}-compressed")
+    compress(replace(request, out=folder), say)
+    return run_passes(read_model(folder / MODEL_FILE))
+
+
+def _open_folder(out: Path) -> Path:
+    """Make the output folder; refuse one with files of somebody else."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; give a folder with -o")
+    if out.is_dir() and any(out.iterdir()) and not (out / STEPS_FOLDER).is_dir():
+        raise UserError(
+            f"{out} has files that edgecomp compress did not write; give an empty folder with -o"
+        )
+    (out / STEPS_FOLDER).mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def _read_data(graph: Graph, recipe: Recipe) -> tuple[Dataset, Dataset | None]:
+    data = recipe.data
+    if data.train is None:
+        raise RecipeError(
+            "training needs samples: give them in the recipe (data: {train: FILE.npz}) or with "
+            "--data"
+        )
+    if data.test is not None and data.test == data.train:
+        raise RecipeError(
+            f"data.test and data.train are the same, {data.test}: the test set must "
+            "have samples that training never sees"
+        )
+    preprocessing = Preprocessing(**data.model_dump())
+    test = None if data.test is None else load_dataset(data.test, graph, preprocessing)
+    return load_dataset(data.train, graph, preprocessing), test
+
+
+def _examples(graph: Graph, dataset: Dataset) -> Examples:
+    return make_examples(graph, dataset.real(), dataset.targets, dataset.source)
+
+
+def _row(graph: Graph, step: str, note: str, score: Score) -> dict[str, Any]:
+    """One line of the account."""
+    weights = [graph.tensors[name].value for name in weight_tensors(graph)]
+    return {
+        "step": step,
+        "note": note,
+        "validation": str(score),
+        "validation_accuracy": score.accuracy,
+        "validation_loss": score.loss,
+        "macs": macs_of(graph),
+        "weights": sum(value.size for value in weights),
+        "nonzero_weights": sum(int(np.count_nonzero(value)) for value in weights),
+        "most_values_per_layer": max((len(np.unique(value)) for value in weights), default=0),
+    }
+
+
+def _test(graph: Graph, recipe: Recipe, train: Dataset, test: Dataset) -> dict[str, Any]:
+    """Score the result on the test set, in real numbers and in the integers of the device."""
+    examples = _examples(graph, test)
+    score = evaluate(graph, as_module(graph), examples)
+    chosen, _ = split_calibration(len(train), min(CALIBRATION_SAMPLES, len(train)))
+    options = QuantizeOptions(**recipe.quantize.model_dump())
+    quantized, _ = quantize_model(graph, train.take(chosen).real(), options)
+    codes = outputs_in_chunks(quantized, input_codes(quantized, test), integer=True)
+    output = next(iter(real_outputs(quantized, codes).values())).reshape(len(examples), -1)
+    int8: dict[str, Any] = {"int8_accuracy": None, "int8_mse": None}
+    if examples.are_labels:
+        int8["int8_accuracy"] = float(np.mean(output.argmax(axis=1) == examples.targets))
+    else:
+        target = examples.targets.reshape(output.shape)
+        int8["int8_mse"] = float(np.mean((output.astype(np.float64) - target) ** 2))
+    return {"samples": len(examples), "accuracy": score.accuracy, "loss": score.loss, **int8}
+
+
+def _hash_of(graph: Graph, folder: Path) -> str:
+    file = folder / STEPS_FOLDER / "start.npz"
+    save_graph(graph, file)
+    return sha256_of(file)
+
+
+def _hash_of_examples(examples: Examples) -> str:
+    digest = hashlib.sha256(examples.targets.tobytes())
+    for name, array in examples.inputs.items():
+        digest.update(name.encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,211 @@
+"""The recipe file: what to do with the data, how to quantize, and the steps of compression.
+
+```yaml
+extends: deep-compression
+data:
+  scale: 0.0039215686
+  mean: [0.49, 0.48, 0.45]
+  std: 0.25
+  layout: hwc
+  train: ${DATA}/train.npz
+  test: ${DATA}/test.npz
+quantize:
+  calibration: auto
+  equalize: false
+  bias_correction: false
+  symmetric: false
+training: {seed: 0, validation: 0.1}
+steps:
+  - prune: 0.5
+```
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator
+
+from edgecomp.config.section import Section, entry_of, explain, nearest
+from edgecomp.config.steps import STEPS, Step, parse_steps
+from edgecomp.errors import RecipeError
+
+PRESETS = Path(__file__).parent / "presets"
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Numbers = _Finite | tuple[_Finite, ...]
+
+
+class DataSection(Section):
+    """`real = (x * scale - mean) / std`, how the axes of one sample lie, and where samples are.
+
+    `train` and `test` are left out of `model_dump`, which gives the preprocessing alone.
+    """
+
+    scale: _Finite = 1.0
+    mean: _Numbers = 0.0
+    std: _Numbers = 1.0
+    layout: Literal["hwc", "chw", "hw", "wc", "cw"] | None = None
+    train: str | None = Field(default=None, exclude=True)
+    test: str | None = Field(default=None, exclude=True)
+
+    @field_validator("train", "test")
+    @classmethod
+    def _expand(cls, value: str | None) -> str | None:
+        """Put environment variables in."""
+        for name in re.findall(r"\$\{(\w+)\}", value or ""):
+            if name not in os.environ:
+                raise ValueError(f"the environment variable {name} is not set")
+        return value and re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match[1]], value)
+
+
+class QuantizeSection(Section):
+    """Options of post-training quantization."""
+
+    calibration: Literal["auto", "minmax", "percentile", "mse", "entropy"] = "auto"
+    equalize: bool = False
+    bias_correction: bool = False
+    symmetric: bool = False
+
+
+class TrainingSection(Section):
+    """How the steps train.
+
+    Attributes:
+        seed: of the validation split and the order of samples.
+        validation: share of the training samples that training never sees.
+        batch: samples per step.
+        patience: epochs without a better validation score after which training stops.
+    """
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    batch: Annotated[int, Field(ge=1)] = 64
+    patience: Annotated[int, Field(ge=1)] = 10
+
+
+class Recipe(Section):
+    """A recipe; a section that is not given has its defaults."""
+
+    data: DataSection = DataSection()
+    quantize: QuantizeSection = QuantizeSection()
+    training: TrainingSection = TrainingSection()
+    steps: tuple[SerializeAsAny[Step], ...] = ()
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a recipe file.
+
+    Raises:
+        RecipeError: the file is missing, is not YAML, or has an unknown key or a wrong value; the
+            message names file, line and key.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RecipeError(f"recipe {path} cannot be read: {reason}") from error
+    return parse_recipe(text, path.name)
+
+
+def parse_recipe(text: str, name: str = "recipe") -> Recipe:
+    """Parse the text of a recipe; `name` stands for the file in messages.
+
+    >>> parse_recipe("quantize: {calibration: mse}").quantize.calibration
+    'mse'
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or str(error)
+        raise RecipeError(f"{name}{line}: not YAML: {reason}") from error
+    if content is None:
+        return Recipe()
+    if not isinstance(content, dict):
+        raise RecipeError(f"{name}:1: a recipe has sections ({', '.join(Recipe.model_fields)})")
+    given = {key: value for key, value in content.items() if value is not None}
+    base = given.pop("extends", None)
+    steps = entry_of(node, "steps")
+    if "steps" in given and steps is not None:
+        given["steps"] = parse_steps(steps[1], name)
+    try:
+        recipe = Recipe.model_validate(given)
+    except ValidationError as error:
+        raise RecipeError(explain(name, node, Recipe, error.errors()[0])) from error
+    return recipe if base is None else _extended(_preset(str(base), name), recipe)
+
+
+def _preset(base: str, name: str) -> Recipe:
+    """Read the recipe that another one extends."""
+    known = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    if base not in known:
+        raise RecipeError(
+            f"{name}: extends: no recipe {base!r}; {nearest(base, known)}".replace(
+                "known keys", "there are"
+            )
+        )
+    return read_recipe(PRESETS / f"{base}.yaml")
+
+
+def _extended(base: Recipe, own: Recipe) -> Recipe:
+    """What `own` says, and for the rest what `base` says."""
+    merged: dict[str, Any] = {}
+    for name in Recipe.model_fields:
+        mine, theirs = getattr(own, name), getattr(base, name)
+        if isinstance(mine, Section):
+            changes = {key: getattr(mine, key) for key in mine.model_fields_set}
+            merged[name] = theirs.model_copy(update=changes)
+        else:
+            merged[name] = mine if name in own.model_fields_set else theirs
+    return Recipe(**merged)
+
+
+def with_steps(recipe: Recipe, texts: list[str]) -> Recipe:
+    """Return the recipe with other steps, written `verb=value`.
+
+    >>> with_steps(Recipe(), ["prune=0.5", "cluster={clusters: 16, epochs: 2}"]).steps[1].epochs
+    2
+
+    Raises:
+        RecipeError: a step is wrong.
+    """
+    for text in texts:
+        if "=" not in text:
+            raise RecipeError(f"-s {text}: write a step as verb=value, for example prune=0.5")
+    lines = [f"- {verb}: {value}" for verb, _, value in (text.partition("=") for text in texts)]
+    steps = parse_recipe("\n".join(["steps:", *lines]), "-s").steps
+    return recipe.model_copy(update={"steps": steps})
+
+
+def resolved(recipe: Recipe) -> dict[str, Any]:
+    """Everything that a recipe says, defaults included, as YAML or JSON can hold it."""
+    content = recipe.model_dump(mode="json")
+    content["data"] |= {"train": recipe.data.train, "test": recipe.data.test}
+    content["steps"] = [{step.verb: step.model_dump(mode="json")} for step in recipe.steps]
+    return content
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The JSON schema of a recipe file."""
+    schema = Recipe.model_json_schema()
+    schema["properties"]["extends"] = {"type": "string"}
+    choices = []
+    for verb, model in STEPS.items():
+        own = model.model_json_schema()
+        value = {"anyOf": [own["properties"][model.main], own]}
+        choices.append(
+            {
+                "type": "object",
+                "properties": {verb: value},
+                "required": [verb],
+                "additionalProperties": False,
+            }
+        )
+    schema["properties"]["steps"] = {"type": "array", "items": {"anyOf": choices}}
+    return schema

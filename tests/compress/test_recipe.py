@@ -1,0 +1,85 @@
+"""Recipes with steps: what they say, what they extend, and where they are wrong."""
+
+import jsonschema
+import pytest
+import yaml
+
+from edgecomp.config import Cluster, Prune, Recipe, Train, parse_recipe, recipe_schema, with_steps
+from edgecomp.config.recipe import PRESETS
+from edgecomp.errors import RecipeError
+
+STEPS = """
+steps:
+  - train: 3
+  - prune: {amount: 0.9, what: weights, layers: [conv*]}
+  - cluster: 16
+"""
+
+
+def test_a_scalar_is_the_main_knob_and_a_mapping_says_the_rest():
+    train, prune, cluster = parse_recipe(STEPS).steps
+    assert train == Train(epochs=3)
+    assert prune == Prune(amount=0.9, what="weights", layers=("conv*",))
+    assert cluster == Cluster(clusters=16)
+    assert cluster.text == "cluster: 16"
+
+
+def test_steps_of_the_command_line_are_those_of_a_file():
+    given = ["train=3", "prune={amount: 0.9, what: weights, layers: [conv*]}", "cluster=16"]
+    assert with_steps(Recipe(), given).steps == parse_recipe(STEPS).steps
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("steps:\n- train: 1\n- prone: 0.5\n", r"r:3: steps: unknown step 'prone'; .*'prune'"),
+        ("steps:\n- prune: 1.5\n", r"r:2: steps\.prune.*less than 1"),
+        (
+            "steps:\n- prune:\n    amount: 0.5\n    epoch: 3\n",
+            r"r:4: steps\.prune\.epoch: unknown key; did you mean 'epochs'",
+        ),
+        (
+            "steps:\n- prune: {amount: 0.5, what: wieghts}\n",
+            r"r:2: steps\.prune\.what: .*'weights'",
+        ),
+        ("steps:\n- prune: {what: weights}\n", r"r:2: steps\.prune\.amount: Field required"),
+        ("steps:\n- cluster: 16\n- train: 2\n", r"r:3: steps\.train: cannot follow cluster"),
+        ("steps: {prune: 0.5}\n", r"r:1: steps: must be a list"),
+        ("steps:\n- {prune: 0.5, cluster: 4}\n", r"r:2: steps: a step is one verb"),
+        ("extends: deep-compresion\n", r"r: extends: .*did you mean 'deep-compression'"),
+        ("data:\n  train: ${NO_SUCH_NAME}/x.npz\n", r"r:2: data\.train: .*NO_SUCH_NAME is not set"),
+        ("training: {seed: -1}\n", r"r:1: training\.seed: "),
+    ],
+)
+def test_wrong_recipes_name_line_and_key_and_what_was_meant(text, says):
+    with pytest.raises(RecipeError, match=says):
+        parse_recipe(text, "r")
+
+
+def test_a_step_without_a_value_is_refused():
+    with pytest.raises(RecipeError, match="write a step as verb=value"):
+        with_steps(Recipe(), ["prune"])
+
+
+def test_a_recipe_extends_another(monkeypatch):
+    monkeypatch.setenv("FOLDER", "samples")
+    text = "extends: deep-compression\ndata: {train: '${FOLDER}/a.npz', scale: 2}\n"
+    recipe = parse_recipe(text)
+    assert [step.verb for step in recipe.steps] == ["prune", "cluster"]
+    assert (recipe.data.train, recipe.data.scale) == ("samples/a.npz", 2)
+    own = parse_recipe("extends: deep-compression\nsteps: [{train: 1}]\n")
+    assert own.steps == (Train(epochs=1),)
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_presets_are_recipes_and_fit_the_schema(path):
+    assert parse_recipe(path.read_text()).steps
+    jsonschema.validate(yaml.safe_load(path.read_text()), recipe_schema())
+
+
+def test_the_schema_tells_right_from_wrong():
+    schema = recipe_schema()
+    jsonschema.validate(yaml.safe_load(STEPS), schema)
+    for wrong in ("steps: [{prone: 0.5}]", "steps: [{prune: {amout: 0.5}}]", "stps: []"):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(yaml.safe_load(wrong), schema)

@@ -1,0 +1,127 @@
+"""Pruning and sharing: what must hold of the weights that come out."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgecomp.compress.cluster import cluster_step, share
+from edgecomp.compress.prune_weights import lamp_scores, magnitude_masks, prune_weights
+from edgecomp.compress.retrain import train_step
+from edgecomp.compress.technique import Workshop
+from edgecomp.compress.train.graph_module import as_module, weight_tensors
+from edgecomp.compress.train.loop import evaluate
+from edgecomp.config import Cluster, Prune, Train, TrainingSection
+from edgecomp.errors import UserError
+from edgecomp.quant import quantize_model
+from tests.compress.support import network, split_for
+
+pytest.importorskip("torch")
+
+TRAINING = TrainingSection(batch=32)
+
+
+@pytest.fixture(scope="module")
+def trained_network():
+    graph = network()
+    shop = Workshop(split_for(graph), TRAINING)
+    return train_step(graph, Train(epochs=4, learning_rate=3e-3), shop).graph, shop
+
+
+def zeros_of(graph):
+    return {name: graph.tensors[name].value == 0 for name in weight_tensors(graph)}
+
+
+@pytest.mark.parametrize("schedule", ["gradual", "one-shot"])
+@pytest.mark.parametrize("budget", ["global", "layer"])
+def test_pruning_leaves_the_share_that_was_asked_for(trained_network, schedule, budget):
+    graph, shop = trained_network
+    step = Prune(amount=0.8, what="weights", schedule=schedule, budget=budget, epochs=3)
+    outcome = prune_weights(graph, step, shop)
+    zeros = zeros_of(outcome.graph)
+    gone, size = sum(z.sum() for z in zeros.values()), sum(z.size for z in zeros.values())
+    assert gone == pytest.approx(0.8 * size, abs=len(zeros))
+    if budget == "layer":
+        assert all(z.mean() == pytest.approx(0.8, abs=1 / z.size) for z in zeros.values())
+    again = evaluate(outcome.graph, as_module(outcome.graph), shop.split.validation)
+    assert outcome.score == again
+    if budget == "global":  # the last layer is so small that 0.8 of it cuts classes off
+        assert outcome.score.accuracy > 0.8
+
+
+def test_what_is_pruned_stays_pruned(trained_network):
+    graph, shop = trained_network
+    once = prune_weights(graph, Prune(amount=0.5, what="weights", epochs=0), shop).graph
+    for after in (
+        train_step(once, Train(epochs=1), shop).graph,
+        prune_weights(once, Prune(amount=0.6, what="weights", epochs=2), shop).graph,
+        cluster_step(once, Cluster(clusters=8, epochs=1), shop).graph,
+    ):
+        for name, zeros in zeros_of(once).items():
+            assert not after.tensors[name].value[zeros].any()
+            assert not np.array_equal(after.tensors[name].value, once.tensors[name].value)
+
+
+def test_only_the_chosen_layers_change(trained_network):
+    graph, shop = trained_network
+    first, *others = weight_tensors(graph).items()
+    step = Prune(amount=0.5, what="weights", epochs=0, layers=(first[1],))
+    zeros = zeros_of(prune_weights(graph, step, shop).graph)
+    assert zeros[first[0]].mean() == pytest.approx(0.5, abs=0.01)
+    assert not any(zeros[name].any() for name, _ in others)
+    with pytest.raises(UserError, match=r"no layer with weights is named 'conv\*'"):
+        prune_weights(graph, step.model_copy(update={"layers": ("conv*",)}), shop)
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_shared_values_are_codes_of_the_quantized_network(trained_network, pruned):
+    graph, shop = trained_network
+    if pruned:
+        graph = prune_weights(graph, Prune(amount=0.7, what="weights", epochs=0), shop).graph
+    clustered = cluster_step(graph, Cluster(clusters=6, epochs=2), shop).graph
+    quantized, _ = quantize_model(clustered, shop.split.train.inputs)
+    for name in weight_tensors(clustered):
+        real, codes = clustered.tensors[name], quantized.tensors[name]
+        assert len(np.unique(real.value)) == len(np.unique(codes.value)) <= 6
+        np.testing.assert_array_equal(
+            codes.qparams.dequantize(codes.value).astype(np.float32), real.value
+        )
+    assert evaluate(clustered, as_module(clustered), shop.split.validation).accuracy > 0.8
+
+
+def test_training_makes_shared_values_better(trained_network):
+    graph, shop = trained_network
+    before = cluster_step(graph, Cluster(clusters=3, epochs=0), shop).score
+    after = cluster_step(graph, Cluster(clusters=3, epochs=4, learning_rate=1e-3), shop).score
+    assert after.loss < before.loss
+
+
+weights = st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=60).map(np.array)
+
+
+@settings(max_examples=60, deadline=None)
+@given(weights, st.integers(2, 20))
+def test_sharing_takes_the_nearest_value_and_never_more_values_than_asked(values, count):
+    shared = share(values, count)
+    codes = shared.codebook / shared.scale
+    np.testing.assert_allclose(codes, np.rint(codes), atol=1e-6)
+    assert np.abs(codes).max() <= 127
+    made = shared.codebook[shared.indices]
+    assert len(np.unique(made)) <= count
+    np.testing.assert_array_equal(made[values == 0], 0)
+    used = shared.codebook[1:]
+    best = np.abs(values[:, None] - used).min(axis=1)[values != 0]
+    np.testing.assert_allclose(np.abs(values - made)[values != 0], best, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(weights, st.floats(0.05, 0.95))
+def test_masks_keep_the_largest(values, amount):
+    (mask,) = magnitude_masks({"w": values}, amount, one_budget=False).values()
+    assert (~mask).sum() == min(round(amount * values.size), values.size - 1)
+    if not mask.all():
+        assert np.abs(values[mask]).min() >= np.abs(values[~mask]).max()
+    scores = lamp_scores(values)
+    order = np.argsort(np.abs(values), kind="stable")
+    assert (np.diff(scores[order]) >= 0).all()
+    assert scores.max() in {0.0, 1.0}
