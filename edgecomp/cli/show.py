@@ -15,6 +15,10 @@ def command(
     raw: Annotated[
         bool, typer.Option("--raw", help="As the file has it, before any optimization.")
     ] = False,
+    groups: Annotated[
+        bool,
+        typer.Option("--groups", help="Which channels can only be pruned together, and why."),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Print a model's layers with shapes, MACs and parameters."""
@@ -26,7 +30,22 @@ def command(
     graph = read_model(model, input_shapes=options.input_shapes(input_shape))
     if not raw:
         graph = run_passes(graph)
-    if json:
+    if groups:
+        from edgecomp.compress.prune_channels import channel_groups
+
+        found = channel_groups(graph)
+        if json:
+            options.print_json(
+                [
+                    {"channels": len(g.classes), "layers": g.layers, "tensors": g.tensors}
+                    for g in found
+                ]
+            )
+            return
+        for group in found:
+            print(f"{len(group.classes):5} channels made by {', '.join(group.layers)}")
+            print(f"      coupled in {', '.join(group.tensors)}")
+    elif json:
         options.print_json(graph_summary(graph, OPS))
     else:
         print(format_graph(graph, OPS))

@@ -134,3 +134,11 @@ def test_a_build_takes_the_steps_and_keeps_the_bits(folder):
     quantized = load_graph(out / "graph.npz", PARAMS)
     weights = [t.value for t in quantized.tensors.values() if t.is_const and len(t.shape) > 1]
     assert max(len(np.unique(value)) for value in weights) <= 8
+
+
+def test_show_tells_which_channels_are_coupled():
+    answer = call("show", "--groups", ZOO)
+    assert answer.code == 0, answer.err
+    assert "   30 channels made by 1\n" in answer.out
+    found = json.loads(call("show", "--groups", ZOO, "--json").out)
+    assert [entry["channels"] for entry in found] == [30, 10]
