@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from edgecomp import __version__
 from edgecomp.compress.technique import Workshop
 from edgecomp.compress.techniques import TECHNIQUES
 from edgecomp.compress.train.examples import Examples, make_examples, split
@@ -72,7 +73,10 @@ def compress(request: CompressRequest, say: Say = lambda text: None) -> dict[str
     examples = _examples(graph, train)
     parts = split(examples, recipe.training.validation, recipe.training.seed)
     key = _digest(
-        _hash_of(graph, folder), _hash_of_examples(examples), recipe.training.model_dump()
+        __version__,
+        _hash_of(graph, folder),
+        _hash_of_examples(examples),
+        recipe.training.model_dump(),
     )
     rows = [_row(graph, "start", "", evaluate(graph, as_module(graph), parts.validation))]
     say(f"before: validation {rows[0]['validation']}")
@@ -94,11 +98,11 @@ def compress(request: CompressRequest, say: Say = lambda text: None) -> dict[str
                     f"smaller learning_rate than {step.learning_rate:g}"
                 )
             graph, note = outcome.graph, outcome.note
-            save_graph(graph, saved)
+            _save(graph, saved)
         score = evaluate(graph, as_module(graph), parts.validation)
         rows.append(_row(graph, step.text, note, score))
         say(f"{step.text}: {note}, validation {score}")
-    save_graph(graph, folder / MODEL_FILE)
+    _save(graph, folder / MODEL_FILE)
     write_atomically(folder / RECIPE_FILE, yaml.safe_dump(resolved(recipe), sort_keys=False))
     report = {
         "model": graph.name,
@@ -203,6 +207,13 @@ def _hash_of_examples(examples: Examples) -> str:
     for name, array in examples.inputs.items():
         digest.update(name.encode() + array.tobytes())
     return digest.hexdigest()
+
+
+def _save(graph: Graph, path: Path) -> None:
+    """Write a graph so that an interruption leaves no half of it."""
+    temporary = path.with_name(f"{path.name}.part")
+    save_graph(graph, temporary)
+    temporary.replace(path)
 
 
 def _digest(*parts: Any) -> str:

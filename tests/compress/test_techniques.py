@@ -62,6 +62,28 @@ def test_what_is_pruned_stays_pruned(trained_network):
             assert not np.array_equal(after.tensors[name].value, once.tensors[name].value)
 
 
+def test_an_interrupted_pruning_ends_with_the_same_weights(trained_network, tmp_path):
+    graph, shop = trained_network
+    step = Prune(amount=0.7, what="weights", epochs=5)
+    whole = prune_weights(graph, step, shop).graph
+    for lost in (2, 5):  # while the share grows, and after that
+        said = []
+
+        def interrupt(text, said=said, lost=lost):
+            said.append(text)
+            if len(said) == lost:
+                raise KeyboardInterrupt
+
+        cut = Workshop(shop.split, TRAINING, tmp_path / f"{lost}.pt", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            prune_weights(graph, step, cut)
+        resumed = prune_weights(graph, step, Workshop(shop.split, TRAINING, cut.checkpoint))
+        for name in weight_tensors(whole):
+            np.testing.assert_array_equal(
+                resumed.graph.tensors[name].value, whole.tensors[name].value
+            )
+
+
 def test_only_the_chosen_layers_change(trained_network):
     graph, shop = trained_network
     first, *others = weight_tensors(graph).items()
