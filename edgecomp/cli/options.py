@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgecomp.lines import Lines
 
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="model.onnx, model.pt2 or file.py:factory")
+    str, typer.Argument(metavar="MODEL", help="model.onnx, model.pt2, file.py:factory or zoo:NAME")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Data = Annotated[
