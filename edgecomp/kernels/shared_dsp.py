@@ -128,8 +128,8 @@ class SharedSizes:
     @property
     def fits(self) -> bool:
         """Whether every size fits a half word."""
-        every = (*self.product.values(), *self.windows.values())
-        return min(every) >= 0 and max(every) <= LARGEST
+        windows = self.windows.values()
+        return min(windows) >= 0 and max(*self.product.values(), *windows) <= LARGEST
 
 
 def range_suffix(k: Any) -> str:

@@ -2,7 +2,7 @@
 
 The kernels are chosen by cycles and flash alone; what they cost in RAM shows only when everything
 is placed.  Where a stage decides the size of the arena, its other kernels are tried, and one is
-taken that lowers the product of cycles, flash and the square of the arena: RAM is the scarcest.
+taken that lowers the product of cycles and the squares of flash and arena.
 """
 
 import math
@@ -15,7 +15,7 @@ from edgecomp.plan.arena import ATTEMPTS
 from edgecomp.plan.buffers import Blocks, Distances, layer_stage, numbered
 from edgecomp.plan.costs import CostTable
 from edgecomp.plan.select import (
-    CYCLES_LIMIT,
+    FLASH_WEIGHT,
     Candidate,
     Selection,
     candidates,
@@ -27,6 +27,8 @@ from edgecomp.plan.select import (
 from edgecomp.plan.types import ARENA_ALIGN, Plan
 from edgecomp.targets.cores import Core
 
+LIGHT_LIMIT = 1.24
+"""Times the cycles of the fastest kernels that a lighter choice may take."""
 ROUNDS = 8
 """Kernels that are exchanged at most."""
 LEAST_GAIN = 0.001
@@ -67,7 +69,7 @@ def lighten(
     if not first:
         return dict(kernels)
     chosen: Selection = tuple(first)
-    limit = CYCLES_LIMIT * sum(min(one.cost.cycles for one in several) for several in every)
+    limit = LIGHT_LIMIT * sum(min(one.cost.cycles for one in several) for several in every)
     known: Distances = {}
 
     def plan_of(selection: Sequence[Candidate], attempts: int) -> Plan:
@@ -77,8 +79,12 @@ def lighten(
         return Blocks(graph, stages, keep_input, known).plan(attempts)
 
     def badness(selection: Sequence[Candidate], plan: Plan) -> float:
-        product = cycles_of(selection) * flash_of(selection) * plan.arena_bytes**2
-        return math.log(product) + (math.inf if cycles_of(selection) > limit else 0.0)
+        squares = FLASH_WEIGHT * math.log(flash_of(selection)) + 2 * math.log(plan.arena_bytes)
+        return (
+            math.log(cycles_of(selection))
+            + squares
+            + (math.inf if cycles_of(selection) > limit else 0.0)
+        )
 
     plan = plan_of(chosen, ATTEMPTS)
     best = badness(chosen, plan)

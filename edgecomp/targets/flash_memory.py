@@ -81,7 +81,6 @@ class FlashLayout:
         """Offset of the first sector behind the resident loader."""
         return next(sector.offset for sector in self.sectors if sector.offset >= LOADER_BYTES)
 
-
     @property
     def second_slot(self) -> int:
         """Offset of the second of two slots behind the loader, the first sector past the middle."""

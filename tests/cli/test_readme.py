@@ -77,7 +77,7 @@ def test_recipe() -> None:
 
 
 def test_c_example_compiles(built: Path, tiny: Inputs, tmp_path: Path) -> None:
-    (text,) = blocks("c")
+    text = blocks("c")[0]
     name = tiny.model.stem
     own = text.replace("kws_", f"{name}_").replace("KWS_", f"{name.upper()}_")
     arena, _, calls = own.partition("\n\n")

@@ -166,7 +166,8 @@ def test_a_ready_of_the_boot_does_not_shift_the_answers(built):
         early = serial.Serial(board.port, timeout=5)
         early.write(b"profile%profile%db lo")  # a client that is killed within a command
         time.sleep(0.5)
-        assert b"m-init-done" in early.read_until(b"m-ready\r\n")  # the other two stay in the pipe
+        # What the board says when it starts may be lost; the answers behind it stay in the pipe.
+        assert early.read_until(b"m-ready\r\n").endswith(b"m-ready\r\n")
         with Runner(board.port) as r:
             assert r.find("name", NAME) == "edgecomp"
             assert r.find("profile", MODEL) == "kws01"

@@ -85,6 +85,8 @@ OWN_CASES = (
     conv("groups-2", Act((1, 5, 4, 6)), Weights((8, 3, 3, 3)), groups=2, **SAME3),
     conv("groups-3-one-out", Act((1, 5, 4, 6)), Weights((3, 3, 3, 2)), groups=3, **SAME3),
     conv("groups-4-1x1", Act((1, 3, 4, 8)), Weights((8, 1, 1, 2)), groups=4),
+    conv("depthwise-one-row", Act((1, 3, 9, 8)), Weights((8, 3, 3, 1)), groups=8,
+         pad_left=1, pad_right=1),
     conv("depthwise", Act((1, 6, 7, 5)), Weights((5, 3, 3, 1)), groups=5, **SAME3),
     conv("depthwise-stride-2", Act((1, 7, 6, 8)), Weights((8, 3, 3, 1)),
          groups=8, stride_h=2, stride_w=2, **pads(0, 0, 1, 1)),

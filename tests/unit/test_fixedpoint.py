@@ -8,9 +8,9 @@ import pytest
 from edgecomp.errors import InternalError
 from edgecomp.fixedpoint import quantize_multiplier, rescale, round_half_up, saturate
 from edgecomp.requant.tflite import (
-    quantize_multiplier_tflite,
     divide_by_power_of_two,
     high_multiply,
+    quantize_multiplier_tflite,
 )
 
 INT32 = 2**31

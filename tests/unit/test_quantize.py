@@ -139,7 +139,7 @@ def test_one_scale_for_dense_weights_under_tflite():
     integers, _ = quantize_model(graph, samples, QuantizeOptions(numerics="tflite"))
     for node in integers.nodes:
         linear = node.op in {"conv2d", "dense"}
-        assert node.numerics == ("tflite" if linear else "edgecomp")
+        assert node.numerics == "tflite"
         if linear:
             q = integers.tensors[node.inputs[1]].qparams
             assert (q.axis is None) == (node.op == "dense")

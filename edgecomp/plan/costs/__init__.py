@@ -8,6 +8,7 @@ layer's sizes.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -82,9 +83,19 @@ class CostTable:
             return found
         instructions, cycles = (float(np.dot(fit, sizes(layer))) for fit in self._fits[kernel])
         nearest = self._nearest(kernel, layer)
-        return Cost(
-            math.ceil(instructions), math.ceil(cycles), nearest.own_bytes, nearest.functions
-        )
+        common = self._common_functions(kernel)
+        functions = {
+            # A function that few layers call is made for their shape: this layer has its own.
+            name if name in common else f"{name} for {_weights_shape(layer)}": size
+            for name, size in nearest.functions.items()
+        }
+        return Cost(math.ceil(instructions), math.ceil(cycles), nearest.own_bytes, functions)
+
+    def _common_functions(self, kernel: str) -> set[str]:
+        """Functions that a third of a kernel's points call: they do not depend on the shape."""
+        points = self.points[kernel]
+        counts = Counter(name for point in points for name in point.cost.functions)
+        return {name for name, count in counts.items() if 3 * count >= len(points)}
 
     def _nearest(self, kernel: str, layer: Layer) -> Cost:
         """The cost of the point whose sizes are least far from those of `layer`, as factors."""
@@ -116,6 +127,11 @@ def signature(layer: Layer) -> str:
     text = " ".join("x".join(str(n) for n in shape) for shape in shapes)
     numerics = "" if layer.node.numerics == "edgecomp" else f" {layer.node.numerics}"
     return f"{layer.node.op} {text} {parameters}".strip() + numerics
+
+
+def _weights_shape(layer: Layer) -> str:
+    """What code that is made for a layer's shape depends on."""
+    return "x".join(str(n) for n in layer.inputs[min(1, len(layer.inputs) - 1)].shape)
 
 
 def _plain(params: OpParams) -> dict[str, Any]:

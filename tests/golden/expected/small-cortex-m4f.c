@@ -6,7 +6,7 @@
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
- * L00    conv2d_dsp_speed        6x6x2 -> 6x6x4                            112  dense8       512
+ * L00    conv2d_dsp              6x6x2 -> 6x6x4                            112  dense8       512
  * L01    depthwise_dsp_speed     6x6x4 -> 6x6x4                             80  dense8       656
  * L02    add_generic             6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
@@ -138,8 +138,8 @@ EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
 }
 #endif
 
-#ifndef EC_STEP4_SINGLY
-/* Four inputs of 4 pixels x 2 channels: 25 instructions for 32 products.  r0 walks over the
+#ifndef EC_STEP4
+/* Four inputs of 4 pixels x 2 channels: 23 instructions for 32 products.  r0 walks over the
  * columns, r1 over the stream, the accumulators are r2-r5 and r6-r9.  The first step finds the
  * biases in r2 and r6, and therefore writes these two last. */
 #ifndef EC_MAC4
@@ -150,9 +150,9 @@ EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
 #define EC_R2(acc) "r2"
 #define EC_R6(acc) "r6"
 #endif
-#define EC_STEP4_FROM_SINGLY(bias0, bias1) \
-    EC_LOAD2_SINGLY("r10", "r11", "r1") \
-    EC_LOAD2_SINGLY("r12", "lr", "r0") \
+#define EC_STEP4_FROM(bias0, bias1) \
+    EC_LOAD2("r10", "r11", "r1") \
+    EC_LOAD2("r12", "lr", "r0") \
     EC_MAC4("r10", "r4", "r5", bias0("r4"), bias0("r5")) \
     EC_MAC4("r11", "r8", "r9", bias1("r8"), bias1("r9")) \
     "ldrd    lr, r12, [r0], #8\n" \
@@ -166,26 +166,26 @@ EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
     "ldrd    lr, r12, [r0], #8\n" \
     EC_MAC4("r10", "r3", "r2", "r3", "r2") \
     EC_MAC4("r11", "r7", "r6", "r7", "r6")
-#define EC_STEP4_FIRST_SINGLY EC_STEP4_FROM_SINGLY(EC_R2, EC_R6)
-#define EC_STEP4_SINGLY EC_STEP4_FROM_SINGLY(EC_ITSELF, EC_ITSELF)
+#define EC_STEP4_FIRST EC_STEP4_FROM(EC_R2, EC_R6)
+#define EC_STEP4 EC_STEP4_FROM(EC_ITSELF, EC_ITSELF)
 #endif
 
-#ifndef EC_GEMM4X2_5_BY_4_SINGLY_M128
-#define EC_GEMM4X2_5_BY_4_SINGLY_M128
+#ifndef EC_GEMM4X2_5_BY_4_M128
+#define EC_GEMM4X2_5_BY_4_M128
 /* 4 pixels x 2 channels at a time.  columns: 5 steps; [weights, end): for two channels each the
  * biases, 5 x 2 raw words, the multipliers; the output's pixels are 4 bytes apart. */
 #if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_gemm4x2_5_by_4_singly_m128(const uint32_t *columns EC_UNUSED, const uint32_t *weights EC_UNUSED,
+EC_ASSEMBLY void ec_gemm4x2_5_by_4_m128(const uint32_t *columns EC_UNUSED, const uint32_t *weights EC_UNUSED,
     const uint32_t *end EC_UNUSED, int8_t *output EC_UNUSED)
 {
     __asm__ volatile(
         "push    {r0-r11, lr}\n" /* from sp: columns, their end, end of the stream, output */
         "1:\n"
-        EC_LOAD2_SINGLY("r2", "r6", "r1")
-        EC_STEP4_FIRST_SINGLY
-        ".rept   4\n" EC_STEP4_SINGLY ".endr\n"
+        EC_LOAD2("r2", "r6", "r1")
+        EC_STEP4_FIRST
+        ".rept   4\n" EC_STEP4 ".endr\n"
         "ldr     r12, [sp, #12]\n"
-        EC_LOAD2_SINGLY("r10", "r11", "r1")
+        EC_LOAD2("r10", "r11", "r1")
         "mov     lr, #-128\n"
         "asr     r4, r4, #8\n"
         "smmlar  r4, r4, r10, lr\n"
@@ -227,7 +227,7 @@ EC_ASSEMBLY void ec_gemm4x2_5_by_4_singly_m128(const uint32_t *columns EC_UNUSED
         "pop     {r0-r11, pc}\n");
 }
 #else
-static inline void ec_gemm4x2_5_by_4_singly_m128(const uint32_t *columns, const uint32_t *weights, const uint32_t *end,
+static inline void ec_gemm4x2_5_by_4_m128(const uint32_t *columns, const uint32_t *weights, const uint32_t *end,
     int8_t *output)
 {
     while (weights != end) {
@@ -459,7 +459,7 @@ static EC_STAGE void L00_conv2d(const int8_t *input, int8_t *output, int8_t *scr
                 }
             }
         }
-        ec_gemm4x2_5_by_4_singly_m128(columns, L00_stream, L00_stream + 28, output + pixel * 4);
+        ec_gemm4x2_5_by_4_m128(columns, L00_stream, L00_stream + 28, output + pixel * 4);
     }
 }
 
