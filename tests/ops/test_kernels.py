@@ -50,7 +50,7 @@ def test_every_kernel_computes_some_case():
 @pytest.mark.parametrize(
     ("compiler", "core"),
     [
-        ("gcc", "cortex-m4f"),
+        pytest.param("gcc", "cortex-m4f", marks=pytest.mark.slow),
         pytest.param("clang", "cortex-m4f", marks=pytest.mark.slow),
         pytest.param("gcc", "cortex-m0", marks=pytest.mark.slow),
         pytest.param("gcc", "cortex-m3", marks=pytest.mark.slow),

@@ -75,7 +75,7 @@ def test_host_c_computes_the_same(compiler, core, keep_input, tmp_path):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("board", [*EMULATED, SMALL_BOARD])
+@pytest.mark.parametrize("board", [*EMULATED, pytest.param(SMALL_BOARD, marks=pytest.mark.slow)])
 def test_emulated_core_computes_the_same(board, tmp_path):
     found = board_differences(models(), tmp_path, board)
     assert not found, one_line_each(found)
