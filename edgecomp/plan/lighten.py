@@ -2,7 +2,7 @@
 
 The kernels are chosen by cycles and flash alone; what they cost in RAM shows only when everything
 is placed.  Where a stage decides the size of the arena, its other kernels are tried, and one is
-taken that lowers the product of cycles and the squares of flash and arena.
+taken that lowers the product of cycles, flash and arena, each with its weight.
 """
 
 import math
@@ -16,6 +16,7 @@ from edgecomp.plan.buffers import Blocks, Distances, layer_stage, numbered
 from edgecomp.plan.costs import CostTable
 from edgecomp.plan.select import (
     FLASH_WEIGHT,
+    SIZE_WEIGHT,
     Candidate,
     Selection,
     candidates,
@@ -69,7 +70,9 @@ def lighten(
     if not first:
         return dict(kernels)
     chosen: Selection = tuple(first)
-    limit = LIGHT_LIMIT * sum(min(one.cost.cycles for one in several) for several in every)
+    fastest = sum(min(one.cost.cycles for one in several) for several in every)
+    limit = max(LIGHT_LIMIT * fastest, cycles_of(chosen))
+    weight = SIZE_WEIGHT if goal == "size" else FLASH_WEIGHT
     known: Distances = {}
 
     def plan_of(selection: Sequence[Candidate], attempts: int) -> Plan:
@@ -79,10 +82,10 @@ def lighten(
         return Blocks(graph, stages, keep_input, known).plan(attempts)
 
     def badness(selection: Sequence[Candidate], plan: Plan) -> float:
-        squares = FLASH_WEIGHT * math.log(flash_of(selection)) + 2 * math.log(plan.arena_bytes)
+        bytes_part = weight * math.log(flash_of(selection)) + 2 * math.log(plan.arena_bytes)
         return (
             math.log(cycles_of(selection))
-            + squares
+            + bytes_part
             + (math.inf if cycles_of(selection) > limit else 0.0)
         )
 
