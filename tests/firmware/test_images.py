@@ -212,8 +212,10 @@ def test_spare_stack_of_the_fault_handler_is_large_enough(built):
 
 
 INTERRUPTED = """
+import signal
 import sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job would ignore it
 sys.path.insert(0, {folder!r})
 from fake_support import INPUTS, LAYOUT
 from edgecomp.device import QemuEngine, run_samples
