@@ -298,9 +298,10 @@ def test_device_that_answers_wrongly(built: Path) -> None:
     assert manifest["stored"][0]["stage"] == 0
     source = built / "src" / "tiny.c"
     text = source.read_text()
-    begin = text.index("{", re.search(r"L02_\w+\[", text).start()) + 1
+    array = re.search(r"const (\w+) L02_\w+\[", text)
+    begin = text.index("{", array.start()) + 1
     end = text.index(",", begin)
-    changed = int(text[begin:end]) ^ (1 << 20)
+    changed = int(text[begin:end]) ^ (64 if array[1] == "int8_t" else 1 << 20)
     source.write_text(f"{text[:begin]}{changed}{text[end:]}")
     answer = call("check", built, "--engine", "host")
     refused(answer, "elements differ", "stage L02", "score_layer", "expected", "got", code=6)
