@@ -10,9 +10,15 @@ from tests.support.cases import case_codes, case_graph
 from tests.witness.exact import exact_code, sampled_elements
 
 ELEMENTS = 60
+SLOW = frozenset({"softmax-1000", "softmax-1000-sharp"})
+"""A thousand exact exponentials for each element."""
+CASES = [
+    pytest.param(case, id=case.id, marks=[pytest.mark.slow] if case.id in SLOW else [])
+    for case in ALL_CASES
+]
 
 
-@pytest.mark.parametrize("case", ALL_CASES, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", CASES)
 def test_codes_are_those_of_the_real_scales(case):
     graph = case_graph(case)
     codes = case_codes(case, graph)
