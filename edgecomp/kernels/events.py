@@ -67,3 +67,18 @@ def window_reads(layer: Layer, first: Sequence[int], last: Sequence[int]) -> Rea
     begin = np.where(empty, 0, low[:, :, None]) * channels + np.asarray(first, np.int64)
     end = high[:, :, None] * channels + np.asarray(last, np.int64)
     return Reads(np.where(empty, NOTHING, begin).reshape(-1), np.where(empty, -1, end).reshape(-1))
+
+
+def two_rows_at_a_time(layer: Layer) -> Schedule:
+    """Two output rows at a time; their windows are read before any of them is written."""
+    _, out_height, out_width, out_channels = as_nhwc(layer.output.shape)
+    windows = window_reads(layer, [0], [layer.inputs[0].shape[-1] - 1])
+    row = out_width * out_channels
+    starts = np.array([min(r, out_height - 2) for r in range(0, out_height, 2)], np.int64)
+    members = starts[:, None] * out_width + np.arange(2 * out_width)
+    low = np.full((len(starts), 2 * row), NOTHING)
+    high = np.full((len(starts), 2 * row), -1, np.int64)
+    low[:, 0] = windows.low[members].min(axis=1)
+    high[:, 0] = windows.high[members].max(axis=1)
+    writes = starts[:, None] * row + np.arange(2 * row)
+    return Schedule(writes.reshape(-1), {0: Reads(low.reshape(-1), high.reshape(-1))})

@@ -18,8 +18,8 @@ from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_dsp import MAX_OFFSET, code_name
 from edgecomp.kernels.conv2d_generic import window_context
-from edgecomp.kernels.events import window_reads
-from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
+from edgecomp.kernels.events import two_rows_at_a_time
+from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
 
@@ -121,17 +121,7 @@ class WinogradDsp(Kernel):
 
     def schedule(self, layer: Layer) -> Schedule:
         """Two rows at a time; their windows are read before any of them is written."""
-        _, out_height, out_width, out_channels = as_nhwc(layer.output.shape)
-        windows = window_reads(layer, [0], [layer.inputs[0].shape[-1] - 1])
-        row = out_width * out_channels
-        starts = np.array([min(r, out_height - 2) for r in range(0, out_height, 2)], np.int64)
-        members = starts[:, None] * out_width + np.arange(2 * out_width)
-        low = np.full((len(starts), 2 * row), NOTHING)
-        high = np.full((len(starts), 2 * row), -1, np.int64)
-        low[:, 0] = windows.low[members].min(axis=1)
-        high[:, 0] = windows.high[members].max(axis=1)
-        writes = starts[:, None] * row + np.arange(2 * row)
-        return Schedule(writes.reshape(-1), {0: Reads(low.reshape(-1), high.reshape(-1))})
+        return two_rows_at_a_time(layer)
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """Per pair of channels: words of two inputs each by product, then biases and factors."""
