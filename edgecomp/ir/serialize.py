@@ -32,6 +32,8 @@ def save_graph(graph: Graph, path: Path) -> None:
         }
         if tensor.qparams is not None:
             entry["qparams"] = dataclasses.asdict(tensor.qparams)
+        if tensor.storages != ("dense8",):
+            entry["storages"] = tensor.storages
         if tensor.data is not None:
             entry["data"] = f"c{len(arrays)}"
             arrays[entry["data"]] = tensor.data
@@ -87,6 +89,7 @@ def _graph_from_json(
             else QParams(tuple(qparams["scale"]), qparams["zero_point"], qparams["axis"]),
             archive[entry["data"]] if "data" in entry else None,
             entry["layout"],
+            tuple(entry.get("storages", ("dense8",))),
         )
     nodes = tuple(
         Node(

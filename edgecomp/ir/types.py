@@ -109,6 +109,8 @@ class Tensor:
             quantized source file or the calibration gave it.
         data: the constant's elements, in `dtype.numpy`.
         layout: meaning of the axes (`NHWC`, `OHWI`, `OI`, …), for people.
+        storages: of weights, how they may lie in flash: keys of `edgecomp.storage.STORAGES`; see
+            `allow_storage`.
     """
 
     name: str
@@ -117,6 +119,7 @@ class Tensor:
     qparams: QParams | None = None
     data: Array | None = field(default=None, compare=False)
     layout: str = field(default="", compare=False)
+    storages: tuple[str, ...] = field(default=("dense8",), compare=False)
 
     @property
     def is_const(self) -> bool:

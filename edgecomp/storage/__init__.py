@@ -1,9 +1,7 @@
 """How weights lie in flash."""
 
-from edgecomp.storage import dense8
-from edgecomp.storage.base import Storage
+from edgecomp.storage.allow import allow_storage
+from edgecomp.storage.base import CodedArray, Encoded, Storage
+from edgecomp.storage.table import STORAGES
 
-STORAGES: dict[str, Storage] = {storage.name: storage for storage in (dense8.Dense8(),)}
-"""Every storage by name."""
-
-__all__ = ["STORAGES", "Storage"]
+__all__ = ["STORAGES", "CodedArray", "Encoded", "Storage", "allow_storage"]

@@ -5,23 +5,21 @@ from typing import ClassVar
 import numpy as np
 
 from edgecomp.ir import Array
-from edgecomp.storage.base import Storage
+from edgecomp.storage.base import CodedArray, Encoded, Storage
 
 
 class Dense8(Storage):
     """One signed byte per weight."""
 
     name: ClassVar[str] = "dense8"
-    c_type: ClassVar[str] = "int8_t"
 
-    def encode(self, weights: Array) -> Array:
+    def encode(self, weights: Array) -> Encoded:
         """Return the bytes: the int8 weights themselves."""
-        return np.ascontiguousarray(weights, dtype=np.int8)
+        plain = np.ascontiguousarray(weights, dtype=np.int8)
+        return Encoded(
+            self.name, "", plain.shape, (CodedArray("weights", "int8_t", plain, "weights"),)
+        )
 
-    def decode(self, encoded: Array) -> Array:
+    def decode(self, encoded: Encoded) -> Array:
         """Return the weights: the bytes themselves."""
-        return encoded
-
-    def size_bytes(self, weights: Array) -> int:
-        """One byte per weight."""
-        return int(weights.size)
+        return encoded.array("weights").reshape(encoded.shape)

@@ -1,0 +1,40 @@
+"""Which storages the weights of a graph may have."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from edgecomp.errors import UserError
+from edgecomp.ir import Graph
+from edgecomp.storage.table import STORAGES
+
+
+def allow_storage(graph: Graph, tensor: str, storages: Iterable[str]) -> Graph:
+    """Return `graph` with a weight constant that may be stored in these ways.
+
+    The planner takes the best of them for its goal; where each would cost both flash and cycles it
+    keeps plain int8 and says so.  The mark survives quantization.
+
+    Args:
+        graph: a float or quantized graph.
+        tensor: name of the weights of a convolution or dense layer.
+        storages: keys of `STORAGES`.
+
+    Raises:
+        UserError: there is no such storage or no such weights.
+    """
+    names = tuple(dict.fromkeys(storages))
+    for name in names:
+        if name not in STORAGES:
+            raise UserError(f"no storage is called {name!r}; there are {', '.join(STORAGES)}")
+    weights = {
+        node.inputs[1]
+        for node in graph.nodes
+        if node.op in {"conv2d", "dense"} and graph.tensors[node.inputs[1]].is_const
+    }
+    if tensor not in weights:
+        known = ", ".join(sorted(weights)) or "none"
+        raise UserError(f"{tensor!r} is not the weights of a layer; there are {known}")
+    if not names:
+        raise UserError(f"no storage is given for {tensor!r}; there are {', '.join(STORAGES)}")
+    marked = replace(graph.tensors[tensor], storages=names)
+    return graph.replace(tensors={**graph.tensors, tensor: marked})
