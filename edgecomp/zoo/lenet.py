@@ -6,27 +6,29 @@ in the form of the Caffe examples, which compression papers use (431,080 weights
 
 from typing import Any
 
+from edgecomp.zoo.design import Design
 
-def lenet_300_100(torch: Any, shape: tuple[int, ...], classes: int, width: float) -> Any:
+
+def lenet_300_100(torch: Any, design: Design) -> Any:
     """Two hidden dense layers; input (1, channels, height, width), output (1, classes) logits."""
     nn = torch.nn
-    channels, height, columns = shape
-    first, second = round(300 * width), round(100 * width)
+    channels, height, columns = design.shape
+    first, second = round(300 * design.width), round(100 * design.width)
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(channels * height * columns, first),
         nn.ReLU(),
         nn.Linear(first, second),
         nn.ReLU(),
-        nn.Linear(second, classes),
+        nn.Linear(second, design.classes),
     )
 
 
-def lenet_5(torch: Any, shape: tuple[int, ...], classes: int, width: float) -> Any:
+def lenet_5(torch: Any, design: Design) -> Any:
     """Two 5x5 convolutions and two dense layers; input and output as `lenet_300_100`."""
     nn = torch.nn
-    channels, height, columns = shape
-    first, second, hidden = round(20 * width), round(50 * width), round(500 * width)
+    channels, height, columns = design.shape
+    first, second, hidden = (round(n * design.width) for n in (20, 50, 500))
     flat = second * (((height - 4) // 2 - 4) // 2) * (((columns - 4) // 2 - 4) // 2)
     return nn.Sequential(
         nn.Conv2d(channels, first, 5),
@@ -36,5 +38,5 @@ def lenet_5(torch: Any, shape: tuple[int, ...], classes: int, width: float) -> A
         nn.Flatten(),
         nn.Linear(flat, hidden),
         nn.ReLU(),
-        nn.Linear(hidden, classes),
+        nn.Linear(hidden, design.classes),
     )

@@ -1,7 +1,5 @@
 """The zoo: networks by name, with parameters, and what is wrong with a name."""
 
-import math
-
 import numpy as np
 import pytest
 
@@ -21,13 +19,21 @@ def parameters(graph):
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("lenet-300-100", 266_610), ("lenet-5", 431_080), ("lenet-5?width=0.5&classes=3", 107_538)],
+    [
+        ("lenet-300-100", 266_610),
+        ("lenet-5?width=0.5&classes=3", 107_538),
+        ("ds-cnn", 22_604),
+        ("resnet8", 77_706),
+        ("cnn-1d", 9_566),
+        ("mobilenet-v1?width=0.25", 210_850),
+        ("autoencoder", 265_864),
+        ("squeezenet?width=0.25&input=3,32,32", 46_290),
+    ],
 )
 def test_a_network_of_the_zoo_is_a_model_like_any_other(name, count):
     graph = run_passes(read_model(f"zoo:{name}"))
     assert parameters(graph) == count
     shape = graph.tensors[graph.inputs[0]].shape
-    assert math.prod(shape) == 28 * 28
     x = np.random.default_rng(0).normal(0, 1, (3, *shape))
     made = as_module(graph).double()(torch.tensor(x))[graph.outputs[0]].detach().numpy()
     expected = run_float(graph, {graph.inputs[0]: x})[graph.outputs[0]]
@@ -61,6 +67,9 @@ def test_a_saved_graph_is_a_model(tmp_path):
         ("lenet-5?width=wide", "write input=1,28,28"),
         ("lenet-5?input=1,8,8", "height and width from 16"),
         ("lenet-5?classes=0", "classes must be at least 1"),
+        ("lenet-5?depth=2", "no parameter .depth."),
+        ("resnet8?width=99", "width and depth must be between"),
+        ("autoencoder?classes=3", "no parameter .classes."),
     ],
 )
 def test_wrong_names_are_explained(name, says):
