@@ -20,13 +20,18 @@ from edgecomp.build.toolchain import run_tool
 from edgecomp.errors import UserError
 from edgecomp.paths import firmware_dir
 from edgecomp.targets.boards import Board, Region
-from edgecomp.targets.flash_memory import FlashLayout, flash_layout, loader_obstacle
+from edgecomp.targets.flash_memory import Driver, FlashLayout, flash_layout, loader_obstacle
 
 LOADER = "loader"
 _STACK_BYTES = 512
 _MAILBOX_BYTES = 8  # BOARD_MAILBOX in board_config.h
-_SOURCES = ("main.c", "commands.c", "image.c", "line.c")
-_HEADERS = ("commands.h", "flash.h", "idle.h", "image.h", "line.h", "memory.h")
+_SOURCES = ("main.c", "boot.c", "commands.c", "image.c", "line.c")
+_HEADERS = (
+    *("boot.h", "button.h", "commands.h", "flash.h", "idle.h", "image.h", "line.h"),
+    "memory.h",
+)
+_BUTTONS: dict[Driver, str] = {"stm32f4": "stm32", "stm32l4": "stm32", "nrf52": "nrf52"}
+"""By the driver of the flash: whose pins `firmware/loader/button_<name>.c` reads."""
 
 
 def loader_layout(board: Board) -> FlashLayout:
@@ -68,8 +73,25 @@ def in_slots(board: Board) -> tuple[Board, Board]:
     return first, replace(board, link_offset=layout.second_slot)
 
 
+def button_driver(board: Board) -> str:
+    """Return the name of `firmware/loader/button_<name>.c` for `board`.
+
+    Raises:
+        UserError: it has a button whose pin the loader cannot read.
+    """
+    if board.button is None:
+        return "none"
+    driver = loader_layout(board).driver
+    if driver not in _BUTTONS:
+        raise UserError(
+            f"{board.name}: the resident loader cannot read a button of {board.mcu}\n"
+            "  leave `button` out of the board's entry"
+        )
+    return _BUTTONS[driver]
+
+
 def render_loader_config(board: Board) -> str:
-    """Return `loader_config.h`: the flash of `board` and where the application lies."""
+    """Return `loader_config.h`: the flash of `board`, where the application lies, the button."""
     return render_board_template(
         "loader_config.h.j2",
         board=board,
@@ -95,7 +117,12 @@ def loader_elf(board: Board, folder: Path) -> Path:
     work = folder / LOADER
     work.mkdir(parents=True, exist_ok=True)
     idle = "cmsdk" if board.console.port == "cmsdk_uart" else "poll"
-    sources = [*_SOURCES, f"idle_{idle}.c", f"flash_{layout.driver}.c"]
+    sources = [
+        *_SOURCES,
+        f"idle_{idle}.c",
+        f"flash_{layout.driver}.c",
+        f"button_{button_driver(board)}.c",
+    ]
     for name in (*sources, *_HEADERS):
         shutil.copyfile(firmware_dir() / LOADER / name, work / name)
     port = firmware_dir() / "port"

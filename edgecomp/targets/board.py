@@ -85,6 +85,20 @@ class Pin(_Entry):
 
 
 @dataclass(frozen=True)
+class Button(_Entry):
+    """A button that keeps the resident loader waiting where it is held during a reset.
+
+    `active` is the level of its pin when pressed; the loader pulls the pin to the other one.
+    """
+
+    name: str
+    gpio: int
+    pin: int
+    active: Literal["low", "high"]
+    enable: tuple[RegisterBits, ...] = ()
+
+
+@dataclass(frozen=True)
 class Option(_Entry):
     """A number that one family's port needs: `PORT_<NAME>` in `board_config.h`."""
 
@@ -173,6 +187,7 @@ class Board(_Entry):
     emulator: Emulator | None = None
     trap_unaligned: bool = False
     stack_guard_bytes: int = 0
+    button: Button | None = None
     probe: Probe = Probe()
     rom_uart: RomUart | None = None
     flash_methods: tuple[FlashMethod, ...] = ()
