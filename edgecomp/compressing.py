@@ -15,7 +15,7 @@ from edgecomp.compress.technique import Workshop
 from edgecomp.compress.techniques import TECHNIQUES
 from edgecomp.compress.train.examples import Examples, make_examples, split
 from edgecomp.compress.train.graph_module import as_module, weight_tensors
-from edgecomp.compress.train.loop import Score, evaluate
+from edgecomp.compress.train.scoring import Score, evaluate
 from edgecomp.config import Recipe, resolved
 from edgecomp.data import Dataset, Preprocessing, load_dataset, split_calibration
 from edgecomp.errors import RecipeError, UserError

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecomp.compress.train.augment import Augmentation
 from edgecomp.compress.train.examples import Split
 from edgecomp.compress.train.graph_module import weight_tensors
-from edgecomp.compress.train.loop import FitOptions, Score
+from edgecomp.compress.train.loop import FitOptions
+from edgecomp.compress.train.scoring import Score
 from edgecomp.config import Step, TrainingSection
 from edgecomp.errors import UserError
 from edgecomp.ir import Graph
@@ -37,6 +39,8 @@ class Workshop:
             batch=self.training.batch,
             patience=self.training.patience,
             seed=self.training.seed,
+            weight_decay=self.training.weight_decay,
+            augmentation=Augmentation(**self.training.augment.model_dump()),
         )
 
 

@@ -70,6 +70,18 @@ class QuantizeSection(Section):
     symmetric: bool = False
 
 
+class AugmentSection(Section):
+    """How pictures are varied while a network trains on them.
+
+    Attributes:
+        flip: mirror half of them, left to right.
+        shift: move them by at most so many pixels.
+    """
+
+    flip: bool = False
+    shift: Annotated[int, Field(ge=0, le=64)] = 0
+
+
 class TrainingSection(Section):
     """How the steps train.
 
@@ -78,12 +90,16 @@ class TrainingSection(Section):
         validation: share of the training samples that training never sees.
         batch: samples per step.
         patience: epochs without a better validation score after which training stops.
+        weight_decay: pulls weights towards 0.
+        augment: how pictures are varied.
     """
 
     seed: Annotated[int, Field(ge=0)] = 0
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
     batch: Annotated[int, Field(ge=1)] = 64
     patience: Annotated[int, Field(ge=1)] = 10
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    augment: AugmentSection = AugmentSection()
 
 
 class Recipe(Section):

@@ -42,12 +42,18 @@ class Step(Section):
 
 
 class Train(Step):
-    """Train all weights; weights that are 0 stay 0."""
+    """Train all weights; weights that are 0 stay 0.
+
+    Attributes:
+        batch_norm: normalize the layers' outputs while training, for networks that are trained
+            from the beginning; it is folded into the weights at the end.
+    """
 
     verb: ClassVar[str] = "train"
     main: ClassVar[str] = "epochs"
 
     epochs: _Epochs = 20
+    batch_norm: bool = False
 
 
 class Prune(Step):

@@ -5,6 +5,7 @@ import pytest
 
 from edgecomp.compress.train.graph_module import (
     as_module,
+    normalizable,
     trainable_tensors,
     trained,
     with_constants,
@@ -16,6 +17,7 @@ from edgecomp.interp import run_float
 from edgecomp.ops import OPS
 from edgecomp.ops.expression import FUNCTIONS, X, call
 from edgecomp.ops.expression import evaluate as evaluate_numpy
+from tests.compress.support import examples_for, network
 from tests.support.random_graphs import device_inputs, float_graph, random_model
 from tests.support.small_model import small_graph
 
@@ -107,3 +109,37 @@ def test_a_changed_constant_loses_its_scale_and_an_unchanged_one_keeps_it(tmp_pa
 def test_a_quantized_graph_is_refused():
     with pytest.raises(UserError, match="quantized; train the float model"):
         as_module(small_graph())
+
+
+def test_normalized_layers_fold_into_the_constants():
+    graph = network("resnet8", 0.25)
+    module = as_module(graph, batch_norm=True)
+    x = torch.tensor(examples_for(graph, 64).inputs[graph.inputs[0]])
+    module.train()
+    with torch.no_grad():
+        for norm in module.norms:
+            norm.weight.uniform_(0.5, 2.0)
+            norm.bias.uniform_(-0.3, 0.3)
+        for _ in range(30):
+            module(x)
+    module.eval()
+    expected = module(x)[graph.outputs[0]].detach().numpy()
+    folded = trained(graph, module)
+    found = run_float(folded, {graph.inputs[0]: x.numpy()})[graph.outputs[0]]
+    assert len(module.norms) == len(normalizable(graph)) == 9
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_what_stands_after_a_tensor_changes_it_for_its_readers():
+    graph = network()
+    first = graph.nodes[0].output
+
+    class Nothing(torch.nn.Module):
+        def forward(self, x):
+            return x * 0
+
+    module = as_module(graph, after={first: Nothing()})
+    outputs = module(torch.ones(2, 1, 256), names=(first, graph.outputs[0]))
+    assert not outputs[first].any()
+    assert torch.equal(outputs[graph.outputs[0]][0], outputs[graph.outputs[0]][1])

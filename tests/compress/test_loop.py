@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
+from edgecomp.compress.retrain import train_step
+from edgecomp.compress.technique import Workshop
+from edgecomp.compress.train.augment import Augmentation
 from edgecomp.compress.train.examples import make_examples, split
 from edgecomp.compress.train.graph_module import as_module, constants_of
-from edgecomp.compress.train.loop import FitOptions, evaluate, fit
+from edgecomp.compress.train.loop import FitOptions, fit
+from edgecomp.compress.train.scoring import evaluate
+from edgecomp.config import Train, TrainingSection
 from edgecomp.errors import UserError
 from tests.compress.support import examples_for, network, pictures, split_for
 
@@ -111,3 +116,31 @@ def test_targets_that_do_not_fit_are_refused():
         make_examples(graph, inputs, {graph.outputs[0]: y * 0 + 13}, "pictures")
     with pytest.raises(UserError, match="too few"):
         split(examples_for(graph, 2), 0.1, 0)
+
+
+def test_pictures_are_varied_and_nothing_else_is():
+    x = torch.arange(2 * 4 * 6 * 2, dtype=torch.float32).reshape(2, 1, 4, 6, 2) + 1
+
+    def varied(seed, **how):
+        return Augmentation(**how).apply(x, torch.Generator().manual_seed(seed))
+
+    assert varied(0, flip=False) is x
+    mirrored = varied(1, flip=True)
+    for before, after in zip(x, mirrored, strict=True):
+        assert torch.equal(after, before) or torch.equal(after, before.flip(2))
+    moved = [varied(seed, shift=1) for seed in range(30)]
+    assert all(m.shape == x.shape for m in moved)
+    assert any(torch.equal(m[0, 0, 1:], x[0, 0, :-1]) for m in moved)
+    assert any(torch.equal(m[0, 0, :, 1:], x[0, 0, :, :-1]) for m in moved)
+    assert min(int((m == 0).sum()) for m in moved) == 0 < max(int((m == 0).sum()) for m in moved)
+    line = torch.ones(3, 1, 8)
+    assert Augmentation(flip=True, shift=2).apply(line, torch.Generator()) is line
+
+
+def test_a_deep_network_learns_from_the_beginning_with_batch_norm():
+    graph = network("resnet8", 0.12)
+    shop = Workshop(split_for(graph), TrainingSection(batch=16, augment={"flip": False}))
+    outcome = train_step(graph, Train(epochs=5, learning_rate=1e-2, batch_norm=True), shop)
+    assert outcome.score.accuracy > 0.9
+    found = evaluate(outcome.graph, as_module(outcome.graph), shop.split.validation)
+    assert found.loss == pytest.approx(outcome.score.loss, rel=1e-3)

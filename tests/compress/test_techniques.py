@@ -10,7 +10,7 @@ from edgecomp.compress.prune_weights import lamp_scores, magnitude_masks, prune_
 from edgecomp.compress.retrain import train_step
 from edgecomp.compress.technique import Workshop
 from edgecomp.compress.train.graph_module import as_module, weight_tensors
-from edgecomp.compress.train.loop import evaluate
+from edgecomp.compress.train.scoring import evaluate
 from edgecomp.config import Cluster, Prune, Train, TrainingSection
 from edgecomp.errors import UserError
 from edgecomp.quant import quantize_model

@@ -5,13 +5,14 @@ BatchNorm is folded into the layers by then.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgecomp.compress.train.torch_ops import TORCH_OPS
 from edgecomp.errors import UserError
-from edgecomp.ir import Array, DType, Graph
+from edgecomp.ir import NO_CLAMP, Array, DType, Graph, Node
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -52,7 +53,13 @@ def weight_tensors(graph: Graph) -> dict[str, str]:
     return found
 
 
-def as_module(graph: Graph, sources: "Mapping[str, nn.Module] | None" = None) -> "nn.Module":
+def as_module(
+    graph: Graph,
+    sources: "Mapping[str, nn.Module] | None" = None,
+    *,
+    after: "Mapping[str, nn.Module] | None" = None,
+    batch_norm: bool = False,
+) -> "nn.Module":
     """Make a module that computes `graph`, as `run_float` does.
 
     It is called with one tensor `(samples, *shape)` per graph input and returns a dict: the output
@@ -63,6 +70,10 @@ def as_module(graph: Graph, sources: "Mapping[str, nn.Module] | None" = None) ->
         graph: a float graph.
         sources: where constants come from, for those that are not plain parameters: a module whose
             `forward()` gives a tensor of the constant's shape (a masked or a shared weight).
+        after: what becomes of activations, by tensor: a module that is given the tensor as the
+            graph has it.
+        batch_norm: normalize the outputs of `normalizable` layers, so that a network can be trained
+            from the beginning; `constants_of` folds it away again.
 
     Raises:
         UserError: torch is missing, or the graph is quantized.
@@ -88,17 +99,56 @@ def as_module(graph: Graph, sources: "Mapping[str, nn.Module] | None" = None) ->
             self.sources = torch.nn.ModuleList(
                 given.get(name) or Plain(graph.tensors[name].value) for name in names
             )
+            self.after = torch.nn.ModuleList(hooks.values())
+            self.norms = torch.nn.ModuleList(
+                torch.nn.BatchNorm1d(graph.tensors[name].shape[-1]) for name in normalized
+            )
 
         def forward(self, *inputs: "Tensor", names: Iterable[str] = ()) -> "dict[str, Tensor]":
-            values = dict(zip(graph.inputs, inputs, strict=True))
+            values = {
+                name: hooks[name](x) if name in hooks else x
+                for name, x in zip(graph.inputs, inputs, strict=True)
+            }
             values |= {name: source() for name, source in zip(constants, self.sources, strict=True)}
+            norms = dict(zip(normalized, self.norms, strict=True))
             for node in graph.nodes:
                 arrays = [values[name] for name in node.inputs]
-                values[node.output] = TORCH_OPS[node.op](graph, node, arrays)
+                if node.output in norms:
+                    y = _normalized(graph, node, arrays, norms[node.output])
+                else:
+                    y = TORCH_OPS[node.op](graph, node, arrays)
+                values[node.output] = hooks[node.output](y) if node.output in hooks else y
             return {name: values[name] for name in tuple(names) or graph.outputs}
 
     constants = names
+    hooks = dict(after or {})
+    normalized = {node.output: node for node in normalizable(graph)} if batch_norm else {}
     return GraphModule()
+
+
+def normalizable(graph: Graph) -> list[Node]:
+    """Layers whose outputs may be normalized: all with constants of their own but the last."""
+    readers = graph.consumers()
+    last = {graph.outputs[0]} | {
+        node.inputs[0] for node in graph.nodes if node.output == graph.outputs[0]
+    }
+    return [
+        node
+        for node in graph.nodes
+        if node.op in {"conv2d", "dense"}
+        and len(node.inputs) == 3
+        and node.output not in last
+        and all(len(readers[name]) == 1 for name in node.inputs[1:])
+    ]
+
+
+def _normalized(graph: Graph, node: Node, arrays: "list[Tensor]", norm: Any) -> "Tensor":
+    """A layer's outputs, normalized before its activation."""
+    params: Any = node.params
+    plain = replace(node, params=replace(params, clamp=NO_CLAMP))
+    raw = TORCH_OPS[node.op](graph, plain, arrays)
+    y: Tensor = norm(raw.reshape(-1, raw.shape[-1])).reshape(raw.shape)
+    return y if params.clamp.is_none else y.clamp(params.clamp.low, params.clamp.high)
 
 
 def constants_of(graph: Graph, module: "nn.Module") -> dict[str, Array]:
@@ -106,10 +156,17 @@ def constants_of(graph: Graph, module: "nn.Module") -> dict[str, Array]:
     torch = import_torch()
     made: Any = module
     with torch.no_grad():
-        return {
+        values = {
             name: source().detach().numpy().astype(np.float32)
             for name, source in zip(trainable_tensors(graph), made.sources, strict=True)
         }
+        for norm, node in zip(made.norms, normalizable(graph) if made.norms else (), strict=True):
+            factor = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).numpy()
+            weights, bias = node.inputs[1:]
+            shaped = factor.reshape(-1, *(1,) * (values[weights].ndim - 1))
+            values[weights] = values[weights] * shaped
+            values[bias] = (values[bias] - norm.running_mean.numpy()) * factor + norm.bias.numpy()
+    return values
 
 
 def with_constants(graph: Graph, values: Mapping[str, Array]) -> Graph:

@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgecomp.compress.train.augment import NONE, Augmentation
 from edgecomp.compress.train.examples import Examples, Split
 from edgecomp.compress.train.graph_module import import_torch
+from edgecomp.compress.train.scoring import Score, evaluate, loss_of
 from edgecomp.ir import Graph
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-EVALUATION_BATCH = 256
+Loss = Callable[["nn.Module", "list[Tensor]", "Tensor"], "Tensor"]
+"""A loss of a module, a batch of its inputs, and their targets."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class FitOptions:
         weight_decay: of Adam.
         patience: epochs without a better validation score after which training stops.
         seed: of the order of samples.
+        augmentation: how samples are varied.
     """
 
     epochs: int = 10
@@ -35,24 +39,7 @@ class FitOptions:
     weight_decay: float = 0.0
     patience: int = 10
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Score:
-    """How good a network is: accuracy where targets are class numbers, and the mean loss."""
-
-    accuracy: float | None
-    loss: float
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Sorts scores, the best last."""
-        return (self.accuracy or 0.0, -self.loss)
-
-    def __str__(self) -> str:
-        """The score for people."""
-        loss = f"loss {self.loss:.4f}"
-        return loss if self.accuracy is None else f"{100 * self.accuracy:.2f} %, {loss}"
+    augmentation: Augmentation = NONE
 
 
 @dataclass(frozen=True)
@@ -107,6 +94,7 @@ def fit(
     options: FitOptions,
     *,
     hook: Hook | None = None,
+    loss: Loss | None = None,
     checkpoint: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> FitResult:
@@ -122,6 +110,7 @@ def fit(
         split: training and validation samples.
         options: how to train.
         hook: called before each step.
+        loss: what is made small; that of the targets (`loss_of`) unless given.
         checkpoint: a file that is written after each epoch; where it exists, training goes on
             from it.  It is removed at the end.
         say: told of each epoch.
@@ -137,31 +126,12 @@ def fit(
     if checkpoint is not None and checkpoint.exists():
         progress = _resume(torch, checkpoint, module, optimizer)
         say(f"going on after epoch {progress.epoch}")
-    inputs = [torch.tensor(split.train.inputs[name]) for name in graph.inputs]
-    targets = torch.tensor(split.train.targets)
-    steps = math.ceil(len(targets) / options.batch)
-    total = max(1, steps * options.epochs)
+    epoch_of = _Epochs(graph, module, split.train, options, optimizer, hook, loss)
     diverged = ""
     while progress.epoch < options.epochs and not diverged:
         if progress.best and progress.epoch - progress.best_epoch >= options.patience:
             break
-        # Seeded by epoch, so that a resumed training sees the samples in the same order.
-        generator = torch.Generator().manual_seed(options.seed * 100_003 + progress.epoch)
-        module.train()
-        order = torch.randperm(len(targets), generator=generator).split(options.batch)
-        for index, batch in enumerate(order):
-            done = (progress.epoch * steps + index) / total
-            for group in optimizer.param_groups:
-                group["lr"] = options.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-            hook.step(done)
-            optimizer.zero_grad()
-            chosen = [x[batch] for x in inputs]
-            loss = loss_of(graph, module, chosen, targets[batch], split.train.are_labels)
-            if not torch.isfinite(loss):
-                diverged = f"epoch {progress.epoch + 1}, step {index + 1}: the loss is {loss:g}"
-                break
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+        diverged = epoch_of.run(progress.epoch)
         if diverged:
             break
         progress.epoch += 1
@@ -182,51 +152,48 @@ def fit(
     return FitResult(score, progress.epoch, diverged)
 
 
-def logits_name(graph: Graph) -> str:
-    """The tensor that the loss is computed on: the first output, before a final softmax."""
-    last = graph.producers().get(graph.outputs[0])
-    return last.inputs[0] if last is not None and last.op == "softmax" else graph.outputs[0]
+class _Epochs:
+    """Passes over the training samples."""
 
+    def __init__(
+        self,
+        graph: Graph,
+        module: "nn.Module",
+        examples: Examples,
+        options: FitOptions,
+        optimizer: Any,
+        hook: Hook,
+        loss: Loss | None,
+    ) -> None:
+        torch = import_torch()
+        self.module, self.options, self.optimizer, self.hook = module, options, optimizer, hook
+        self.inputs = [torch.tensor(examples.inputs[name]) for name in graph.inputs]
+        self.targets = torch.tensor(examples.targets)
+        self.loss: Loss = loss or (
+            lambda made, x, y: loss_of(graph, made, x, y, examples.are_labels)
+        )
+        self.steps = math.ceil(len(self.targets) / options.batch)
 
-def loss_of(
-    graph: Graph,
-    module: "nn.Module",
-    inputs: "list[Tensor]",
-    targets: "Tensor",
-    are_labels: bool,
-) -> "Tensor":
-    """Cross entropy of class numbers, or the mean squared error of values."""
-    from torch.nn import functional
-
-    if are_labels:
-        name = logits_name(graph)
-        logits = module(*inputs, names=(name,))[name]
-        return functional.cross_entropy(logits.reshape(len(targets), -1), targets)
-    output = graph.outputs[0]
-    return functional.mse_loss(module(*inputs, names=(output,))[output], targets)
-
-
-def evaluate(graph: Graph, module: "nn.Module", examples: Examples) -> Score:
-    """Score a module on all of `examples`."""
-    torch = import_torch()
-    module.eval()
-    total, right = 0.0, 0
-    name = logits_name(graph) if examples.are_labels else graph.outputs[0]
-    with torch.no_grad():
-        for start in range(0, len(examples), EVALUATION_BATCH):
-            part = slice(start, start + EVALUATION_BATCH)
-            inputs = [torch.tensor(examples.inputs[n][part]) for n in graph.inputs]
-            targets = torch.tensor(examples.targets[part])
-            output = module(*inputs, names=(name,))[name]
-            functional = torch.nn.functional
-            if examples.are_labels:
-                logits = output.reshape(len(targets), -1)
-                total += float(functional.cross_entropy(logits, targets, reduction="sum"))
-                right += int((logits.argmax(dim=1) == targets).sum())
-            else:
-                total += float(functional.mse_loss(output, targets)) * len(targets)
-    accuracy = right / len(examples) if examples.are_labels else None
-    return Score(accuracy, total / len(examples))
+    def run(self, epoch: int) -> str:
+        """Train for one epoch; return where the loss stopped being a number, or nothing."""
+        torch, options = import_torch(), self.options
+        # Seeded by epoch, so that a resumed training sees the samples in the same order.
+        generator = torch.Generator().manual_seed(options.seed * 100_003 + epoch)
+        self.module.train()
+        order = torch.randperm(len(self.targets), generator=generator).split(options.batch)
+        for index, batch in enumerate(order):
+            done = (epoch * self.steps + index) / max(1, self.steps * options.epochs)
+            for group in self.optimizer.param_groups:
+                group["lr"] = options.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+            self.hook.step(done)
+            self.optimizer.zero_grad()
+            chosen = [options.augmentation.apply(x[batch], generator) for x in self.inputs]
+            value = self.loss(self.module, chosen, self.targets[batch])
+            if not torch.isfinite(value):
+                return f"epoch {epoch + 1}, step {index + 1}: the loss is {value:g}"
+            value.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+        return ""
 
 
 def _copy(module: "nn.Module") -> dict[str, Any]:
