@@ -16,6 +16,7 @@ from edgecomp.plan.planner import macs_of
 from edgecomp.plan.stack import StackBound
 from edgecomp.plan.types import Plan
 from edgecomp.request import QuantizedModel, Request
+from edgecomp.storage_account import storage_report
 from edgecomp.targets.boards import Board
 
 
@@ -145,6 +146,7 @@ def build_report(
             "accuracy": measured.accuracy,
             "bit_exact": measured.bit_exact,
             "observed": measured.observed,
+            "storage": storage_report(plan, sizes),
             "layers": [
                 {
                     "name": stage.name,
@@ -153,6 +155,7 @@ def build_report(
                     "storage": stage.storage or None,
                     "macs": plan.macs(stage),
                     "weights_bytes": plan.weights_bytes(stage),
+                    "decode_ram_bytes": plan.decode_bytes(stage),
                     "arena_offset": plan.buffer(stage.output).arena_offset,
                     "sqnr_db": sqnr.get(stage.output),
                 }

@@ -110,6 +110,9 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         # MLPerf's runner loads a sample once and asks for many inferences of it.
         keep_input = request.keep_input or request.protocol == "mlperf"
         plan = planned(keep_input=keep_input)
+        for choice in plan.storage_choices:
+            if choice.was_refused:
+                say(choice.text)
         if keep_input:
             without = planned().arena_bytes
             say(f"keeping the input costs {plan.arena_bytes - without:,} bytes of the arena")

@@ -12,6 +12,7 @@ from edgecomp.ir import Array, Graph, Node, OpParams, Tensor
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops import OPS
 from edgecomp.requant import prepare_node
+from edgecomp.storage import Encoded
 from edgecomp.targets.cores import Core
 
 Goal = Literal["balanced", "speed", "size", "ram"]
@@ -49,6 +50,17 @@ class Layer:
         return prepare_node(self.node, self.inputs, self.output)
 
     @cached_property
+    def coded(self) -> dict[str, Encoded]:
+        """Coded weights by the kernel that reads them, once they were asked for."""
+        return {}
+
+    @property
+    def storages(self) -> tuple[str, ...]:
+        """How the layer's weights may be stored."""
+        has_weights = self.node.op in {"conv2d", "dense"} and len(self.inputs) > 1
+        return self.inputs[1].storages if has_weights else ("dense8",)
+
+    @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of one inference."""
         return OPS[self.node.op].macs(self.params, self.inputs, self.output)
@@ -84,6 +96,8 @@ class Kernel(ABC):
     name: ClassVar[str]
     op: ClassVar[str]
     template: ClassVar[str]
+    storage: ClassVar[str] = "dense8"
+    """How the weights lie that it reads: key of `STORAGES`."""
     goals: ClassVar[frozenset[Goal]] = EVERY_GOAL
     """Builds that may choose it: a kernel that buys cycles with flash is for `speed` only."""
     in_place: ClassVar[tuple[int, ...]] = ()
@@ -95,6 +109,10 @@ class Kernel(ABC):
 
     def scratch_bytes(self, layer: Layer) -> int:
         """RAM beyond input and output."""
+        return 0
+
+    def decode_bytes(self, layer: Layer) -> int:
+        """The part of the scratch that holds decoded weights."""
         return 0
 
     def constants(self, layer: Layer) -> Sequence[Constant]:

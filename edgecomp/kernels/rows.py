@@ -60,6 +60,8 @@ def row_refusal(layer: Layer) -> str | None:
         return "no rows"
     if is_mean_of_all(layer):
         return None
+    if "dense8" not in layer.storages:
+        return "weights that are decoded"
     if op in WINDOW_OPS:
         window: Window = layer.params
         if op != "conv2d" and (window.pad_top or window.pad_bottom):

@@ -20,7 +20,7 @@ def layer_stage(layer: Layer, kernel: Kernel) -> Stage:
         index=-1,
         nodes=(layer.node,),
         kernel=kernel.name,
-        storage="dense8" if any(c.is_weight for c in kernel.constants(layer)) else "",
+        storage=kernel.storage if any(c.is_weight for c in kernel.constants(layer)) else "",
         inputs=tuple(n for n in layer.node.inputs if not layer.graph.tensors[n].is_const),
         output=layer.node.output,
         scratch_bytes=kernel.scratch_bytes(layer),

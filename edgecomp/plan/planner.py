@@ -1,6 +1,7 @@
 """From a quantized graph to a plan: kernels, order, live ranges, arena."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from edgecomp.errors import UserError
 from edgecomp.ir import Graph, Node
@@ -12,6 +13,7 @@ from edgecomp.plan.lighten import lighten
 from edgecomp.plan.schedule import order_nodes
 from edgecomp.plan.segments import Segments
 from edgecomp.plan.select import select_kernels
+from edgecomp.plan.storages import choose_storages
 from edgecomp.plan.types import Plan
 from edgecomp.plan.verify import verify_plan
 from edgecomp.targets.cores import Core
@@ -50,8 +52,9 @@ def plan_graph(
     Raises:
         UserError: the input cannot be streamed.
     """
-    ordered = graph.replace(nodes=order_nodes(graph, keep_input=keep_input))
     costs = cost_table(core) if table is None else table
+    stored, storage_choices = choose_storages(graph, core, goal, costs, forced or {})
+    ordered = stored.replace(nodes=order_nodes(stored, keep_input=keep_input))
     layers = [Layer(ordered, node) for node in ordered.nodes if node.op != "reshape"]
     kernels = select_kernels(layers, core, goal, table=costs, flash_bytes=flash_bytes)
     if goal in {"balanced", "size"}:
@@ -66,6 +69,7 @@ def plan_graph(
         plan = lean if stream_input or lean.arena_bytes < plan.arena_bytes else plan
     elif stream_input:
         raise UserError("--stream-input computes by rows: add --optimize ram")
+    plan = replace(plan, storage_choices=storage_choices)
     verify_plan(plan)
     return plan
 

@@ -49,7 +49,7 @@ def applicable(layer: Layer, core: Core) -> list[Kernel]:
     found, reasons = [], []
     for kernel in KERNELS.values():
         if kernel.op == layer.node.op:
-            reason = kernel.applies(layer, core)
+            reason = _storage_refusal(kernel, layer) or kernel.applies(layer, core)
             if reason is None:
                 found.append(kernel)
             else:
@@ -59,6 +59,12 @@ def applicable(layer: Layer, core: Core) -> list[Kernel]:
             layer.node.op, layer.node.name, "; ".join(reasons) or "no kernel computes it"
         )
     return found
+
+
+def _storage_refusal(kernel: Kernel, layer: Layer) -> str | None:
+    if kernel.storage in layer.storages:
+        return None
+    return f"its weights may be stored as {' or '.join(layer.storages)} only"
 
 
 def candidates(layer: Layer, core: Core, goal: Goal, table: CostTable) -> list[Candidate]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from edgecomp.ir import Graph, Node, Tensor
 from edgecomp.kernels import KERNELS, Constant, Kernel, Layer
 from edgecomp.kernels.rows import row_layer
+from edgecomp.kernels.stored import Stored
 from edgecomp.plan.rows import COPY, MEAN, RowProgram, RowStep
 
 ARENA_ALIGN = 8
@@ -81,6 +82,46 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class StorageChoice:
+    """What became of the storages that one layer allows.
+
+    Attributes:
+        layer: its name.
+        output: the tensor that it makes.
+        allowed: keys of `STORAGES`.
+        storage: the one that was taken.
+        flash_bytes: weights and own code with it; of the best that is allowed, where plain int8
+            was taken against that.
+        plain_flash_bytes: with plain int8.
+        cycles: estimated, with it; 0 where nothing was measured.
+        plain_cycles: with plain int8.
+        reason: why what is allowed was not taken; empty if it was.
+    """
+
+    layer: str
+    output: str
+    allowed: tuple[str, ...]
+    storage: str
+    flash_bytes: int
+    plain_flash_bytes: int
+    cycles: int
+    plain_cycles: int
+    reason: str
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether plain int8 was taken against what is allowed."""
+        return self.storage not in self.allowed
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        wanted = " or ".join(self.allowed)
+        taken = f"{self.layer}: {wanted} allowed, {self.storage} taken"
+        return f"{taken}: {self.reason}" if self.reason else taken
+
+
+@dataclass(frozen=True)
 class Plan:
     """The whole decision.
 
@@ -93,6 +134,7 @@ class Plan:
         arena_bytes: size of the arena, scratch included.
         lower_bound_bytes: no placement of these buffers can need less.
         keep_input: whether the inputs survive the inference.
+        storage_choices: what became of storages that layers allow beside plain int8.
     """
 
     graph: Graph
@@ -102,6 +144,7 @@ class Plan:
     arena_bytes: int
     lower_bound_bytes: int
     keep_input: bool
+    storage_choices: tuple[StorageChoice, ...] = ()
 
     def buffer(self, tensor: str) -> Buffer:
         """The buffer in which `tensor` lies."""
@@ -163,6 +206,19 @@ class Plan:
     def weights_bytes(self, stage: Stage) -> int:
         """Flash of the stage's weights, biases and multipliers."""
         return sum(c.size_bytes for c in self.constants(stage) if c.is_weight)
+
+    def decode_bytes(self, stage: Stage) -> int:
+        """RAM that the stage uses for decoded weights, a part of its scratch."""
+        return 0 if stage.rows else self.kernel(stage).decode_bytes(self.layer(stage))
+
+    @property
+    def decoders(self) -> frozenset[str]:
+        """Names of the decoders that any stage calls."""
+        return frozenset(
+            kernel.encoded(self.layer(stage)).decoder
+            for stage in self.stages
+            if stage.rows is None and isinstance(kernel := self.kernel(stage), Stored)
+        )
 
     def macs(self, stage: Stage) -> int:
         """Multiply-accumulates of the stage."""

@@ -75,7 +75,7 @@ class Codebook(Storage):
                 CodedArray("values", "int8_t", used, f"tables, one per {channels} channels"),
             ),
             {
-                "next": "codes",
+                "stream.next": "codes",
                 "values": "values",
                 "bits": bits,
                 "per_table": channels * rows.shape[1],

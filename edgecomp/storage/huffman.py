@@ -66,7 +66,7 @@ def _plain(flat: IntArray, shape: tuple[int, ...]) -> Encoded:
         "huffman",
         shape,
         (stream, *code.arrays("value", "weights")),
-        {"next": "codes", **_fields("value", code)},
+        {"stream.next": "codes", **_fields("value", code)},
     )
 
 
@@ -89,7 +89,7 @@ def _with_gaps(runs: Runs, limit: int, shape: tuple[int, ...]) -> Encoded:
             *gap.arrays("gap", f"zeros, {limit}: and more"),
         ),
         {
-            "next": "codes",
+            "stream.next": "codes",
             **_fields("value", value),
             **_fields("gap", gap),
             "limit": limit,
@@ -100,9 +100,9 @@ def _with_gaps(runs: Runs, limit: int, shape: tuple[int, ...]) -> Encoded:
 
 def _fields(name: str, code: PrefixCode) -> dict[str, str | int]:
     return {
-        f"{name}_steps": f"{name}_steps",
-        f"{name}_symbols": f"{name}_symbols",
-        f"{name}_least": code.least,
+        f"{name}.steps": f"{name}_steps",
+        f"{name}.symbols": f"{name}_symbols",
+        f"{name}.least": code.least,
     }
 
 
@@ -110,5 +110,5 @@ def _tables(encoded: Encoded, name: str) -> Tables:
     return Tables(
         encoded.array(f"{name}_steps"),
         encoded.array(f"{name}_symbols"),
-        int(encoded.fields[f"{name}_least"]),
+        int(encoded.fields[f"{name}.least"]),
     )

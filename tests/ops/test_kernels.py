@@ -44,7 +44,8 @@ def test_every_kernel_computes_some_case():
         for core in cores
         for kernel in applicable(Layer(graph, graph.nodes[0]), core)
     }
-    assert tried == set(KERNELS)
+    plain = {kernel.name for kernel in KERNELS.values() if kernel.storage == "dense8"}
+    assert tried == plain, "kernels of coded weights: tests/ops/test_storages.py"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,167 @@
+"""Layers whose weights are coded: any storage, any shape, any core, in plain C.
+
+A dense layer uses every weight once, so each is multiplied as it is decoded and none is kept.  A
+convolution uses a weight at every pixel: it is computed channel by channel, and the weights of one
+channel at a time are decoded into scratch.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgecomp.ir import Array
+from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.conv2d_generic import window_context
+from edgecomp.kernels.events import in_order
+from edgecomp.kernels.schedule import Reads, Schedule
+from edgecomp.storage import STORAGES, Encoded
+from edgecomp.targets.cores import Core
+
+
+class Stored(Kernel):
+    """What kernels of coded weights have in common."""
+
+    def ordered(self, layer: Layer) -> Array:
+        """The weights in the order in which the kernel reads them, channels first."""
+        return layer.inputs[1].value
+
+    def encoded(self, layer: Layer) -> Encoded:
+        """The coded weights."""
+        key = self.name
+        if key not in layer.coded:
+            layer.coded[key] = STORAGES[self.storage].encode(self.ordered(layer))
+        return layer.coded[key]
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Any shape, where the weights can be stored so."""
+        return STORAGES[self.storage].refusal(self.ordered(layer))
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """The coded weights, the folded bias, multipliers and, where any is not 0, shifts."""
+        coded = [
+            Constant(array.name, array.c_type, array.values, True, array.comment)
+            for array in self.encoded(layer).arrays
+        ]
+        return [*coded, *channel_constants(layer)]
+
+
+def channel_constants(layer: Layer) -> list[Constant]:
+    """What every output channel has beside its weights."""
+    k = layer.prepared
+    found = [
+        Constant("bias", "int32_t", k.bias, True, "accumulator start, zero point folded in"),
+        Constant("multiplier", "int32_t", k.multiplier, True, "scale per output channel"),
+    ]
+    if np.any(k.shift):
+        found.append(Constant("shift", "int8_t", k.shift, True, "left shift per output channel"))
+    return found
+
+
+class DenseStored(Stored):
+    """One output at a time, each weight multiplied as it is decoded."""
+
+    op: ClassVar[str] = "dense"
+    template: ClassVar[str] = "dense/stored.c.j2"
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Row, output; each reads its whole row."""
+        out_channels, in_channels = layer.inputs[1].shape
+        rows = math.prod(layer.inputs[0].shape[:-1])
+        low = np.repeat(np.arange(rows, dtype=np.int64) * in_channels, out_channels)
+        return in_order(Reads(low, low + in_channels - 1))
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Rows, inputs and outputs."""
+        out_channels, in_channels = layer.inputs[1].shape
+        return {
+            "rows": math.prod(layer.inputs[0].shape[:-1]),
+            "in_channels": in_channels,
+            "out_channels": out_channels,
+            "has_shift": bool(np.any(layer.prepared.shift)),
+            "k": layer.prepared,
+            "e": self.encoded(layer),
+        }
+
+
+class Conv2dStored(Stored):
+    """One channel at a time, its weights decoded into scratch."""
+
+    op: ClassVar[str] = "conv2d"
+    template: ClassVar[str] = "conv2d/stored.c.j2"
+
+    def decode_bytes(self, layer: Layer) -> int:
+        """The weights of one channel."""
+        return math.prod(layer.inputs[1].shape[1:])
+
+    def scratch_bytes(self, layer: Layer) -> int:
+        """The decoded weights."""
+        return self.decode_bytes(layer)
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Shapes, window and groups."""
+        return {
+            **window_context(layer),
+            "group_in": layer.inputs[1].shape[3],
+            "group_out": layer.output.shape[-1] // layer.params.groups,
+            "has_shift": bool(np.any(layer.prepared.shift)),
+            "weights_per_output": math.prod(layer.inputs[1].shape[1:]),
+            "e": self.encoded(layer),
+        }
+
+
+class DensePacked4(DenseStored):
+    """Weights of four bits."""
+
+    name: ClassVar[str] = "dense_packed4"
+    storage: ClassVar[str] = "packed4"
+
+
+class DenseCodebook(DenseStored):
+    """Shared weights."""
+
+    name: ClassVar[str] = "dense_codebook"
+    storage: ClassVar[str] = "codebook"
+
+
+class DenseHuffman(DenseStored):
+    """Entropy-coded weights."""
+
+    name: ClassVar[str] = "dense_huffman"
+    storage: ClassVar[str] = "huffman"
+
+
+class DenseSparse(DenseStored):
+    """Sparse weights."""
+
+    name: ClassVar[str] = "dense_sparse"
+    storage: ClassVar[str] = "sparse"
+
+
+class Conv2dPacked4(Conv2dStored):
+    """Weights of four bits."""
+
+    name: ClassVar[str] = "conv2d_packed4"
+    storage: ClassVar[str] = "packed4"
+
+
+class Conv2dCodebook(Conv2dStored):
+    """Shared weights."""
+
+    name: ClassVar[str] = "conv2d_codebook"
+    storage: ClassVar[str] = "codebook"
+
+
+class Conv2dHuffman(Conv2dStored):
+    """Entropy-coded weights."""
+
+    name: ClassVar[str] = "conv2d_huffman"
+    storage: ClassVar[str] = "huffman"
+
+
+class Conv2dSparse(Conv2dStored):
+    """Sparse weights."""
+
+    name: ClassVar[str] = "conv2d_sparse"
+    storage: ClassVar[str] = "sparse"

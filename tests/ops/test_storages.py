@@ -1,0 +1,114 @@
+"""Every storage on every case that has weights: coded weights compute what plain ones do."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgecomp.kernels import KERNELS, Layer
+from edgecomp.plan.select import applicable
+from edgecomp.storage import STORAGES
+from edgecomp.targets.boards import get_board
+from edgecomp.targets.cores import get_core
+from tests.ops.tables import ALL_CASES
+from tests.support.bundle import Model
+from tests.support.cases import case_codes, case_graph, one_line_each
+from tests.support.proof import EMULATED, board_differences, host_differences
+
+CODED = [name for name in STORAGES if name != "dense8"]
+CASES = [case for case in ALL_CASES if case.op in {"conv2d", "dense"}]
+
+
+def storable(storage, values, seed):
+    """Weights near the given ones that a storage is made for: few bits, few values, many zeros."""
+    rng = np.random.default_rng(seed)
+    density = 0.07 if seed % 2 else 0.6
+    if storage == "packed4":
+        return (values // 16).astype(np.int8)
+    if storage == "codebook":
+        shift = 8 if seed % 2 else 32  # tables of 32 or 8 values
+        return (values // shift * shift).astype(np.int8)
+    if storage == "huffman":
+        kept = (values // 16 * 16) * (rng.random(values.shape) < density)
+        return (kept if seed % 3 else values).astype(np.int8)
+    if seed % 3:
+        return (values * (rng.random(values.shape) < density)).astype(np.int8)
+    blocks = rng.random((values.size + 3) // 4).repeat(4)[: values.size].reshape(values.shape)
+    return (values * (blocks < density)).astype(np.int8)
+
+
+def stored_graph(case, storage):
+    graph = case_graph(case)
+    weights = graph.tensors[graph.nodes[0].inputs[1]]
+    data = storable(storage, weights.value, case.seed)
+    if storage == "sparse" and data.all():
+        data.reshape(-1)[0] = 0
+    marked = replace(weights, data=data, storages=(storage,))
+    return graph.replace(tensors={**graph.tensors, weights.name: marked})
+
+
+def models(core, cases=CASES):
+    """Every case with every storage and each kernel that computes it."""
+    made = []
+    for case in cases:
+        for storage in CODED:
+            graph = stored_graph(case, storage)
+            layer = Layer(graph, graph.nodes[0])
+            made += [
+                Model(
+                    f"{case.id}-{kernel.name}",
+                    graph,
+                    case_codes(case, graph),
+                    forced={layer.output.name: kernel.name},
+                )
+                for kernel in applicable(layer, core)
+            ]
+    return made
+
+
+def test_every_decoder_is_tried():
+    tried = set()
+    for case in CASES:
+        for storage in CODED:
+            graph = stored_graph(case, storage)
+            layer = Layer(graph, graph.nodes[0])
+            tried |= {
+                (kernel.op, kernel.encoded(layer).decoder)
+                for kernel in applicable(layer, get_core("cortex-m4f"))
+            }
+    decoders = ("packed4", "codebook", "huffman", "huffman_gaps", "sparse", "sparse_blocks")
+    assert tried == {(op, decoder) for op in ("conv2d", "dense") for decoder in decoders}
+
+
+def test_every_storage_has_a_kernel_for_every_operator():
+    for op in ("conv2d", "dense"):
+        assert {kernel.storage for kernel in KERNELS.values() if kernel.op == op} == set(STORAGES)
+
+
+@pytest.mark.parametrize(
+    ("compiler", "core", "step"),
+    [
+        ("gcc", "cortex-m4f", 6),
+        pytest.param("gcc", "cortex-m4f", 1, marks=pytest.mark.slow),
+        pytest.param("clang", "cortex-m0", 1, marks=pytest.mark.slow),
+    ],
+)
+def test_host_c_computes_the_same(compiler, core, step, tmp_path):
+    found = host_differences(models(get_core(core), CASES[::step]), tmp_path, compiler, core)
+    assert not found, one_line_each(found)
+
+
+@pytest.mark.device
+@pytest.mark.parametrize(
+    ("board", "step"),
+    [
+        ("mps2-an385-v6m", 4),
+        ("mps2-an386", 4),
+        ("mps3-an547", 4),
+        *(pytest.param(board, 1, marks=pytest.mark.slow) for board in EMULATED),
+    ],
+)
+def test_emulated_core_computes_the_same(board, step, tmp_path):
+    core = get_board(board).core
+    found = board_differences(models(core, CASES[::step]), tmp_path, board)
+    assert not found, one_line_each(found)
