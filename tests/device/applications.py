@@ -1,5 +1,6 @@
-"""Small applications behind the loader, of any size, and how to ask one for its name."""
+"""Small applications behind the loader, of any size; which application or build is on a board."""
 
+import json
 import random
 import shutil
 import subprocess
@@ -12,6 +13,9 @@ from edgecomp.build.board_files import render_board_config, render_link_script, 
 from edgecomp.build.loader import behind_loader, in_slots
 from edgecomp.build.seal import seal
 from edgecomp.device.flash.line import Line, open_line
+from edgecomp.device.link import Link
+from edgecomp.device.protocol import Type, decode_hello
+from edgecomp.device.serial_port import open_port
 from edgecomp.paths import firmware_dir
 from edgecomp.targets.boards import get_board as read_board
 
@@ -67,3 +71,18 @@ def ask(line: Line, limit_s: float = _ANSWER_S) -> str:
         if answer.isalpha():
             return answer.decode()
     return ""
+
+
+def build_id_on(port: str) -> int:
+    """Ask the firmware on `port` which build it is."""
+    line = open_port(port, 115200)
+    try:
+        return decode_hello(Link(line, 115200).request(Type.HELLO, bytes(4)).payload).build_id
+    finally:
+        line.close()
+
+
+def build_id_of(folder: Path) -> int:
+    """Return the build that a built folder holds."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return int(manifest["layout"]["build_id"])

@@ -10,14 +10,11 @@ from pathlib import Path
 import pytest
 
 from edgecomp.device.flash.line import open_line
-from edgecomp.device.link import Link
-from edgecomp.device.protocol import Type, decode_hello
-from edgecomp.device.serial_port import open_port
 from edgecomp.errors import FlashError
 from edgecomp.paths import sha256_of
 from edgecomp.targets.boards import load_boards
 from tests.cli.support import call, refused, tiny_constants, tiny_model, tiny_samples
-from tests.device.applications import get_board
+from tests.device.applications import build_id_of, build_id_on, get_board
 from tests.device.virtual_board import virtual_board
 
 NAME = "mps2-an386"
@@ -38,64 +35,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         assert answer.code == 0, answer.err
         out.append(folder / name)
     return out[0], out[1]
-
-
-def build_id_on(port: str) -> int:
-    line = open_port(port, 115200)
-    try:
-        return decode_hello(Link(line, 115200).request(Type.HELLO, bytes(4)).payload).build_id
-    finally:
-        line.close()
-
-
-def build_id_of(folder: Path) -> int:
-    return json.loads((folder / "manifest.json").read_text())["layout"]["build_id"]
-
-
-@pytest.mark.slow
-@pytest.mark.device
-@pytest.mark.parametrize("tcp", [False, True], ids=["pty", "socket"])
-@pytest.mark.parametrize("name", ["mps2-an385", "mps2-an386", "mps2-an500"])
-def test_new_weights_reach_the_board_and_can_be_taken_back(name, tcp, tmp_path):
-    """Permuted channels are other weights for the same code; other statistics are not."""
-    constants = tiny_constants()
-    order = [3, 1, 5, 0, 2, 4]
-    rows = constants["fc"].reshape(-1, len(order), 16)
-    permuted = constants | {
-        "w": constants["w"][order],
-        "b": constants["b"][order],
-        "fc": rows[:, order].reshape(constants["fc"].shape),
-    }
-    samples = tiny_samples(tmp_path / "samples.npz")
-    out = []
-    for number, weights in enumerate((constants, permuted, tiny_constants(7))):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        model = tiny_model(folder / "model.onnx", weights)
-        answer = call(
-            *("build", model, "--board", name, "--weights-slot", "--data", samples),
-            *("--limit", "4", "-o", folder / "out"),
-        )
-        assert answer.code == 0, answer.err
-        out.append(folder / "out")
-    old, new, other = out
-    with virtual_board(get_board(name), tmp_path, elf=old / "loader.elf", tcp=tcp) as running:
-        port = ("--port", running.port)
-        assert call("flash", old, *port).code == 0
-        assert build_id_on(running.port) == build_id_of(old)
-        assert call("check", old, *port, "--data", samples).code == 0
-        answer = call("flash", new, *port, "--weights-only", "--json")
-        assert answer.code == 0, answer.err
-        assert json.loads(answer.out)["version"] == 2
-        assert build_id_on(running.port) == build_id_of(new)
-        assert call("check", new, *port, "--data", samples).code == 0
-        refused(call("check", old, *port, "--data", samples), "the board runs build", code=5)
-        refused(call("flash", other, *port, "--weights-only"), "weights alone", code=5)
-        assert build_id_on(running.port) == build_id_of(new)
-        assert call("flash", new, *port, "--rollback").code == 0
-        assert build_id_on(running.port) == build_id_of(old)
-        assert call("flash", other, *port).code == 0
-        assert build_id_on(running.port) == build_id_of(other)
 
 
 @pytest.mark.device
