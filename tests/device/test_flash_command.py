@@ -38,9 +38,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("tcp", [False, True], ids=["pty", "socket"])
-def test_one_model_after_the_other_without_a_button(tcp, built, tmp_path):
-    with virtual_board(get_board(NAME), tmp_path, elf=built[0] / "loader.elf", tcp=tcp) as running:
+def test_one_model_after_the_other_without_a_button(built, tmp_path):
+    with virtual_board(get_board(NAME), tmp_path, elf=built[0] / "loader.elf") as running:
         for folder in built:
             answer = call("flash", folder, "--port", running.port, "--json")
             assert answer.code == 0, answer.err

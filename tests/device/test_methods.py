@@ -242,12 +242,6 @@ def program(path: Path, script: str) -> None:
     assert os.access(path, os.X_OK)
 
 
-def test_swd_without_pyocd_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pyocd.core.helpers", None)
-    with pytest.raises(ToolError, match=r"edgecomp\[swd\]"):
-        METHODS["swd"].run(FlashJob(BOARDS["nucleo_f411re"], IMAGE, 0x08000000))
-
-
 def test_methods_are_those_of_the_board_table():
     known = set(FlashMethod.__args__)
     assert set(METHODS) <= known

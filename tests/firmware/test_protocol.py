@@ -4,7 +4,9 @@ import random
 import struct
 import time
 import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,6 +39,7 @@ from edgecomp.device.protocol import (
     put_payload,
     run_payload,
 )
+from edgecomp.device.serial_session import SerialSession
 from edgecomp.errors import DeviceError, LinkTimeout, UserError
 
 
@@ -45,8 +48,22 @@ def program(tmp_path_factory):
     return compile_native(tmp_path_factory.mktemp("native"))
 
 
+@pytest.fixture(scope="module")
+def other_program(tmp_path_factory):
+    return compile_native(tmp_path_factory.mktemp("other"), "-DMODEL_BUILD_ID=0x77bb0012u")
+
+
 @pytest.fixture
 def start(program):
+    yield from boards_of(program)
+
+
+@pytest.fixture
+def other(other_program):
+    yield from boards_of(other_program)
+
+
+def boards_of(program: Path) -> Iterator[Callable[..., NativeBoard]]:
     boards = []
 
     def board(**env: str) -> NativeBoard:
@@ -435,6 +452,40 @@ def test_a_full_disk_stops_and_room_lets_it_go_on(start, count, tmp_path, monkey
     monkeypatch.undo()
     again = bench_on(start(), path)
     assert 0 < again.resumed < count
+    assert_right(run_bench(again, samples), samples)
+    again.close()
+
+
+def test_another_firmware_in_the_middle_stops_with_the_reason(start, other, tmp_path):
+    """The board is exchanged for one of another build; back again, the check goes on."""
+    right, wrong, path, samples = start(), other(), tmp_path / "journal", wide_samples(LONG)
+    asked, there = [], [right]
+
+    class Exchange:
+        def __init__(self, port):
+            self.port, self.name = port, "native"
+
+        def write(self, data):
+            asked.append(data)
+            if len(asked) == 4 * LONG:
+                right.pull_cable(60)
+                there[0] = wrong
+            self.port.write(data)
+
+        def __getattr__(self, name):
+            return getattr(self.port, name)
+
+    def bench() -> SerialBench:
+        session = SerialSession(lambda: Exchange(there[0].open()), WIDE, BAUD)
+        return SerialBench([("native", session)], journal=Journal(path, WIDE.build_id))
+
+    first = bench()
+    with pytest.raises(WrongBuildError, match=r"runs build 0x77bb0012.*0x77bb0011"):
+        run_bench(first, samples)
+    first.close()
+    there[0], right.pulled_until = right, 0
+    again = bench()
+    assert 0 < again.resumed < LONG
     assert_right(run_bench(again, samples), samples)
     again.close()
 
