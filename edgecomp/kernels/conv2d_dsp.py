@@ -9,6 +9,7 @@ from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import window_reads
+from edgecomp.kernels.finish import arithmetic_suffix, beside_weights
 from edgecomp.kernels.gemm_dsp import (
     UNROLL,
     WORD,
@@ -317,7 +318,7 @@ class Conv2dDsp(Kernel):
         name = f"gemm{base.pixels}x2_{base.steps}_by_{base.stride}"
         name += "_singly" if self.single_loads else ""
         gemm = Gemm(code_name(name, k), base.pixels, base.steps, base.stride, self.single_loads)
-        per_pair = 2 * gemm.steps + 4
+        per_pair = 2 * (gemm.steps + beside_weights(k))
         return {
             **window_context(layer),
             "g": gemm,
@@ -343,4 +344,4 @@ class Conv2dDspSpeed(Conv2dDsp):
 def code_name(name: str, k: Any) -> str:
     """Add what the end of a block depends on to its name."""
     numbers = (k.zero_point, *((k.low, k.high) if (k.low, k.high) != (-128, 127) else ()))
-    return "_".join([name, *(str(n).replace("-", "m") for n in numbers)])
+    return "_".join([name + arithmetic_suffix(k), *(str(n).replace("-", "m") for n in numbers)])

@@ -10,6 +10,7 @@ import numpy as np
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_dsp import Expansion, code_name
+from edgecomp.kernels.finish import beside_weights
 from edgecomp.kernels.gemm_dsp import (
     WORD,
     Column,
@@ -111,7 +112,7 @@ class DenseDsp(Kernel):
         k = layer.prepared
         steps = dot_weights(layer.inputs[1].value).shape[1] // WORD
         channels = min(out_channels, CHANNELS)
-        per_block = CHANNELS * (steps + 2)
+        per_block = CHANNELS * (steps + beside_weights(k))
         blocks = math.ceil(out_channels / CHANNELS)
         whole = blocks if out_channels < CHANNELS else out_channels // CHANNELS
         name = f"dot_{steps}x{channels}" + ("_singly" if self.single_loads else "")

@@ -9,13 +9,13 @@ import numpy as np
 
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.finish import beside_weights, vector_words
 from edgecomp.kernels.gemm_mve import (
     LANES,
     Gemm,
     as_words,
     blocks_of,
     code_name,
-    doubling_multipliers,
     gemm_limits,
     gemm_stream,
     pair_schedule,
@@ -95,7 +95,7 @@ class Dot:
     @property
     def block_words(self) -> int:
         """Words of the stream for a block."""
-        return CHANNELS * (self.steps * LANES // 4 + 2)
+        return CHANNELS * (self.steps * LANES // 4 + beside_weights(self.k))
 
 
 def dot_stream(weights: Array, prepared: LinearConstants) -> Array:
@@ -107,14 +107,14 @@ def dot_stream(weights: Array, prepared: LinearConstants) -> Array:
 
     Returns:
         uint32: for each eight channels their biases; for each 16 inputs, 16 bytes of each
-        channel; the multipliers of the even channels, those of the odd ones.
+        channel; the multipliers of the even channels, those of the odd ones; TFLite's shifts alike.
     """
     filled = np.pad(weights, ((0, 0), (0, -weights.shape[1] % LANES))).astype(np.int8)
     blocks = blocks_of(filled, CHANNELS)
     by_step = np.ascontiguousarray(blocks.reshape(len(blocks), CHANNELS, -1, LANES).swapaxes(1, 2))
     bias = blocks_of(prepared.bias, CHANNELS).astype(np.int32)
-    multiplier = blocks_of(doubling_multipliers(prepared), CHANNELS).astype(np.int32)
-    return as_words(bias, by_step, multiplier[:, 0::2], multiplier[:, 1::2])
+    ends = [blocks_of(words, CHANNELS).astype(np.int32) for words in vector_words(prepared)]
+    return as_words(bias, by_step, *(half for e in ends for half in (e[:, 0::2], e[:, 1::2])))
 
 
 class DenseMve(Kernel):

@@ -14,6 +14,7 @@ import numpy as np
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_dsp import MAX_IMMEDIATE, MAX_OFFSET, code_name
+from edgecomp.kernels.finish import beside_weights, end_words, requantize_refusal
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.ops.spatial import Window
@@ -182,15 +183,11 @@ def depthwise_refusal(layer: Layer) -> str | None:
         return "stride other than 1 and 2"
     if max(window.pad_top, window.pad_left, window.pad_bottom, window.pad_right) > 2:
         return "padding wider than the window reaches"
-    if layer.node.numerics != "edgecomp":
-        return f"its numerics are {layer.node.numerics}"
-    if np.any(layer.prepared.shift):
-        return "a multiplier needs a shift"
-    return None
+    return requantize_refusal(layer)
 
 
 def depthwise_stream(layer: Layer) -> Constant:
-    """Return the weights, biases and multipliers in the order of use, five words per channel."""
+    """Return the weights, biases and multipliers in the order of use, channel by channel."""
     w = layer.inputs[1].value.reshape(-1, 9).astype(np.int64) & 0xFF
     zero = np.zeros_like(w[:, 0])
     if layer.params.stride_w == 1:
@@ -204,7 +201,10 @@ def depthwise_stream(layer: Layer) -> Constant:
         ]
         comment = "by channel: w00 w02 w01 w12, w10 w22 w11 0, w20 0 w21 0; bias; multiplier"
     k = layer.prepared
-    stream = np.stack([*words, k.bias, k.multiplier], axis=1) & 0xFFFFFFFF
+    ends = end_words(k)
+    if len(ends) > 1:
+        comment += "; shift, zero point"
+    stream = np.stack([*words, k.bias, *ends], axis=1) & 0xFFFFFFFF
     return Constant("stream", "uint32_t", stream.astype(np.uint32), True, comment)
 
 
@@ -293,6 +293,7 @@ class DepthwiseDsp(Kernel):
                 code_name(name, k), stride, s.out_width, s.columns, s.channels, odd_rows
             ),
             "k": k,
+            "channel_words": 3 + beside_weights(k),
             "height": s.height,
             "out_height": s.out_height,
             "pad_top": s.window.pad_top,

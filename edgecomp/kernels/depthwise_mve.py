@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecomp.kernels.base import Constant, Kernel, Layer
-from edgecomp.kernels.gemm_mve import LANES, MAX_HALFWORD, doubling_multipliers, refusal
+from edgecomp.kernels.finish import vector_words
+from edgecomp.kernels.gemm_mve import LANES, MAX_HALFWORD, refusal
 from edgecomp.kernels.patches_mve import AT_ONCE, Part, Patches
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.kernels.transpose_mve import PATCH, STEP
@@ -35,6 +36,8 @@ class DepthwiseMve(Kernel):
         reason = refusal(layer, core)
         if reason is not None:
             return reason
+        if layer.prepared.arithmetic == "tflite" and layer.prepared.rounds_away:
+            return "TFLite's rounding of ties without a ReLU"
         p = Patches.of(layer)
         furthest = p.channels * (p.out_width * (p.out_rows - 1) + AT_ONCE)
         if max(furthest, 2 * p.row_bytes) > MAX_HALFWORD or 8 * channels > MAX_IMMEDIATE:
@@ -83,10 +86,11 @@ class DepthwiseMve(Kernel):
         weights = layer.inputs[1].value.reshape(-1, 3, 3)
         patches = np.pad(weights, ((0, 0), (0, 1), (0, 1))).reshape(-1)
         taps = np.concatenate([np.zeros(PATCH, np.int8), patches]).view("<u4")
-        scales = np.stack([k.bias, doubling_multipliers(k)], axis=1).astype(np.int32)
+        scales = np.stack([k.bias, *vector_words(k)], axis=1).astype(np.int32)
+        text = "by channel: bias, multiplier" + (", shift" if scales.shape[1] == 3 else "")
         return [
             Constant("taps", "uint32_t", taps, True, "0; by channel: 3 rows of 3 weights and 0; 0"),
-            Constant("scales", "int32_t", scales, True, "by channel: bias, multiplier"),
+            Constant("scales", "int32_t", scales, True, text),
         ]
 
     def context(self, layer: Layer) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.conv2d_shared_dsp import SHARED_GOALS
 from edgecomp.kernels.depthwise_dsp import PLANES, depthwise_refusal, depthwise_stream
 from edgecomp.kernels.events import window_reads
+from edgecomp.kernels.finish import beside_weights
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.kernels.shared_dsp import LARGEST, initializer, range_suffix
 from edgecomp.ops.base import as_nhwc
@@ -165,7 +166,12 @@ class DepthwiseDspShared(Kernel):
             "outside": shapes["input_zero_point"],
             "zero_point": layer.prepared.zero_point,
         }
-        return {"s": planes, "k": layer.prepared, "sizes": initializer(sizes)}
+        return {
+            "s": planes,
+            "k": layer.prepared,
+            "channel_words": 3 + beside_weights(layer.prepared),
+            "sizes": initializer(sizes),
+        }
 
 
 def _by_channels(channels: int, windows: Reads, in_place: bool) -> Schedule:

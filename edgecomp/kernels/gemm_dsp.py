@@ -20,6 +20,7 @@ import numpy as np
 
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Layer
+from edgecomp.kernels.finish import end_words, requantize_refusal
 from edgecomp.kernels.schedule import NOTHING, IndexArray, Reads, Schedule
 from edgecomp.ops.linear import LinearConstants
 
@@ -48,10 +49,8 @@ def refusal(layer: Layer, weights: Array) -> str | None:
     prepared: LinearConstants = layer.prepared
     lanes = raw_lanes(weights)
     limit = 1 << (ACC_BITS - 1)
-    if layer.node.numerics != "edgecomp":
-        return f"its numerics are {layer.node.numerics}"
-    if np.any(prepared.shift):
-        return "a multiplier needs a shift"
+    if reason := requantize_refusal(layer):
+        return reason
     if prepared.acc_min.min() < -limit or prepared.acc_max.max() >= limit:
         return f"an accumulator can exceed {ACC_BITS} bits"
     if lanes.size and (lanes.min() < -(2**15) or lanes.max() >= 2**15):
@@ -70,16 +69,16 @@ def raw_stream(weights: Array, prepared: LinearConstants, channels: Array) -> Ar
 
     Returns:
         uint32: for each block the biases, the words of each step of four inputs (one per
-        channel), the multipliers.
+        channel), the multipliers, and TFLite's shifts with zero points.
     """
     lanes = (raw_lanes(weights) & 0xFFFF).astype(np.int64)
-    words = lanes[:, 0::2] | lanes[:, 1::2] << 16
+    raw = lanes[:, 0::2] | lanes[:, 1::2] << 16
     bias = 256 * (prepared.bias + 127 * weights[:, 1::2].astype(np.int64).sum(axis=1))
     live = channels >= 0
     parts = [
         np.where(live, bias[channels], 0)[:, None, :],
-        np.where(live[:, None, :], np.moveaxis(words[channels], 2, 1), 0),
-        np.where(live, prepared.multiplier[channels], 0)[:, None, :],
+        np.where(live[:, None, :], np.moveaxis(raw[channels], 2, 1), 0),
+        *(np.where(live, words[channels], 0)[:, None, :] for words in end_words(prepared)),
     ]
     return (np.concatenate(parts, axis=1).reshape(-1) & 0xFFFFFFFF).astype(np.uint32)
 

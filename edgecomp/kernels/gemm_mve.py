@@ -19,6 +19,12 @@ import numpy as np
 from edgecomp.fixedpoint import INT32_MAX
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Layer
+from edgecomp.kernels.finish import (
+    arithmetic_suffix,
+    beside_weights,
+    requantize_refusal,
+    vector_words,
+)
 from edgecomp.kernels.schedule import NOTHING, IndexArray, Reads, Schedule
 from edgecomp.ops.linear import LinearConstants
 from edgecomp.targets.cores import Core
@@ -39,27 +45,20 @@ MAX_HALFWORD = 65535
 """Largest number that MOVW and a halfword of VSTRB's offsets hold."""
 
 
-def doubling_multipliers(prepared: LinearConstants) -> Array:
-    """Return VQRDMLASH's multipliers: half of `multiplier * 2^shift`, as int64."""
-    wide = prepared.multiplier.astype(np.int64) << prepared.shift.astype(np.int64)
-    return np.asarray(wide // 2, np.int64)
-
-
 def refusal(layer: Layer, core: Core) -> str | None:
     """Say why Helium cannot compute a linear layer; None if it is proved exact."""
     if not core.mve:
         return "the core lacks Helium (MVE)"
-    if layer.node.numerics != "edgecomp":
-        return f"its numerics are {layer.node.numerics}"
-    if doubling_multipliers(layer.prepared).max() > INT32_MAX:
-        return "a scale of 1 or more"
-    return None
+    if layer.prepared.arithmetic == "tflite":
+        return requantize_refusal(layer)
+    (multipliers,) = vector_words(layer.prepared)
+    return "a scale of 1 or more" if multipliers.max() > INT32_MAX else None
 
 
 def code_name(name: str, k: LinearConstants) -> str:
     """Add what the end of a block depends on to its name."""
     numbers = (k.zero_point, *((k.low, k.high) if (k.low, k.high) != (-128, 127) else ()))
-    return "_".join([name, *(str(n).replace("-", "m") for n in numbers)])
+    return "_".join([name + arithmetic_suffix(k), *(str(n).replace("-", "m") for n in numbers)])
 
 
 def rounded_up(count: int, to: int) -> int:
@@ -101,14 +100,14 @@ def gemm_stream(weights: Array, prepared: LinearConstants) -> Array:
 
     Returns:
         uint32: for each four channels, for each 16 inputs, 16 bytes of each channel; then four
-        biases, four multipliers.
+        biases, four multipliers, TFLite's four shifts.
     """
     filled = np.pad(weights, ((0, 0), (0, -weights.shape[1] % LANES))).astype(np.int8)
     blocks = blocks_of(filled, CHANNELS)
     by_step = blocks.reshape(len(blocks), CHANNELS, -1, LANES).swapaxes(1, 2)
     bias = blocks_of(prepared.bias, CHANNELS).astype(np.int32)
-    multiplier = blocks_of(doubling_multipliers(prepared), CHANNELS).astype(np.int32)
-    return as_words(np.ascontiguousarray(by_step), bias, multiplier)
+    ends = [blocks_of(words, CHANNELS).astype(np.int32) for words in vector_words(prepared)]
+    return as_words(np.ascontiguousarray(by_step), bias, *ends)
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,7 @@ class Gemm:
     @property
     def block_words(self) -> int:
         """Words of the stream for a block."""
-        return CHANNELS * (self.steps * LANES // 4 + 2)
+        return CHANNELS * (self.steps * LANES // 4 + beside_weights(self.k))
 
     def operand(self, register: str, step: int) -> str:
         """Where the vector of a step lies."""

@@ -10,6 +10,7 @@ from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_dsp import MAX_OFFSET, Conv2dDspSpeed, Gemm, Shape, code_name
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import window_reads
+from edgecomp.kernels.finish import beside_weights, end_words, requantize_refusal
 from edgecomp.kernels.gemm_dsp import block_schedule
 from edgecomp.kernels.schedule import Reads, Schedule
 from edgecomp.targets.cores import Core
@@ -108,11 +109,7 @@ class PointwiseDspResident(Kernel):
             return "not 1x1 with stride 1"
         if shape.channels != INPUTS or shape.out_channels > MAX_CHANNELS or shape.pixels < 2:
             return f"not {INPUTS} to {MAX_CHANNELS} channels, or a single pixel"
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
-        if np.any(layer.prepared.shift):
-            return "a multiplier needs a shift"
-        return None
+        return requantize_refusal(layer)
 
     def schedule(self, layer: Layer) -> Schedule:
         """Two pixels at a time."""
@@ -125,7 +122,7 @@ class PointwiseDspResident(Kernel):
         weights = layer.inputs[1].value.reshape(-1, 2, 2, 2).astype(np.int64) & 0xFFFF
         # Of four inputs 0 and 2, then 1 and 3, are the lanes of a word.
         words = (weights[:, :, 0, :] | weights[:, :, 1, :] << 16).reshape(len(weights), -1)
-        stream = np.concatenate([k.bias[:, None], words, k.multiplier[:, None]], axis=1)
+        stream = np.concatenate([k.bias[:, None], words, np.stack(end_words(k), axis=1)], axis=1)
         comment = "by channel: bias, weights (inputs 0 2, 1 3, 4 6, 5 7 as lanes), multiplier"
         stream = (stream & 0xFFFFFFFF).astype(np.uint32)
         return [Constant("stream", "uint32_t", stream, True, comment)]
@@ -137,5 +134,6 @@ class PointwiseDspResident(Kernel):
         return {
             **shapes,
             "name": code_name(name, layer.prepared),
+            "channel_words": INPUTS // 2 + beside_weights(layer.prepared),
             "pixels": shapes["out_height"] * shapes["out_width"],
         }

@@ -9,13 +9,13 @@ from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_mve import no_plain_window, window_reads_of
 from edgecomp.kernels.copies_mve import Copies
+from edgecomp.kernels.finish import beside_weights, vector_words
 from edgecomp.kernels.gemm_mve import (
     CHANNELS,
     LANES,
     Gemm,
     as_words,
     blocks_of,
-    doubling_multipliers,
     gemm_limits,
     refusal,
 )
@@ -40,7 +40,7 @@ def resident_stream(weights: Array, layer: Layer) -> Array:
 
     Returns:
         uint32: for each four channels 16 bytes of each, as int8 or, up to 8 inputs, as int16;
-        four biases; four multipliers.
+        four biases; four multipliers; TFLite's four shifts.
     """
     prepared = layer.prepared
     few = weights.shape[1] <= HALFWORD_LANES
@@ -48,8 +48,8 @@ def resident_stream(weights: Array, layer: Layer) -> Array:
     filled = np.pad(weights, ((0, 0), (0, lanes - weights.shape[1])))
     blocks = blocks_of(filled.astype(np.int16 if few else np.int8), CHANNELS)
     bias = blocks_of(prepared.bias, CHANNELS).astype(np.int32)
-    multiplier = blocks_of(doubling_multipliers(prepared), CHANNELS).astype(np.int32)
-    return as_words(blocks, bias, multiplier)
+    ends = [blocks_of(words, CHANNELS).astype(np.int32) for words in vector_words(prepared)]
+    return as_words(blocks, bias, *ends)
 
 
 class Conv2dResidentMve(Kernel):
@@ -128,6 +128,7 @@ class Conv2dResidentMve(Kernel):
             "resident": True,
             "halfwords": w.inputs <= HALFWORD_LANES,
             "tail": self._tail(g),
+            "block_words": CHANNELS * (LANES // 4 + beside_weights(g.k)),
             "pixels_at_once": PIXELS_AT_ONCE,
             "block": f"ec_{g.name.replace('gemm', 'resident', 1)}",
             "input_zero_point": layer.inputs[0].qparams.zero_point,

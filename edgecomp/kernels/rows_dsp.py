@@ -15,7 +15,13 @@ import numpy as np
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_dsp import MAX_OFFSET, code_name
-from edgecomp.kernels.gemm_dsp import WORD, raw_lanes, raw_stream, refusal
+from edgecomp.kernels.finish import beside_weights, end_words, requantize_refusal
+from edgecomp.kernels.gemm_dsp import (
+    WORD,
+    raw_lanes,
+    raw_stream,
+    refusal,
+)
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
@@ -109,11 +115,7 @@ def row_refusal(layer: Layer, core: Core) -> str | None:
         return "dilation"
     if max(w.pad_left, w.pad_right) >= w.kernel_w:
         return "padding wider than the window"
-    if layer.node.numerics != "edgecomp":
-        return f"its numerics are {layer.node.numerics}"
-    if np.any(layer.prepared.shift):
-        return "a multiplier needs a shift"
-    return None
+    return requantize_refusal(layer)
 
 
 def border_biases(layer: Layer, outside: Array) -> Array:
@@ -164,8 +166,8 @@ class DepthwiseRowDsp(Kernel):
         )
         lanes = np.moveaxis(by_column & 0xFFFF, 1, 2)
         words = (lanes[..., :2] | lanes[..., 2:] << 16).reshape(len(lanes), -1)
-        scales = k.multiplier.astype(np.int64).reshape(-1, CHANNELS) & 0xFFFFFFFF
-        stream = np.concatenate([words, scales], axis=1).astype(np.uint32)
+        scales = [ends.reshape(-1, CHANNELS) & 0xFFFFFFFF for ends in end_words(k)]
+        stream = np.concatenate([words, *scales], axis=1).astype(np.uint32)
         return [
             Constant("bias", "int32_t", np.stack(biases).astype(np.int32), True, "by border"),
             Constant(
@@ -182,7 +184,13 @@ class DepthwiseRowDsp(Kernel):
             code_name(f"{base}_{border.first}_to_{border.last}_of_{size}", k)
             for border in shape.borders
         ]
-        return {"s": shape, "k": k, "functions": list(zip(shape.borders, functions, strict=True))}
+        taps = shape.kernel_h * shape.kernel_w
+        return {
+            "s": shape,
+            "k": k,
+            "functions": list(zip(shape.borders, functions, strict=True)),
+            "group_words": 2 * taps + CHANNELS * len(end_words(k)),
+        }
 
 
 class ConvRowDsp(Kernel):
@@ -219,7 +227,7 @@ class ConvRowDsp(Kernel):
         parts = [
             *starts,
             np.moveaxis(words, 1, 2).reshape(len(words), -1),
-            k.multiplier.astype(np.int64).reshape(-1, CHANNELS),
+            *(ends.reshape(-1, CHANNELS) for ends in end_words(k)),
         ]
         stream = (np.concatenate(parts, axis=1) & 0xFFFFFFFF).astype(np.uint32)
         comment = "by 4 channels: biases by border, raw words (256 * odd + even), multipliers"
@@ -242,7 +250,8 @@ class ConvRowDsp(Kernel):
             )
             for index, border in enumerate(borders)
         ]
-        per_block = CHANNELS * (len(borders) + shape.kernel_h * shape.kernel_w * words + 1)
+        window_words = shape.kernel_h * shape.kernel_w * words
+        per_block = CHANNELS * (len(borders) + window_words + len(end_words(k)))
         return {
             "s": shape,
             **_dot(words, k),
@@ -292,7 +301,7 @@ class DenseRowDsp(Kernel):
         return {
             **_dot(words, layer.prepared),
             "path": Path(0, 16, in_channels, 0, 0, 1, 0),
-            "stream_words": out_channels * (words + 2),
+            "stream_words": out_channels * (words + beside_weights(layer.prepared)),
         }
 
 

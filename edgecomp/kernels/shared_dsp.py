@@ -13,6 +13,7 @@ import numpy as np
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Layer
 from edgecomp.kernels.conv2d_dsp import Gemm, code_name
+from edgecomp.kernels.finish import arithmetic_suffix, beside_weights
 from edgecomp.kernels.gemm_dsp import UNROLL, WORD, channel_blocks, raw_stream
 
 PIXELS = 4
@@ -104,7 +105,7 @@ class SharedSizes:
     @property
     def product(self) -> dict[str, int]:
         """The fields of `ec_product`."""
-        per_pair = 2 * self.steps + 4
+        per_pair = 2 * (self.steps + beside_weights(self.k))
         return {
             "pairs": self.out_channels // 2 * per_pair,
             "words": (self.out_channels + 1) // 2 * per_pair,
@@ -133,8 +134,8 @@ class SharedSizes:
 
 
 def range_suffix(k: Any) -> str:
-    """Return what a function's name owes to the range of its codes: nothing where it is full."""
-    return "" if (k.low, k.high) == (-128, 127) else code_name("", k)
+    """Return what a function's name owes to the end of its codes: nothing where that is plain."""
+    return arithmetic_suffix(k) if (k.low, k.high) == (-128, 127) else code_name("", k)
 
 
 def initializer(fields: dict[str, int]) -> str:

@@ -19,6 +19,7 @@ from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_dsp import MAX_OFFSET, code_name
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import two_rows_at_a_time
+from edgecomp.kernels.finish import beside_weights, end_words, requantize_refusal
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
@@ -57,10 +58,8 @@ def winograd_refusal(layer: Layer) -> str | None:
         return "an odd number of channels out"
     if out_width < COLUMNS or out_height < 2:
         return f"fewer than {COLUMNS} x 2 outputs"
-    if layer.node.numerics != "edgecomp":
-        return f"its numerics are {layer.node.numerics}"
-    if np.any(k.shift):
-        return "a multiplier needs a shift"
+    if reason := requantize_refusal(layer):
+        return reason
     if 4 * k.acc_min.min() < INT32_MIN or 4 * k.acc_max.max() > INT32_MAX:
         return "an accumulator can exceed 30 bits"
     return None
@@ -75,9 +74,13 @@ def winograd_stream(layer: Layer) -> Constant:
     fours = u.reshape(-1, 2, 16, channels // 4, 2, 2)
     words = fours[..., 0, :] | fours[..., 1, :] << 16
     weights = np.moveaxis(words, 1, -1).reshape(len(words), -1)
-    ends = np.stack([4 * k.bias, k.multiplier // 4], axis=1).reshape(len(words), 4)
+    if k.arithmetic == "tflite":
+        scales, text = end_words(k), "multiplier, shift with zero point"
+    else:
+        scales, text = [k.multiplier // 4], "multiplier / 4"
+    ends = np.stack([4 * k.bias, *scales], axis=1).reshape(len(words), -1)
     stream = np.concatenate([weights, ends], axis=1) & 0xFFFFFFFF
-    comment = "by 2 channels: 16 products, pairs of inputs; 4 * bias, multiplier / 4, twice"
+    comment = f"by 2 channels: 16 products, pairs of inputs; 4 * bias, {text}, twice"
     return Constant("stream", "uint32_t", stream.astype(np.uint32), True, comment)
 
 
@@ -133,11 +136,13 @@ class WinogradDsp(Kernel):
         channels, out_channels = shapes["channels"], shapes["out_channels"]
         out_width = shapes["out_width"]
         name = f"winograd_{channels}_to_{out_channels}_by_{out_width}"
+        beside = beside_weights(layer.prepared)
         return {
             **shapes,
             "name": code_name(name, layer.prepared),
             "row_bytes": (out_width + 2) * channels,
             "product_bytes": _product_bytes(channels),
             "at_once": at_once(channels),
-            "stream_words": out_channels // 2 * (16 * channels + 4),
+            "channel_words": beside,
+            "stream_words": out_channels // 2 * (16 * channels + 2 * beside),
         }

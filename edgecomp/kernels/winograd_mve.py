@@ -18,7 +18,8 @@ import numpy as np
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_mve import no_plain_window, window_reads_of
-from edgecomp.kernels.gemm_mve import CHANNELS, as_words, doubling_multipliers, refusal
+from edgecomp.kernels.finish import arithmetic_suffix, beside_weights, vector_words
+from edgecomp.kernels.gemm_mve import CHANNELS, as_words, refusal
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
@@ -44,7 +45,7 @@ def tile_stream(layer: Layer) -> Array:
 
     Returns:
         uint32: for each four channels, for each of 36 places, for each 8 inputs, 8 int16 of each
-        channel; four biases; four multipliers.
+        channel; four biases; four multipliers; TFLite's four shifts.
     """
     prepared = layer.prepared
     weights = layer.inputs[1].value.astype(np.int64)  # OHWI
@@ -53,8 +54,8 @@ def tile_stream(layer: Layer) -> Array:
     by_block = places.reshape(len(places), -1, CHANNELS, inputs // LANES, LANES)
     ordered = np.ascontiguousarray(by_block.transpose(1, 0, 3, 2, 4)).astype(np.int16)
     bias = prepared.bias.reshape(-1, CHANNELS).astype(np.int32)
-    multiplier = doubling_multipliers(prepared).reshape(-1, CHANNELS).astype(np.int32)
-    return as_words(ordered, bias, multiplier)
+    ends = [words.reshape(-1, CHANNELS).astype(np.int32) for words in vector_words(prepared)]
+    return as_words(ordered, bias, *ends)
 
 
 class WinogradMve(Kernel):
@@ -134,8 +135,12 @@ class WinogradMve(Kernel):
             "window": layer.params,
             "input_zero_point": layer.inputs[0].qparams.zero_point,
             "zero_point": layer.prepared.zero_point,
+            "k": layer.prepared,
+            "suffix": arithmetic_suffix(layer.prepared),
+            "constant_words": CHANNELS * beside_weights(layer.prepared),
             "tiles_bytes": self._tiles_bytes(layer),
             "lines_bytes": LINES_BYTES,
             "steps": channels // LANES,
-            "block_words": PATCH * PATCH * channels * CHANNELS // 2 + 2 * CHANNELS,
+            "block_words": PATCH * PATCH * channels * CHANNELS // 2
+            + CHANNELS * beside_weights(layer.prepared),
         }

@@ -14,6 +14,7 @@ import numpy as np
 from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import window_reads
+from edgecomp.kernels.finish import beside_weights
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.kernels.shared_dsp import LARGEST, initializer, range_suffix
 from edgecomp.kernels.winograd_dsp import COLUMNS, SUMS_BYTES, winograd_refusal, winograd_stream
@@ -118,4 +119,9 @@ class WinogradDspShared(Kernel):
             "outside": shapes["input_zero_point"],
             "zero_point": k.zero_point,
         }
-        return {"s": WinogradNames(range_suffix(k)), "k": k, "sizes": initializer(sizes)}
+        return {
+            "s": WinogradNames(range_suffix(k)),
+            "k": k,
+            "channel_words": beside_weights(k),
+            "sizes": initializer(sizes),
+        }

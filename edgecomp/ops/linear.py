@@ -1,6 +1,7 @@
 """Integer arithmetic that convolution and dense layers share: int32 accumulator to int8 code."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class LinearConstants:
         acc_min: proved smallest accumulator per channel.
         acc_max: proved largest accumulator per channel.
     """
+
+    arithmetic: ClassVar[str] = "edgecomp"
 
     bias: IntArray
     multiplier: IntArray

@@ -9,6 +9,7 @@ Sources: TensorFlow Lite `kernels/internal/common.h` (`MultiplyByQuantizedMultip
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +25,23 @@ class TfliteConstants(LinearConstants):
 
     `multiplier` is 0 or in [2^30, 2^31); `shift` may be negative, and left where positive.
     """
+
+    arithmetic: ClassVar[str] = "tflite"
+
+    @property
+    def right_shift(self) -> IntArray:
+        """Right shift per channel; negative where it is to the left."""
+        return np.where(self.multiplier == 0, 1, -self.shift)
+
+    @property
+    def rounds_away(self) -> bool:
+        """Whether it matters that ties below the zero point go down: not behind a ReLU."""
+        return self.low < self.zero_point
+
+    @property
+    def end_word(self) -> IntArray:
+        """`256 * zero_point + right_shift` per channel: one word for both."""
+        return 256 * self.zero_point + self.right_shift
 
     def finish(self, acc: Array) -> Array:
         """Turn products' sums `(..., channels)`, bias not yet added, into output codes."""
