@@ -16,7 +16,7 @@ from edgecomp.compress.techniques import TECHNIQUES
 from edgecomp.compress.train.examples import Examples, make_examples, split
 from edgecomp.compress.train.graph_module import as_module, weight_tensors
 from edgecomp.compress.train.scoring import Score, evaluate
-from edgecomp.config import Recipe, resolved
+from edgecomp.config import Recipe, Step, resolved
 from edgecomp.data import Dataset, Preprocessing, load_dataset, split_calibration
 from edgecomp.errors import RecipeError, UserError
 from edgecomp.frontend import InputShapes, read_model
@@ -78,29 +78,39 @@ def compress(request: CompressRequest, say: Say = lambda text: None) -> dict[str
         _hash_of_examples(examples),
         recipe.training.model_dump(),
     )
-    rows = [_row(graph, "start", "", evaluate(graph, as_module(graph), parts.validation))]
+    original = graph
+    held_out = None if test is None else _examples(graph, test)
+
+    def judge(made: Graph) -> Score | None:
+        return None if held_out is None else evaluate(made, as_module(made), held_out)
+
+    score = evaluate(graph, as_module(graph), parts.validation)
+    rows = [_row(graph, "start", "", score, judge(graph))]
     say(f"before: validation {rows[0]['validation']}")
     for number, step in enumerate(recipe.steps, 1):
-        key = _digest(key, step.verb, step.model_dump())
+        key = _digest(key, step.verb, step.model_dump(), _teacher_hash(step))
         saved = folder / STEPS_FOLDER / f"{number:02}-{step.verb}-{key[:16]}.npz"
-        note = "read from an earlier run"
+        note, details = "read from an earlier run", {}
         if saved.exists():
             graph = load_graph(saved, PARAMS)
+            details = _read_details(saved)
         else:
             say(f"step {number} of {len(recipe.steps)}: {step.text}")
-            workshop = Workshop(parts, recipe.training, saved.with_suffix(".pt"), say)
+            workshop = Workshop(
+                parts, recipe.training, saved.with_suffix(".pt"), say, original, _read, judge
+            )
             outcome = TECHNIQUES[step.verb](graph, step, workshop)
             if outcome.diverged:
                 save_graph(outcome.graph, folder / LAST_GOOD_FILE)
                 raise UserError(
                     f"step {number} ({step.text}) diverged: {outcome.diverged}\n"
                     f"  the last good weights are in {folder / LAST_GOOD_FILE}; give the step a "
-                    f"smaller learning_rate than {step.learning_rate:g}"
+                    f"smaller learning_rate than {getattr(step, 'learning_rate', 0):g}"
                 )
-            graph, note = outcome.graph, outcome.note
-            _save(graph, saved)
+            graph, note, details = outcome.graph, outcome.note, dict(outcome.details)
+            _save_step(graph, details, saved)
         score = evaluate(graph, as_module(graph), parts.validation)
-        rows.append(_row(graph, step.text, note, score))
+        rows.append(_row(graph, step.text, note, score, judge(graph)) | details)
         say(f"{step.text}: {note}, validation {score}")
     _save(graph, folder / MODEL_FILE)
     write_atomically(folder / RECIPE_FILE, yaml.safe_dump(resolved(recipe), sort_keys=False))
@@ -162,7 +172,19 @@ def _examples(graph: Graph, dataset: Dataset) -> Examples:
     return make_examples(graph, dataset.real(), dataset.targets, dataset.source)
 
 
-def _row(graph: Graph, step: str, note: str, score: Score) -> dict[str, Any]:
+def _read(source: str) -> Graph:
+    """Read another model: a teacher."""
+    return run_passes(read_model(source))
+
+
+def _teacher_hash(step: Step) -> str:
+    """Hash of a teacher's file, so that another one makes another result."""
+    source = getattr(step, "teacher", None) or ""
+    file = Path(source.rpartition(":")[0] or source)
+    return sha256_of(file) if source and file.is_file() else source
+
+
+def _row(graph: Graph, step: str, note: str, score: Score, test: Score | None) -> dict[str, Any]:
     """One line of the account."""
     weights = [graph.tensors[name].value for name in weight_tensors(graph)]
     return {
@@ -171,6 +193,8 @@ def _row(graph: Graph, step: str, note: str, score: Score) -> dict[str, Any]:
         "validation": str(score),
         "validation_accuracy": score.accuracy,
         "validation_loss": score.loss,
+        "test_accuracy": test and test.accuracy,
+        "test_loss": test and test.loss,
         "macs": macs_of(graph),
         "weights": sum(value.size for value in weights),
         "nonzero_weights": sum(int(np.count_nonzero(value)) for value in weights),
@@ -207,6 +231,22 @@ def _hash_of_examples(examples: Examples) -> str:
     for name, array in examples.inputs.items():
         digest.update(name.encode() + array.tobytes())
     return digest.hexdigest()
+
+
+def _save_step(graph: Graph, details: dict[str, Any], path: Path) -> None:
+    """Keep a finished step; what was kept to go on after an interruption goes away."""
+    if details:
+        write_atomically(path.with_suffix(".json"), json.dumps(details))
+    _save(graph, path)
+    for file in path.parent.glob(f"{path.stem}.*.npz"):
+        file.unlink()
+
+
+def _read_details(path: Path) -> dict[str, Any]:
+    """What a step that was taken before had to say."""
+    file = path.with_suffix(".json")
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return found
 
 
 def _save(graph: Graph, path: Path) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 
 from edgecomp.compress.technique import Outcome, Workshop, chosen_weights
 from edgecomp.compress.train.graph_module import as_module, constants_of, with_constants
-from edgecomp.compress.train.loop import fit
 from edgecomp.compress.train.sources import keeping_zeros, shared
 from edgecomp.config import Cluster
 from edgecomp.ir import Array, Graph, QParams
@@ -43,14 +42,7 @@ def cluster_step(graph: Graph, step: Cluster, workshop: Workshop) -> Outcome:
     found = {name: share(graph.tensors[name].value, step.clusters) for name in names}
     sources = {name: shared(s.codebook, s.indices, s.scale) for name, s in found.items()}
     module = as_module(graph, {**keeping_zeros(graph), **sources})
-    result = fit(
-        graph,
-        module,
-        workshop.split,
-        workshop.fit_options(step),
-        checkpoint=workshop.checkpoint,
-        say=workshop.say,
-    )
+    result = workshop.train(graph, module, step)
     values = constants_of(graph, module)
     clustered = with_constants(graph, values)
     tensors = dict(clustered.tensors)

@@ -1,25 +1,31 @@
 """Remove whole channels, with all that is coupled to them, so that tensors become smaller.
 
 Channels that a residual sum, a depthwise layer, a join or a flattening tie together go together:
-the graph tells which (`edgecomp.passes.channel_classes`).  Importance is the norm of the filters
-that make a channel, relative to its layer's mean.  Source: H. Li et al., "Pruning filters for
-efficient ConvNets" (2017).
+the graph tells which (`edgecomp.passes.channel_classes`).  A channel matters as much as the filters
+that make it (`edgecomp.compress.importance`).
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edgecomp.compress.importance import filter_importance
 from edgecomp.compress.retrain import train_step
+from edgecomp.compress.sensitivity import balanced_shares, harm_of, probing_samples
 from edgecomp.compress.technique import Outcome, Workshop, chosen_weights
 from edgecomp.config import Prune
 from edgecomp.errors import UserError
 from edgecomp.ir import Array, Graph, Node, Tensor
+from edgecomp.ops import OPS
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.movement import ReshapeParams
 from edgecomp.passes.channel_classes import ChannelClasses, is_depthwise, is_mixing
+
+MOST = 0.97
+"""No more of the channels go, whatever share of MACs is asked for."""
+ROUNDS = 16
 
 
 @dataclass(frozen=True)
@@ -44,51 +50,115 @@ def channel_groups(graph: Graph) -> tuple[ChannelGroup, ...]:
 
     Channels of inputs and outputs, and those whose coupling is not understood, are in none.
     """
-    return _Channels(graph).groups()
+    return _Channels(graph, filter_importance(graph, "l2")).groups()
 
 
 def prune_channels(graph: Graph, step: Prune, workshop: Workshop) -> Outcome:
-    """Remove `step.amount` of the channels of each chosen group, or of all together; fine-tune."""
+    """Remove a share of the channels of each chosen group, or of all together; fine-tune."""
     chosen = set(chosen_weights(graph, step))
     makers = {
         node.name for node in graph.nodes if len(node.inputs) > 1 and node.inputs[1] in chosen
     }
-    channels = _Channels(graph)
+    importance = filter_importance(graph, step.criterion, workshop.split.train)
+    channels = _Channels(graph, importance)
     groups = [group for group in channels.groups() if makers.issuperset(group.layers)]
     if not groups:
         raise UserError(
             f"prune: no channels of the chosen layers ({', '.join(step.layers)}) can be removed: "
             "they make outputs, or are coupled to layers that were not chosen"
         )
-    removed = _choose(groups, step)
+    removed = _removed(channels, groups, step, workshop)
     smaller = channels.without(removed)
     outcome = train_step(smaller, step, workshop)
     before = sum(len(group.classes) for group in groups)
-    note = f"{len(removed):,} of {before:,} channels removed in {len(groups)} groups"
+    share = total_macs(smaller) / total_macs(graph)
+    note = (
+        f"{len(removed):,} of {before:,} channels removed in {len(groups)} groups, "
+        f"{100 * share:.1f} % of the MACs left"
+    )
     return replace(outcome, note=note)
 
 
-def _choose(groups: Sequence[ChannelGroup], step: Prune) -> set[int]:
+def _removed(
+    channels: "_Channels", groups: Sequence[ChannelGroup], step: Prune, workshop: Workshop
+) -> set[int]:
+    """Which classes go: by the share of channels, or by the share of MACs that is to be left."""
+    if step.macs is None:
+        return _choose(channels, groups, step, step.share, workshop)
+    whole = total_macs(channels.graph)
+    best: set[int] = set()
+    least = 1.0
+    low, high = 0.0, MOST
+    for _ in range(ROUNDS):
+        amount = (low + high) / 2
+        removed = _choose(channels, groups, step, amount, workshop)
+        share = total_macs(channels.without(removed)) / whole
+        least = min(least, share)
+        if share <= step.macs:
+            best, high = removed, amount
+        else:
+            low = amount
+    if not best:
+        raise UserError(
+            f"prune: {step.macs:g} of the MACs cannot be reached by removing channels; the nearest "
+            f"was {least:.3f}, with {MOST:g} of the channels gone; choose more layers, a smaller "
+            "round_to or a larger share"
+        )
+    return best
+
+
+def _choose(
+    channels: "_Channels",
+    groups: Sequence[ChannelGroup],
+    step: Prune,
+    amount: float,
+    workshop: Workshop,
+) -> set[int]:
     """Which classes go.  Each group keeps at least `round_to` channels, or all that it has."""
-    removed: set[int] = set()
     everything = np.concatenate([group.importance for group in groups])
-    limit = np.quantile(everything, step.amount)
-    for group in groups:
-        count = len(group.classes)
-        kept = count * (1 - step.amount)
-        if step.budget == "global":
-            kept = float((group.importance > limit).sum())
-        whole = step.round_to * max(1, round(kept / step.round_to))
-        order = np.argsort(-group.importance, kind="stable")
-        removed.update(group.classes[order[whole:]].tolist())
+    limit = np.quantile(everything, amount)
+    kept = [len(group.classes) * (1 - amount) for group in groups]
+    if step.budget == "global":
+        kept = [float((group.importance > limit).sum()) for group in groups]
+    elif step.budget == "sensitivity":
+        examples = probing_samples(workshop.split.train)
+
+        def harm(index: int, share: float) -> float:
+            group = groups[index]
+            return harm_of(
+                channels.without(_least(group, len(group.classes) * (1 - share), 1)), examples
+            )
+
+        shares = channels.shares(amount, [len(group.classes) for group in groups], harm)
+        kept = [len(g.classes) * (1 - share) for g, share in zip(groups, shares, strict=True)]
+    removed: set[int] = set()
+    for group, count in zip(groups, kept, strict=True):
+        removed |= _least(group, count, step.round_to)
     return removed
+
+
+def _least(group: ChannelGroup, kept: float, round_to: int) -> set[int]:
+    """The least important classes of a group, of which about `kept` stay."""
+    whole = round_to * max(1, round(kept / round_to))
+    order = np.argsort(-group.importance, kind="stable")
+    return set(group.classes[order[whole:]].tolist())
+
+
+def total_macs(graph: Graph) -> int:
+    """Multiply-accumulates of one inference."""
+    return sum(
+        OPS[node.op].macs(node.params, graph.node_inputs(node), graph.node_output(node))
+        for node in graph.nodes
+    )
 
 
 class _Channels:
     """The channels of one graph."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, importance: Mapping[str, Array] | None = None) -> None:
         self.graph = graph
+        self.of_filters = importance
+        self._curves: dict[tuple[int, float], float] = {}
         classes = ChannelClasses(graph)
         self.pinned = classes.pinned
         self.class_of = {
@@ -119,18 +189,30 @@ class _Channels:
         )
 
     def _importance(self) -> tuple[dict[int, float], dict[int, list[str]]]:
-        """Mean relative norm of the filters that make each class, and their layers."""
-        norms: dict[int, list[float]] = defaultdict(list)
+        """Mean importance of the filters that make each class, and their layers."""
+        values: dict[int, list[float]] = defaultdict(list)
         layers: dict[int, list[str]] = defaultdict(list)
         for node in self.graph.nodes:
             if not (is_mixing(self.graph, node) or is_depthwise(self.graph, node)):
                 continue
-            weights = self.graph.tensors[node.inputs[1]].value.astype(np.float64)
-            norm = np.sqrt(np.square(weights.reshape(len(weights), -1)).sum(axis=1))
-            for number, value in zip(self.class_of[node.output], norm, strict=True):
-                norms[int(number)].append(float(value / (norm.mean() or 1.0)))
+            numbers = self.class_of[node.output]
+            found = np.ones(len(numbers)) if self.of_filters is None else self.of_filters[node.name]
+            for number, value in zip(numbers, found, strict=True):
+                values[int(number)].append(float(value))
                 layers[int(number)].append(node.name)
-        return {number: float(np.mean(values)) for number, values in norms.items()}, layers
+        return {number: float(np.mean(found)) for number, found in values.items()}, layers
+
+    def shares(
+        self, amount: float, sizes: Sequence[int], harm: Callable[[int, float], float]
+    ) -> list[float]:
+        """`balanced_shares`, each harm measured once."""
+
+        def once(index: int, share: float) -> float:
+            if (index, share) not in self._curves:
+                self._curves[index, share] = harm(index, share)
+            return self._curves[index, share]
+
+        return balanced_shares(sizes, amount, once)
 
     def without(self, removed: set[int]) -> Graph:
         """The graph without the classes `removed`; what read them reads the rest."""

@@ -5,14 +5,21 @@ all weights of its layer that are at least as large.  Sources: M. Zhu, S. Gupta,
 to prune" (2017); J. Lee et al., "Layer-adaptive sparsity for the magnitude-based pruning" (2021).
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from edgecomp.compress.sensitivity import balanced_shares, harm_of, probing_samples
 from edgecomp.compress.technique import Outcome, Workshop, chosen_weights
-from edgecomp.compress.train.graph_module import as_module, import_torch, trained
-from edgecomp.compress.train.loop import fit
+from edgecomp.compress.train.graph_module import (
+    as_module,
+    import_torch,
+    trained,
+    weight_tensors,
+    with_constants,
+)
 from edgecomp.compress.train.sources import keeping_zeros, masked
 from edgecomp.config import Prune
 from edgecomp.ir import Array, Graph
@@ -24,22 +31,14 @@ MASKS = 100
 
 
 def prune_weights(graph: Graph, step: Prune, workshop: Workshop) -> Outcome:
-    """Set `step.amount` of the chosen weights to 0 for ever, and fine-tune the others."""
+    """Set `step.share` of the chosen weights to 0 for ever, and fine-tune the others."""
     names = chosen_weights(graph, step)
     tuned = {
         name: masked(graph.tensors[name].value, graph.tensors[name].value != 0) for name in names
     }
     module = as_module(graph, {**keeping_zeros(graph), **tuned})
-    hook = _Masks(tuned, step)
-    result = fit(
-        graph,
-        module,
-        workshop.split,
-        workshop.fit_options(step),
-        hook=hook,
-        checkpoint=workshop.checkpoint,
-        say=workshop.say,
-    )
+    hook = _Masks(tuned, step, _shares(graph, names, step, workshop))
+    result = workshop.train(graph, module, step, hook=hook)
     pruned = trained(graph, module)
     zeros = sum(int((pruned.tensors[name].value == 0).sum()) for name in names)
     size = sum(pruned.tensors[name].size for name in names)
@@ -50,15 +49,18 @@ def prune_weights(graph: Graph, step: Prune, workshop: Workshop) -> Outcome:
 class _Masks:
     """Chooses masks as training goes on."""
 
-    def __init__(self, sources: Mapping[str, Any], step: Prune) -> None:
+    def __init__(
+        self, sources: Mapping[str, Any], step: Prune, shares: Mapping[str, float]
+    ) -> None:
         self._sources = sources
         self._step = step
         self._at = -1
         self._alive = {name: source.mask.numpy() > 0 for name, source in sources.items()}
         self._gradual = step.schedule == "gradual" and step.epochs > 0
+        self._shares = shares
         self.settled = False
         if not self._gradual:
-            self._choose(step.amount)
+            self._choose(step.share)
             self.settled = True
 
     def step(self, progress: float) -> None:
@@ -70,26 +72,81 @@ class _Masks:
         if progress < RAMP:
             # The masks of the epochs before the last may not be kept: see `Hook.settled`.
             self.settled = False
-            self._choose(self._step.amount * (1 - (1 - progress / RAMP) ** 3))
+            self._choose(self._step.share * (1 - (1 - progress / RAMP) ** 3))
         elif not self.settled:
             if not self._is_done():
-                self._choose(self._step.amount)
+                self._choose(self._step.share)
             self.settled = True
 
     def _is_done(self) -> bool:
         """Whether a training that goes on had chosen its last masks before."""
         masks = [source.mask for source in self._sources.values()]
         zeros = sum(int((mask == 0).sum()) for mask in masks)
-        target: int = round(self._step.amount * sum(mask.numel() for mask in masks))
-        return zeros >= target
+        target: float = 0.999 * self._step.share * sum(mask.numel() for mask in masks)
+        # Shares of layers are rounded one by one.
+        return bool(zeros >= target - len(masks))
+
+    def _masks(self, values: Mapping[str, Array], amount: float) -> dict[str, Array]:
+        """True where a weight stays, by tensor."""
+        if self._shares:
+            part = amount / self._step.share
+            chosen = {name: part * self._shares[name] for name in values}
+            return {name: _layer_mask(v, chosen[name], self._step) for name, v in values.items()}
+        one_budget = self._step.budget == "global"
+        if self._step.kept_of:
+            return {name: _layer_mask(v, amount, self._step) for name, v in values.items()}
+        if self._step.what != "blocks":
+            return magnitude_masks(values, amount, one_budget=one_budget)
+        length = _block_length(self._step)
+        norms = {name: block_norms(value, length) for name, value in values.items()}
+        kept = magnitude_masks(norms, amount, one_budget=one_budget)
+        return {name: block_mask(kept[name], v.shape, length) for name, v in values.items()}
 
     def _choose(self, amount: float) -> None:
         torch = import_torch()
         values = {n: s.weight.detach().numpy() for n, s in self._sources.items()}
-        masks = magnitude_masks(values, amount, one_budget=self._step.budget == "global")
+        masks = self._masks(values, amount)
         for name, source in self._sources.items():
             kept = masks[name] & self._alive[name]
             source.mask.copy_(torch.tensor(kept, dtype=torch.float32))
+
+
+def _shares(
+    graph: Graph, names: tuple[str, ...], step: Prune, workshop: Workshop
+) -> dict[str, float]:
+    """What goes of each tensor, by sensitivity; empty for other budgets."""
+    if step.budget != "sensitivity":
+        return {}
+    examples = probing_samples(workshop.split.train)
+
+    def harm(index: int, share: float) -> float:
+        value = graph.tensors[names[index]].value
+        pruned = np.where(_layer_mask(value, share, step), value, 0).astype(np.float32)
+        return harm_of(with_constants(graph, {names[index]: pruned}), examples)
+
+    sizes = [graph.tensors[name].size for name in names]
+    found = dict(zip(names, balanced_shares(sizes, step.share, harm), strict=True))
+    layers = weight_tensors(graph)
+    workshop.say(
+        "shares: " + ", ".join(f"{layers[name]} {share:.2f}" for name, share in found.items())
+    )
+    return found
+
+
+def _layer_mask(value: Array, share: float, step: Prune) -> Array:
+    """True where a weight of one tensor stays."""
+    if step.kept_of:
+        kept, of = step.kept_of
+        # On the way there, ever fewer of each group stay.
+        return n_of_m_mask(value, max(kept, math.ceil(of * (1 - share) - 1e-9)), of)
+    if step.what == "blocks":
+        length = _block_length(step)
+        return block_mask(_largest(block_norms(value, length), share), value.shape, length)
+    return _largest(np.abs(value), share)
+
+
+def _block_length(step: Prune) -> int:
+    return int(step.pattern.partition("x")[2])
 
 
 def magnitude_masks(
@@ -113,6 +170,33 @@ def magnitude_masks(
     ends = np.cumsum([score.size for score in scores.values()])[:-1]
     parts = zip(scores.items(), np.split(joined, ends), strict=True)
     return {name: mask.reshape(score.shape) for (name, score), mask in parts}
+
+
+def block_norms(value: Array, length: int) -> Array:
+    """Norm of each block of `length` weights along the last axis; the last block may be shorter.
+
+    >>> block_norms(np.array([[3.0, 4.0, 2.0]]), 2).tolist()
+    [[5.0, 2.0]]
+    """
+    rows = value.reshape(-1, value.shape[-1]).astype(np.float64)
+    rows = np.pad(rows, ((0, 0), (0, -rows.shape[1] % length)))
+    return np.asarray(np.sqrt(np.square(rows.reshape(len(rows), -1, length)).sum(axis=2)))
+
+
+def block_mask(kept: Array, shape: tuple[int, ...], length: int) -> Array:
+    """Spread what is said of blocks to their weights: the way back from `block_norms`."""
+    return np.repeat(kept, length, axis=1)[:, : shape[-1]].reshape(shape)
+
+
+def n_of_m_mask(value: Array, kept: int, of: int) -> Array:
+    """True for the `kept` largest of every `of` weights along the last axis."""
+    rows = np.abs(value.reshape(-1, value.shape[-1]).astype(np.float64))
+    rows = np.pad(rows, ((0, 0), (0, -rows.shape[1] % of)), constant_values=-1.0)
+    groups = rows.reshape(-1, of)
+    places = np.argsort(-groups, axis=1, kind="stable")[:, :kept]
+    mask = np.zeros(groups.shape, bool)
+    np.put_along_axis(mask, places, True, axis=1)
+    return mask.reshape(len(rows), -1)[:, : value.shape[-1]].reshape(value.shape)
 
 
 def lamp_scores(value: Array) -> Array:

@@ -2,25 +2,14 @@
 
 from edgecomp.compress.technique import Outcome, Workshop
 from edgecomp.compress.train.graph_module import as_module, trained
-from edgecomp.compress.train.loop import Loss, fit
 from edgecomp.compress.train.sources import keeping_zeros
-from edgecomp.config import Step
+from edgecomp.config import TrainingStep
 from edgecomp.ir import Graph
 
 
-def train_step(
-    graph: Graph, step: Step, workshop: Workshop, *, loss: Loss | None = None
-) -> Outcome:
+def train_step(graph: Graph, step: TrainingStep, workshop: Workshop) -> Outcome:
     """Train all weights; those that are 0 stay 0."""
     module = as_module(graph, keeping_zeros(graph), batch_norm=getattr(step, "batch_norm", False))
-    result = fit(
-        graph,
-        module,
-        workshop.split,
-        workshop.fit_options(step),
-        loss=loss,
-        checkpoint=workshop.checkpoint,
-        say=workshop.say,
-    )
+    result = workshop.train(graph, module, step)
     note = f"{result.epochs} epochs"
     return Outcome(trained(graph, module), result.score, result.diverged, note)

@@ -1,18 +1,26 @@
 """What a technique gets and what it answers."""
 
 import fnmatch
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edgecomp.compress.train.augment import Augmentation
 from edgecomp.compress.train.examples import Split
 from edgecomp.compress.train.graph_module import weight_tensors
-from edgecomp.compress.train.loop import FitOptions
+from edgecomp.compress.train.loop import FitOptions, FitResult, Loss, fit
 from edgecomp.compress.train.scoring import Score
-from edgecomp.config import Step, TrainingSection
+from edgecomp.compress.train.teacher import teacher_loss
+from edgecomp.config import Step, TrainingSection, TrainingStep
 from edgecomp.errors import UserError
 from edgecomp.ir import Graph
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ORIGINAL = "original"
+"""The teacher that a recipe calls so is the model before the first step."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +32,46 @@ class Workshop:
         training: the recipe's options of training.
         checkpoint: where an interrupted training is kept.
         say: told of progress.
+        original: the model before the first step.
+        read: reads another model.
+        judge: scores a graph on the test samples, for the account only; None where there are none.
     """
 
     split: Split
     training: TrainingSection
     checkpoint: Path | None = None
     say: Callable[[str], None] = lambda text: None
+    original: Graph | None = None
+    read: Callable[[str], Graph] | None = None
+    judge: Callable[[Graph], Score | None] = lambda graph: None
 
-    def fit_options(self, step: Step) -> FitOptions:
+    def loss(self, graph: Graph, step: TrainingStep) -> Loss | None:
+        """The loss of a step with a teacher; None for that of the data alone."""
+        if step.teacher is None:
+            return None
+        teacher = self.original
+        if step.teacher != ORIGINAL and self.read is not None:
+            teacher = self.read(step.teacher)
+        if teacher is None:
+            raise UserError(f"{step.verb}: there is no teacher {step.teacher!r}")
+        return teacher_loss(graph, teacher, step, are_labels=self.split.train.are_labels)
+
+    def train(
+        self, graph: Graph, module: "nn.Module", step: TrainingStep, **more: Any
+    ) -> FitResult:
+        """Train a module of `graph` as `step` says; `more` goes to `fit`."""
+        return fit(
+            graph,
+            module,
+            self.split,
+            self.fit_options(step),
+            loss=self.loss(graph, step),
+            checkpoint=self.checkpoint,
+            say=self.say,
+            **more,
+        )
+
+    def fit_options(self, step: TrainingStep) -> FitOptions:
         """How `step` trains."""
         return FitOptions(
             epochs=step.epochs,
@@ -53,12 +93,14 @@ class Outcome:
         score: of this graph on the validation samples.
         diverged: where training diverged, or empty.
         note: what was done, for people.
+        details: more about it, for the account.
     """
 
     graph: Graph
     score: Score
     diverged: str = ""
     note: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def chosen_weights(graph: Graph, step: Step) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from edgecomp.compress.cluster import cluster_step
+from edgecomp.compress.factorize import factorize_step
+from edgecomp.compress.lottery import lottery_step
 from edgecomp.compress.prune_channels import prune_channels
 from edgecomp.compress.prune_weights import prune_weights
 from edgecomp.compress.retrain import train_step
@@ -22,7 +24,10 @@ def prune_step(graph: Graph, step: Prune, workshop: Workshop) -> Outcome:
 
 TECHNIQUES: dict[str, Technique] = {
     "train": train_step,
+    "distill": train_step,
     "prune": prune_step,
+    "lottery": lottery_step,
+    "factorize": factorize_step,
     "cluster": cluster_step,
 }
 """What each verb does."""

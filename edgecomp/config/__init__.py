@@ -11,18 +11,39 @@ from edgecomp.config.recipe import (
     resolved,
     with_steps,
 )
-from edgecomp.config.steps import STEPS, Cluster, Prune, Step, Train
+from edgecomp.config.steps import STEPS, order_problem
+from edgecomp.config.verbs import (
+    Cluster,
+    Distill,
+    Factorize,
+    Huffman,
+    Lottery,
+    Prune,
+    Quantize,
+    Step,
+    Store,
+    Train,
+    TrainingStep,
+)
 
 __all__ = [
     "STEPS",
     "Cluster",
     "DataSection",
+    "Distill",
+    "Factorize",
+    "Huffman",
+    "Lottery",
     "Prune",
+    "Quantize",
     "QuantizeSection",
     "Recipe",
     "Step",
+    "Store",
     "Train",
     "TrainingSection",
+    "TrainingStep",
+    "order_problem",
     "parse_recipe",
     "read_recipe",
     "recipe_schema",

@@ -29,7 +29,8 @@ import yaml
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator
 
 from edgecomp.config.section import Section, entry_of, explain, nearest
-from edgecomp.config.steps import STEPS, Step, parse_steps
+from edgecomp.config.steps import STEPS, parse_steps
+from edgecomp.config.verbs import Step
 from edgecomp.errors import RecipeError
 
 PRESETS = Path(__file__).parent / "presets"
@@ -203,7 +204,9 @@ def resolved(recipe: Recipe) -> dict[str, Any]:
     """Everything that a recipe says, defaults included, as YAML or JSON can hold it."""
     content = recipe.model_dump(mode="json")
     content["data"] |= {"train": recipe.data.train, "test": recipe.data.test}
-    content["steps"] = [{step.verb: step.model_dump(mode="json")} for step in recipe.steps]
+    content["steps"] = [
+        {step.verb: step.model_dump(mode="json", by_alias=True)} for step in recipe.steps
+    ]
     return content
 
 

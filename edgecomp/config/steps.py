@@ -8,87 +8,41 @@ steps:
 ```
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from edgecomp.config.section import Section, explain, nearest
+from edgecomp.config.section import explain, nearest
+from edgecomp.config.verbs import (
+    Cluster,
+    Distill,
+    Factorize,
+    Huffman,
+    Lottery,
+    Prune,
+    Quantize,
+    Step,
+    Store,
+    Train,
+)
 from edgecomp.errors import RecipeError
 
-_Share = Annotated[float, Field(gt=0, lt=1)]
-_Epochs = Annotated[int, Field(ge=0, le=10_000)]
-_Rate = Annotated[float, Field(gt=0, le=1)]
-
-
-class Step(Section):
-    """A step; its verb names the technique.
-
-    `layers` chooses layers by name, as shell globs.
-    """
-
-    verb: ClassVar[str]
-    main: ClassVar[str]
-    """The key that a scalar stands for."""
-
-    layers: tuple[str, ...] = ("*",)
-    epochs: _Epochs = 5
-    learning_rate: _Rate = 1e-3
-
-    @property
-    def text(self) -> str:
-        """The step for people: `prune: 0.5`."""
-        return f"{self.verb}: {getattr(self, self.main)}"
-
-
-class Train(Step):
-    """Train all weights; weights that are 0 stay 0.
-
-    Attributes:
-        batch_norm: normalize the layers' outputs while training, for networks that are trained
-            from the beginning; it is folded into the weights at the end.
-    """
-
-    verb: ClassVar[str] = "train"
-    main: ClassVar[str] = "epochs"
-
-    epochs: _Epochs = 20
-    batch_norm: bool = False
-
-
-class Prune(Step):
-    """Remove a share of the weights or of the channels, and fine-tune.
-
-    Attributes:
-        amount: the share that goes.
-        what: single weights, or whole channels (tensors become smaller).
-        budget: `global`: the share is of all chosen layers together; `layer`: of each.
-        schedule: `gradual` grows the share during the first part of the epochs; `one-shot` does
-            not.  Channels always go at once.
-        round_to: channels are left in multiples of this.
-    """
-
-    verb: ClassVar[str] = "prune"
-    main: ClassVar[str] = "amount"
-
-    amount: _Share
-    what: Literal["weights", "channels"] = "channels"
-    budget: Literal["global", "layer"] = "global"
-    schedule: Literal["gradual", "one-shot"] = "gradual"
-    round_to: Annotated[int, Field(ge=1, le=64)] = 4
-
-
-class Cluster(Step):
-    """Let the weights of each layer share a few values of its int8 grid, and fine-tune these."""
-
-    verb: ClassVar[str] = "cluster"
-    main: ClassVar[str] = "clusters"
-
-    clusters: Annotated[int, Field(ge=2, le=255)]
-    learning_rate: _Rate = 1e-4
-
-
-STEPS: dict[str, type[Step]] = {step.verb: step for step in (Train, Prune, Cluster)}
+STEPS: dict[str, type[Step]] = {
+    step.verb: step
+    for step in (
+        Train,
+        Distill,
+        Prune,
+        Lottery,
+        Factorize,
+        Quantize,
+        Cluster,
+        Huffman,
+        Store,
+    )
+}
 """Every step by verb."""
 
 
@@ -105,12 +59,25 @@ def parse_steps(node: Any, name: str) -> tuple[Step, ...]:
     steps: list[Step] = []
     for item in node.value:
         steps.append(_parse_step(item, name))
-        if any(step.verb == "cluster" for step in steps[:-1]) and steps[-1].verb != "cluster":
-            raise RecipeError(
-                f"{name}:{_line(item)}: steps.{steps[-1].verb}: cannot follow cluster, whose "
-                "shared values it would change; put it before"
-            )
+        problem = order_problem(steps)
+        if problem:
+            raise RecipeError(f"{name}:{_line(item)}: steps.{steps[-1].verb}: {problem}")
     return tuple(steps)
+
+
+def order_problem(steps: Sequence[Step]) -> str:
+    """Say why the last of `steps` cannot stand there; empty if it can."""
+    *before, last = steps
+    if last.keeps_weights:
+        return ""
+    fixed = [step for step in before if step.verb in {"cluster", "quantize"}]
+    if not fixed or (last.verb == "cluster"):
+        return ""
+    verb = fixed[-1].verb
+    if verb == "quantize" and last.verb == "quantize":
+        return ""
+    what = "shared values" if verb == "cluster" else "grids of integers"
+    return f"cannot follow {verb}, whose {what} it would change; put it before"
 
 
 def _parse_step(node: Any, name: str) -> Step:

@@ -69,7 +69,7 @@ def test_the_result_is_a_model_and_its_recipe_can_be_followed_again(done, folder
     def never(*args, **options):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("edgecomp.compress.prune_weights.fit", never)
+    monkeypatch.setattr("edgecomp.compress.technique.fit", never)
     cached = call("compress", ZOO, "--recipe", folder / "r.yaml", "-o", out)
     assert cached.code == 0, cached.err
     assert "prune: 0.5: read from an earlier run" in cached.err

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edgecomp.compress.importance import filter_importance
 from edgecomp.compress.prune_channels import _Channels, channel_groups, prune_channels
 from edgecomp.compress.technique import Workshop
 from edgecomp.config import Prune, TrainingSection
+from edgecomp.errors import UserError
 from edgecomp.frontend import read_model
 from edgecomp.interp import run_float
 from edgecomp.ir.verify import verify
@@ -128,4 +130,61 @@ def test_the_step_makes_tensors_smaller_and_trains_what_is_left(budget):
     verify(outcome.graph, OPS)
     assert macs_of(outcome.graph) < 0.6 * macs_of(graph)
     assert outcome.score.accuracy > 0.8
-    assert outcome.note == "20 of 40 channels removed in 2 groups"
+    assert outcome.note.startswith("20 of 40 channels removed in 2 groups, 5")
+
+
+@pytest.fixture(scope="module")
+def small_resnet():
+    pytest.importorskip("torch")
+    graph = network("resnet8", 0.25)
+    return graph, Workshop(split_for(graph, 100), TrainingSection(batch=32))
+
+
+@pytest.mark.parametrize("criterion", ["l1", "l2", "fpgm", "bn", "taylor"])
+def test_every_criterion_tells_filters_that_do_nothing(small_resnet, criterion):
+    graph, shop = small_resnet
+    node = next(node for node in graph.nodes if node.op == "conv2d")
+    tensors = dict(graph.tensors)
+    for name in node.inputs[1:]:
+        value = tensors[name].value.copy()
+        value[2] = 0
+        tensors[name] = replace(tensors[name], data=value)
+    found = filter_importance(graph.replace(tensors=tensors), criterion, shop.split.train)
+    assert found.keys() == filter_importance(graph, "l2").keys()
+    values = found[node.name]
+    assert np.isfinite(values).all()
+    assert values.max() > 0
+    if criterion != "fpgm":
+        assert np.argmin(values) == 2
+
+
+def test_fpgm_finds_the_filter_that_others_replace():
+    pytest.importorskip("torch")
+    graph = network(width=0.1)
+    node = graph.nodes[0]
+    weights = graph.tensors[node.inputs[1]]
+    value = weights.value.copy()
+    value[5] = np.delete(value, 5, axis=0).mean(axis=0)
+    changed = graph.replace(tensors={**graph.tensors, weights.name: replace(weights, data=value)})
+    assert np.argmin(filter_importance(changed, "fpgm")[node.name]) == 5
+
+
+def test_channels_go_until_the_macs_are_few_enough(small_resnet):
+    graph, shop = small_resnet
+    step = Prune(macs=0.5, epochs=0, round_to=1)
+    left = macs_of(prune_channels(graph, step, shop).graph) / macs_of(graph)
+    assert 0.4 < left <= 0.5
+    with pytest.raises(
+        UserError, match=r"0\.01 of the MACs cannot be reached .* nearest was 0\.\d"
+    ):
+        prune_channels(graph, Prune(macs=0.01, epochs=0, round_to=4), shop)
+
+
+def test_groups_that_matter_keep_more(small_resnet):
+    graph, shop = small_resnet
+    step = Prune(amount=0.4, budget="sensitivity", epochs=0, round_to=1)
+    outcome = prune_channels(graph, step, shop)
+    verify(outcome.graph, OPS)
+    before = sum(len(group.classes) for group in channel_groups(graph))
+    after = sum(len(group.classes) for group in channel_groups(outcome.graph))
+    assert after == pytest.approx(0.6 * before, abs=4)

@@ -42,7 +42,7 @@ def test_steps_of_the_command_line_are_those_of_a_file():
             "steps:\n- prune: {amount: 0.5, what: wieghts}\n",
             r"r:2: steps\.prune\.what: .*'weights'",
         ),
-        ("steps:\n- prune: {what: weights}\n", r"r:2: steps\.prune\.amount: Field required"),
+        ("steps:\n- prune: {what: weights}\n", r"r:2: steps\.prune: amount: Field required"),
         ("steps:\n- cluster: 16\n- train: 2\n", r"r:3: steps\.train: cannot follow cluster"),
         ("steps: {prune: 0.5}\n", r"r:1: steps: must be a list"),
         ("steps:\n- {prune: 0.5, cluster: 4}\n", r"r:2: steps: a step is one verb"),

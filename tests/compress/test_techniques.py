@@ -6,8 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecomp.compress.cluster import cluster_step, share
-from edgecomp.compress.prune_weights import lamp_scores, magnitude_masks, prune_weights
+from edgecomp.compress.prune_weights import (
+    block_mask,
+    block_norms,
+    lamp_scores,
+    magnitude_masks,
+    n_of_m_mask,
+    prune_weights,
+)
 from edgecomp.compress.retrain import train_step
+from edgecomp.compress.sensitivity import balanced_shares
 from edgecomp.compress.technique import Workshop
 from edgecomp.compress.train.graph_module import as_module, weight_tensors
 from edgecomp.compress.train.scoring import evaluate
@@ -147,3 +155,62 @@ def test_masks_keep_the_largest(values, amount):
     order = np.argsort(np.abs(values), kind="stable")
     assert (np.diff(scores[order]) >= 0).all()
     assert scores.max() in {0.0, 1.0}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 5), st.integers(1, 19), st.sampled_from([(1, 4), (2, 4), (3, 8)]),
+    st.integers(2, 8), st.integers(0, 99),
+)  # fmt: skip
+def test_blocks_go_as_a_whole_and_groups_keep_their_number(rows, columns, pattern, length, seed):
+    value = np.random.default_rng(seed).normal(0, 1, (rows, columns))
+    kept, of = pattern
+    mask = n_of_m_mask(value, kept, of)
+    for row, chosen in zip(value, mask, strict=True):
+        for start in range(0, columns, of):
+            part, stays = np.abs(row[start : start + of]), chosen[start : start + of]
+            assert stays.sum() == min(kept, len(part))
+            assert part[stays].min() >= part[~stays].max(initial=0)
+    norms = block_norms(value, length)
+    blocks = norms > np.median(norms)
+    spread = block_mask(blocks, value.shape, length)
+    for start in range(0, columns, length):
+        part = spread[:, start : start + length]
+        assert (part == blocks[:, start // length, None]).all()
+        expected = np.linalg.norm(value[:, start : start + length], axis=1)
+        np.testing.assert_allclose(norms[:, start // length], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(("pattern", "amount"), [("1x4", 0.6), ("2:4", None)])
+def test_blocks_that_are_pruned_leave_what_was_asked_for(trained_network, pattern, amount):
+    graph, shop = trained_network
+    step = Prune(amount=amount, what="blocks", pattern=pattern, epochs=3)
+    outcome = prune_weights(graph, step, shop)
+    zeros = zeros_of(outcome.graph)
+    gone = sum(z.sum() for z in zeros.values()) / sum(z.size for z in zeros.values())
+    assert gone == pytest.approx(amount or 0.5, abs=0.02)
+    assert outcome.score.accuracy > 0.9
+    for z in zeros.values():
+        if z.shape[1] % 4 == 0:
+            counts = z.reshape(-1, 4).sum(axis=1)
+            assert set(counts) <= ({0, 4} if pattern == "1x4" else {2})
+
+
+def test_layers_that_can_spare_little_give_little(trained_network):
+    graph, shop = trained_network
+    step = Prune(amount=0.8, what="weights", budget="sensitivity", epochs=0)
+    zeros = zeros_of(prune_weights(graph, step, shop).graph)
+    shares = [z.mean() for z in zeros.values()]
+    assert sum(z.sum() for z in zeros.values()) == pytest.approx(
+        0.8 * sum(z.size for z in zeros.values()), rel=0.02
+    )
+    assert shares[0] > shares[-1]
+
+
+def test_shares_of_equal_harm():
+    def harm(index, share):
+        return 1 + (10.0, 1.0)[index] * share**2
+
+    shares = balanced_shares([100, 300], 0.6, harm)
+    assert (100 * shares[0] + 300 * shares[1]) / 400 == pytest.approx(0.6, abs=1e-3)
+    assert 10 * shares[0] ** 2 == pytest.approx(shares[1] ** 2, rel=0.15)

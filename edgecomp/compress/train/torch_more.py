@@ -1,0 +1,85 @@
+"""Choices, interpolation, reductions, products of activations in PyTorch: twins of `float_ref`."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgecomp.ir import NO_CLAMP, Graph, Node
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+Compute = Callable[[Graph, Node, "Sequence[Tensor]"], "Tensor"]
+
+
+def _taken(x: "Tensor", axis: int, index: Sequence[int]) -> "Tensor":
+    import torch
+
+    return x.index_select(axis + 1, torch.as_tensor(list(index), device=x.device))
+
+
+def _gather(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
+    params: Any = node.params
+    y = arrays[0]
+    for axis, index in enumerate(params.indices):
+        if index is not None:
+            y = _taken(y, axis, index)
+    return y
+
+
+def _resize(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
+    params: Any = node.params
+    y = arrays[0]
+    for axis in params.axes:
+        positions = np.asarray(params.positions[axis], np.float64)
+        low = np.floor(positions).astype(np.int64)
+        high = np.minimum(low + 1, y.shape[axis + 1] - 1)
+        shape = [1] * y.ndim
+        shape[axis + 1] = len(positions)
+        part = y.new_tensor(positions - low).reshape(shape)
+        below, above = (_taken(y, axis, index.tolist()) for index in (low, high))
+        y = below * (1 - part) + above * part
+    return y
+
+
+def _reduced(name: str) -> Compute:
+    """A reduction over several axes by the method `name` of a tensor."""
+
+    def compute(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
+        params: Any = node.params
+        axes = tuple(axis + 1 for axis in params.axes)
+        y: Tensor = getattr(arrays[0], name)(dim=axes, keepdim=params.keepdims)
+        clamp = getattr(params, "clamp", NO_CLAMP)
+        return y if clamp.is_none else y.clamp(clamp.low, clamp.high)
+
+    return compute
+
+
+def _argmax(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
+    """The index, through which no gradient flows."""
+    import torch
+
+    params: Any = node.params
+    x = arrays[0].flip(-1) if params.last else arrays[0]
+    find = torch.argmax if params.largest else torch.argmin
+    index = find(x, dim=-1, keepdim=True)
+    return (x.shape[-1] - 1 - index if params.last else index).to(x.dtype)
+
+
+def _matmul(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
+    params: Any = node.params
+    y = arrays[0] @ arrays[1]
+    return y if params.clamp.is_none else y.clamp(params.clamp.low, params.clamp.high)
+
+
+MORE: dict[str, Compute] = {
+    "gather": _gather,
+    "resize": _resize,
+    "reduce_sum": _reduced("sum"),
+    "reduce_max": _reduced("amax"),
+    "reduce_min": _reduced("amin"),
+    "argmax": _argmax,
+    "matmul": _matmul,
+}

@@ -1,0 +1,284 @@
+"""The steps of a recipe: what each verb takes, and its defaults."""
+
+import re
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from edgecomp.config.section import Section
+
+_Share = Annotated[float, Field(gt=0, lt=1)]
+_Epochs = Annotated[int, Field(ge=0, le=10_000)]
+_Rate = Annotated[float, Field(gt=0, le=1)]
+
+
+class Step(Section):
+    """A step; its verb names the technique.
+
+    `layers` chooses layers by name, as shell globs.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    verb: ClassVar[str]
+    main: ClassVar[str]
+    """The key that a scalar stands for."""
+    keeps_weights: ClassVar[bool] = False
+    """Whether the step leaves every weight as it is."""
+
+    layers: tuple[str, ...] = ("*",)
+
+    @property
+    def text(self) -> str:
+        """The step for people: `prune: 0.5`."""
+        value = self.model_dump(by_alias=True)[self.main]
+        return self.verb if value is None else f"{self.verb}: {value}"
+
+
+class TrainingStep(Step):
+    """A step that trains.
+
+    Attributes:
+        epochs: passes over the training samples, at most.
+        learning_rate: at the start.
+        teacher: whose answers are learned beside those of the data: `original`, the model before
+            the first step, or any model that can be read; none unless given.
+        temperature: softens the answers of both.
+        weight: share of the teacher's loss, the rest being that of the data.
+        features: weight of how alike the teacher's last features are, sample by sample of a batch.
+    """
+
+    epochs: _Epochs = 5
+    learning_rate: _Rate = 1e-3
+    teacher: Annotated[str, Field(min_length=1)] | None = Field(default=None, alias="from")
+    temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.7
+    features: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+
+
+class Train(TrainingStep):
+    """Train all weights; weights that are 0 stay 0.
+
+    Attributes:
+        batch_norm: normalize the layers' outputs while training, for networks that are trained
+            from the beginning; it is folded into the weights at the end.
+    """
+
+    verb: ClassVar[str] = "train"
+    main: ClassVar[str] = "epochs"
+
+    epochs: _Epochs = 20
+    batch_norm: bool = False
+
+
+class Distill(TrainingStep):
+    """Train with the answers of a teacher beside those of the data.
+
+    Attributes:
+        batch_norm: as in `train`.
+    """
+
+    verb: ClassVar[str] = "distill"
+    main: ClassVar[str] = "from"
+
+    teacher: Annotated[str, Field(min_length=1)] | None = Field(default="original", alias="from")
+    epochs: _Epochs = 20
+    batch_norm: bool = False
+
+
+class Prune(TrainingStep):
+    """Remove a share of the weights, of blocks of weights or of the channels, and fine-tune.
+
+    Attributes:
+        amount: the share that goes; may be left out with `macs` or a pattern N:M.
+        what: single weights, blocks along the input channels, or whole channels (tensors become
+            smaller).
+        budget: `global`: the share is of all chosen layers together; `layer`: of each;
+            `sensitivity`: of all together, each layer so much that all harm the loss equally.
+        criterion: of channels: `l1`, `l2`, `taylor` (what the loss would change by), `fpgm`
+            (distance to the layer's other filters), `bn` (spread of the channel's values).
+        schedule: `gradual` grows the share during the first part of the epochs along a cubic
+            curve; `one-shot` does not.  Channels always go at once.
+        pattern: of blocks: `1x4`, or N of M weights that stay, `2:4`.
+        round_to: channels are left in multiples of this.
+        macs: of channels: remove as many as it takes to leave this share of the MACs.
+    """
+
+    verb: ClassVar[str] = "prune"
+    main: ClassVar[str] = "amount"
+
+    amount: _Share | None = None
+    what: Literal["weights", "blocks", "channels"] = "channels"
+    budget: Literal["global", "layer", "sensitivity"] = "global"
+    criterion: Literal["l1", "l2", "taylor", "fpgm", "bn"] = "l2"
+    schedule: Literal["gradual", "one-shot"] = "gradual"
+    pattern: str = "1x4"
+    round_to: Annotated[int, Field(ge=1, le=64)] = 4
+    macs: _Share | None = None
+
+    @field_validator("pattern")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if not re.fullmatch(r"1x([2-9]|1[0-6])", value):
+            found = re.fullmatch(r"(\d+):(\d+)", value)
+            if found is None or not 0 < int(found[1]) < int(found[2]) <= 64:
+                raise ValueError("write a pattern as 1x4, or as 2:4 (two of four weights stay)")
+        return value
+
+    @model_validator(mode="after")
+    def _says_how_much(self) -> "Prune":
+        if self.macs is not None and self.what != "channels":
+            raise ValueError("macs: only channels that go make MACs fewer; say what: channels")
+        if self.amount is None and self.macs is None and self.kept_of is None:
+            raise ValueError("amount: Field required")
+        return self
+
+    @property
+    def kept_of(self) -> tuple[int, int] | None:
+        """N and M of a pattern N:M, for blocks."""
+        if self.what != "blocks" or ":" not in self.pattern:
+            return None
+        kept, of = (int(n) for n in self.pattern.split(":"))
+        return kept, of
+
+    @property
+    def share(self) -> float:
+        """The share that goes."""
+        if self.amount is not None:
+            return self.amount
+        return 1 - self.kept_of[0] / self.kept_of[1] if self.kept_of else 0.5
+
+    @property
+    def text(self) -> str:
+        """The step for people."""
+        if self.amount is not None:
+            return f"prune: {self.amount}"
+        return f"prune: {self.pattern}" if self.kept_of else f"prune to {self.macs:g} of the MACs"
+
+
+class Lottery(TrainingStep):
+    """Find a lottery ticket: prune by magnitude, rewind what is left, train, and again.
+
+    Attributes:
+        amount: share of the weights that is gone at the end.
+        rounds: how often it is pruned; each round leaves the same share of what there was.
+        rewind: optimizer step whose weights are returned to; 0 for the very first ones.
+        epochs: of each round.
+        control: train each ticket with other random weights as well, and report how that goes.
+    """
+
+    verb: ClassVar[str] = "lottery"
+    main: ClassVar[str] = "amount"
+
+    amount: _Share
+    rounds: Annotated[int, Field(ge=1, le=100)] = 10
+    rewind: Annotated[int, Field(ge=0)] = 0
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 10
+    control: bool = False
+
+
+class Factorize(TrainingStep):
+    """Replace layers by two or three smaller ones, and fine-tune.
+
+    Attributes:
+        macs: share of the chosen layers' MACs that stays.
+        energy: instead, the share of each layer's squared singular values that its ranks keep.
+        method: `svd` (dense and 1x1), `tucker` (KxK: 1x1, KxK, 1x1), `separable` (KxK: Kx1,
+            1xK), or `auto`: what is nearest to the layer's weights for its MACs.
+    """
+
+    verb: ClassVar[str] = "factorize"
+    main: ClassVar[str] = "macs"
+
+    macs: _Share = 0.5
+    energy: Annotated[float, Field(gt=0, le=1)] | None = None
+    method: Literal["auto", "svd", "tucker", "separable"] = "auto"
+    epochs: _Epochs = 10
+
+
+class Quantize(TrainingStep):
+    """Put the weights on the grids that the device computes with.
+
+    Attributes:
+        weights: `int8`, `int4` (each channel with its own scale), or `mixed`: int4 where the
+            network is least sensitive to it, until the weights fit `bytes`.
+        method: `nearest`; `adaround` learns which way each weight is rounded; `qat` trains with
+            the integer arithmetic of the device.  int8 takes `nearest` and int4 `adaround` unless
+            a method is named.
+        keep8: globs of layers whose weights stay int8.
+        bytes: what all weights may take in flash, for `mixed`.
+    """
+
+    verb: ClassVar[str] = "quantize"
+    main: ClassVar[str] = "weights"
+
+    weights: Literal["int8", "int4", "mixed"] = "int8"
+    method: Literal["nearest", "adaround", "qat"] | None = None
+    keep8: tuple[str, ...] = ()
+    bytes: Annotated[int, Field(ge=1)] | None = None
+    learning_rate: _Rate = 1e-4
+
+    @model_validator(mode="after")
+    def _has_a_budget(self) -> "Quantize":
+        if (self.weights == "mixed") != (self.bytes is not None):
+            raise ValueError("weights: mixed goes with bytes, what all weights may take in flash")
+        return self
+
+    @property
+    def how(self) -> str:
+        """The method that is taken."""
+        return self.method or ("nearest" if self.weights == "int8" else "adaround")
+
+    @property
+    def text(self) -> str:
+        """The step for people."""
+        return f"quantize: {self.weights} {self.how}"
+
+
+class Cluster(TrainingStep):
+    """Let the weights of each layer share a few values of its integer grid, and fine-tune these."""
+
+    verb: ClassVar[str] = "cluster"
+    main: ClassVar[str] = "clusters"
+
+    clusters: Annotated[int, Field(ge=2, le=255)]
+    learning_rate: _Rate = 1e-4
+
+
+class Huffman(Step):
+    """Let the weights lie in flash as a canonical Huffman code.
+
+    Attributes:
+        decode: `layer`: each layer is decoded into scratch before it runs.
+    """
+
+    verb: ClassVar[str] = "huffman"
+    main: ClassVar[str] = "decode"
+    keeps_weights: ClassVar[bool] = True
+
+    decode: Literal["layer"] = "layer"
+
+
+class Store(Step):
+    """Say how the weights may lie in flash; the planner takes the best that is allowed.
+
+    Attributes:
+        storages: names of storages: `dense8`, `packed4`, `codebook`, `sparse`, `huffman`.
+    """
+
+    verb: ClassVar[str] = "store"
+    main: ClassVar[str] = "storages"
+    keeps_weights: ClassVar[bool] = True
+
+    storages: tuple[Literal["dense8", "packed4", "codebook", "sparse", "huffman"], ...]
+
+    @field_validator("storages", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        """Take one name for a list of one."""
+        return (value,) if isinstance(value, str) else value
+
+    @property
+    def text(self) -> str:
+        """The step for people."""
+        return f"store: {', '.join(self.storages)}"
