@@ -219,9 +219,13 @@ class GraphBuilder:
         self._tensors[name] = Tensor(name, shape, dtype, constant.qparams, data, layout)
 
     def _rearranged(self, qparams: QParams, data: Array) -> QParams:
-        """Find the channel axis of rearranged weights: the first, if the scales fit it."""
-        moved = replace(qparams, axis=0)
-        if data.shape[0] == len(qparams.scale):
+        """Find the channel axis of rearranged weights: the first, if the scales fit it.
+
+        Weights may stand there several times over, as those of a transposed convolution do.
+        """
+        times, rest = divmod(data.shape[0], len(qparams.scale))
+        moved = replace(qparams, axis=0, scale=qparams.scale * times)
+        if times and not rest:
             codes = np.asarray(data, np.float64) / moved.scales(data.ndim)
             if np.abs(codes - np.rint(codes)).max(initial=0.0) < 1e-2:
                 return moved

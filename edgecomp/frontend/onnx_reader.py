@@ -40,6 +40,7 @@ _FLOAT_TYPES = frozenset(
 _CODE_TYPES = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
 _MOVES_CODES = frozenset(
     {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "Concat"}
+    | {"Slice", "Split", "Gather", "Tile", "Expand", "DepthToSpace", "SpaceToDepth"}
 )
 
 
@@ -179,6 +180,7 @@ class _Conversion:
         )
         self._check_constants(node)
         self._check_codes(node, proto)
+        result: str | list[str]
         importers: dict[str, Callable[[ImportedNode], str]] = {
             qdq.QUANTIZE: self._quantize,
             qdq.DEQUANTIZE: self._dequantize,
@@ -197,7 +199,11 @@ class _Conversion:
             raise InternalError(
                 f"layer {layer!r} ({node.op_type}) cannot be imported: {error!r}"
             ) from error
-        self._alias[node.outputs[0]] = result
+        results = [result] if isinstance(result, str) else result
+        for name in proto.output[len(results) :]:
+            if name in self._read:
+                raise self._build.unsupported(node, f"its further output {name!r} is used")
+        self._alias.update(zip(node.outputs, results, strict=False))
 
     def _check_constants(self, node: ImportedNode) -> None:
         """Refuse NaN and infinite weights by the names the file gives them."""
@@ -213,13 +219,7 @@ class _Conversion:
                 )
 
     def _check_codes(self, node: ImportedNode, proto: onnx.NodeProto) -> None:
-        """Refuse arithmetic on integers, which only a DequantizeLinear may read.
-
-        Also refuse second outputs that somebody reads: no importer makes them.
-        """
-        for name in proto.output[1:]:
-            if name in self._read:
-                raise self._build.unsupported(node, f"its further output {name!r} is used")
+        """Refuse arithmetic on integers, which only a DequantizeLinear may read."""
         if node.op_type == qdq.DEQUANTIZE or not self._codes.intersection(proto.input):
             return
         if node.op_type not in _MOVES_CODES:
@@ -229,7 +229,7 @@ class _Conversion:
                 f"its input {name!r} is integer",
                 "use the QDQ form: DequantizeLinear before, QuantizeLinear after each layer",
             )
-        self._codes.add(proto.output[0])
+        self._codes.update(proto.output)
 
     def _quantize(self, node: ImportedNode) -> str:
         self._codes.add(node.outputs[0])

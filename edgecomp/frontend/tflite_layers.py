@@ -12,11 +12,13 @@ import numpy as np
 from edgecomp.frontend.onnx_builder import GraphBuilder
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.add import AddParams
-from edgecomp.ops.base import ImportedNode
+from edgecomp.ops.base import ImportedNode, SingleImporter
 from edgecomp.ops.binary import import_binary
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
+from edgecomp.ops.div import import_division
 from edgecomp.ops.expression import Expr, X, call
+from edgecomp.ops.maximum import MaximumParams
 from edgecomp.ops.movement import ConcatParams, PadParams
 from edgecomp.ops.mul import MulParams
 from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
@@ -24,7 +26,7 @@ from edgecomp.ops.prelu import PReluParams
 from edgecomp.ops.reduce_mean import ReduceMeanParams
 from edgecomp.ops.softmax import SoftmaxParams
 from edgecomp.ops.spatial import Window
-from edgecomp.ops.unary import UnaryParams
+from edgecomp.ops.unary import UnaryParams, import_power
 
 TfliteImporter = Callable[[ImportedNode, GraphBuilder], str]
 
@@ -148,7 +150,17 @@ def _clamped(node: ImportedNode, build: GraphBuilder, name: str, clamp: Clamp) -
 
 def _binary(op: str, function: str, params: AddParams | MulParams) -> TfliteImporter:
     """Importer of an element-wise operator of two operands."""
-    imported = import_binary(op, function, params)
+    return _combined(import_binary(op, function, params))
+
+
+def _squared_difference(node: ImportedNode, build: GraphBuilder) -> str:
+    """SQUARED_DIFFERENCE, as a difference and a table."""
+    difference = import_binary("sub", "sub", AddParams())(node, build)
+    return build.emit("unary", [difference], UnaryParams(call("mul", X, X)), node, ".squared")
+
+
+def _combined(imported: SingleImporter) -> TfliteImporter:
+    """Importer of two operands with a fused activation."""
 
     def importer(node: ImportedNode, build: GraphBuilder) -> str:
         return _clamped(node, build, imported(node, build), _clamp(node, build))
@@ -249,7 +261,11 @@ TFLITE: Mapping[str, TfliteImporter] = {
     "ADD": _binary("add", "add", AddParams()),
     "SUB": _binary("sub", "sub", AddParams()),
     "MUL": _binary("mul", "mul", MulParams()),
-    "DIV": _binary("mul", "div", MulParams()),
+    "DIV": _combined(import_division),
+    "MINIMUM": _combined(import_binary("minimum", "min", MaximumParams())),
+    "MAXIMUM": _combined(import_binary("maximum", "max", MaximumParams())),
+    "POW": import_power,
+    "SQUARED_DIFFERENCE": _squared_difference,
     "SOFTMAX": _softmax,
     "MEAN": _mean,
     "RESHAPE": _reshape,

@@ -105,6 +105,52 @@ class ReduceMeanGeneric(Kernel):
         }
 
 
+class ReduceSumGeneric(ReduceMeanGeneric):
+    """The sum over any axes: loops over the kept axes around loops over the reduced ones."""
+
+    name: ClassVar[str] = "reduce_sum_generic"
+    op: ClassVar[str] = "reduce_sum"
+
+
+class ReduceMaxGeneric(ReduceMeanGeneric):
+    """The largest code over any axes."""
+
+    name: ClassVar[str] = "reduce_max_generic"
+    op: ClassVar[str] = "reduce_max"
+    template: ClassVar[str] = "reduce_max/generic.c.j2"
+
+
+class ReduceMinGeneric(ReduceMaxGeneric):
+    """The smallest code over any axes."""
+
+    name: ClassVar[str] = "reduce_min_generic"
+    op: ClassVar[str] = "reduce_min"
+
+
+class ArgMaxGeneric(Kernel):
+    """Walk along each row and remember where the best code stood."""
+
+    name: ClassVar[str] = "argmax_generic"
+    op: ClassVar[str] = "argmax"
+    template: ClassVar[str] = "argmax/generic.c.j2"
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Row by row; a row is read whole before its index is written."""
+        classes = layer.inputs[0].shape[-1]
+        first = np.arange(layer.output.size, dtype=np.int64) * classes
+        return in_order(Reads(first, first + classes - 1))
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Rows, their length, and which code is better."""
+        params = layer.params
+        return {
+            "rows": layer.output.size,
+            "classes": layer.inputs[0].shape[-1],
+            "better": (">" if params.largest else "<") + ("=" if params.last else ""),
+            "k": layer.prepared,
+        }
+
+
 class SoftmaxGeneric(Kernel):
     """Softmax with a table of exponentials and one division per output."""
 

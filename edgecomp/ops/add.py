@@ -13,8 +13,16 @@ import numpy as np
 from edgecomp.errors import InternalError
 from edgecomp.fixedpoint import INT32_MAX, saturate
 from edgecomp.ir import NO_CLAMP, Array, Clamp, OpParams, Shape, Tensor
-from edgecomp.ops.base import Constraint, Op
-from edgecomp.ops.binary import broadcast_shape, import_binary, one_is_computed, ranks_are_equal
+from edgecomp.ops.base import Builder, Constraint, ImportedNode, Importer, Op
+from edgecomp.ops.binary import (
+    broadcast_shape,
+    import_binary,
+    import_many,
+    one_is_computed,
+    ranks_are_equal,
+)
+from edgecomp.ops.expression import X, call
+from edgecomp.ops.unary import UnaryParams
 
 MAX_FRACTION_BITS = 24
 
@@ -117,7 +125,19 @@ class Sub(Add):
     sign_b: ClassVar[int] = -1
 
 
-ONNX = {
+_sum = import_many(import_binary("add", "add", AddParams()))
+
+
+def _mean(node: ImportedNode, build: Builder) -> str:
+    """Import ONNX Mean: the sum of all operands, divided by their number."""
+    total = _sum(node, build)
+    expr = call("div", X, float(len(node.inputs)))
+    return build.emit("unary", [total], UnaryParams(expr), node, ".mean")
+
+
+ONNX: dict[str, Importer] = {
+    "Sum": _sum,
+    "Mean": _mean,
     "Add": import_binary("add", "add", AddParams()),
     "Sub": import_binary("sub", "sub", AddParams()),
 }

@@ -78,8 +78,11 @@ class Builder(Protocol):
         """Build the error for a node that cannot be imported."""
 
 
-Importer = Callable[[ImportedNode, Builder], str]
+SingleImporter = Callable[[ImportedNode, Builder], str]
 """Imports one node and returns the name of the tensor that stands for its first output."""
+
+Importer = Callable[[ImportedNode, Builder], str | list[str]]
+"""Imports one node; a list has one name per output, an absent one the empty string."""
 
 
 class Op(ABC, Generic[P]):

@@ -5,11 +5,12 @@ different rank get leading axes of 1.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from edgecomp.ir import OpParams, Shape, Tensor
-from edgecomp.ops.base import Builder, ImportedNode, Importer
+from edgecomp.ops.base import Builder, ImportedNode, SingleImporter
 from edgecomp.ops.expression import X, call
 from edgecomp.ops.unary import UnaryParams
 
@@ -43,7 +44,7 @@ def align(node: ImportedNode, build: Builder) -> list[str]:
     return names
 
 
-def import_binary(op: str, function: str, params: OpParams) -> Importer:
+def import_binary(op: str, function: str, params: OpParams) -> SingleImporter:
     """Importer of `op`, or of `function` of one variable where an operand is a scalar constant."""
 
     def importer(node: ImportedNode, build: Builder) -> str:
@@ -54,24 +55,19 @@ def import_binary(op: str, function: str, params: OpParams) -> Importer:
                 number = float(value.reshape(()))
                 expr = call(function, number, X) if index == 0 else call(function, X, number)
                 return build.emit("unary", [node.inputs[1 - index]], UnaryParams(expr), node)
-        if function == "div":
-            return _import_division(node, build, op, params)
         return build.emit(op, align(node, build), params, node)
 
     return importer
 
 
-def _import_division(node: ImportedNode, build: Builder, op: str, params: OpParams) -> str:
-    """Divide by a constant tensor: multiply by its reciprocal."""
-    divisor = build.value(node.inputs[1])
-    if divisor is None:
-        raise build.unsupported(
-            node, "the divisor must be a constant", "compute the reciprocal outside the network"
-        )
-    if not np.all(divisor):
-        raise build.unsupported(node, "the divisor has zeros")
-    reciprocal = build.constant((1.0 / divisor).astype(np.float32), f"{node.name}.reciprocal")
-    inverted = ImportedNode(
-        node.op_type, node.name, (node.inputs[0], reciprocal), node.outputs, node.attrs, node.opset
-    )
-    return build.emit(op, align(inverted, build), params, node)
+def import_many(pair: SingleImporter) -> SingleImporter:
+    """Importer of any number of operands, combined from the left by that of two."""
+
+    def importer(node: ImportedNode, build: Builder) -> str:
+        name = node.inputs[0]
+        for index, other in enumerate(node.inputs[1:]):
+            label = node.name if index == 0 else f"{node.name}.{index}"
+            name = pair(replace(node, name=label, inputs=(name, other)), build)
+        return name
+
+    return importer

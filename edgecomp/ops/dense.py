@@ -1,4 +1,4 @@
-"""Dense (fully connected) layer: ONNX Gemm, and MatMul by a constant.
+"""Dense (fully connected) layer: ONNX Gemm and MatMul by a constant.
 
 Input `(..., I)`, weights OI, output `(..., O)`.
 """
@@ -77,7 +77,7 @@ class Dense(Op[DenseParams]):
         return prepared.finish(exact_matmul(arrays[0], arrays[1].T, bound))
 
 
-def _emit_dense(
+def emit_dense(
     node: ImportedNode, build: Builder, x: str, weights: Array, like: str, bias: Array | None
 ) -> str:
     """Emit a dense layer with OI `weights`."""
@@ -85,45 +85,3 @@ def _emit_dense(
     if bias is not None:
         inputs.append(build.constant(bias, f"{node.name}.bias", "O"))
     return build.emit("dense", inputs, DenseParams(), node)
-
-
-def gemm_from_onnx(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX Gemm with constant B and C; alpha and beta are folded into them."""
-    x, b = node.inputs[:2]
-    weights = build.value(b)
-    if weights is None:
-        raise build.unsupported(node, "the second operand must be a constant")
-    alpha, beta = float(node.attrs.get("alpha", 1.0)), float(node.attrs.get("beta", 1.0))
-    weights_oi = weights if node.attrs.get("transB", 0) else weights.T
-    if alpha != 1.0:
-        weights_oi = weights_oi * np.float32(alpha)
-    bias = None
-    if node.has_input(2):
-        addend = build.value(node.inputs[2])
-        channels = weights_oi.shape[0]
-        if (
-            addend is None
-            or addend.size not in {1, channels}
-            or addend.shape[-1:] not in {(), (1,), (channels,)}
-        ):
-            raise build.unsupported(node, "operand C must be a constant, one number per output")
-        bias = np.broadcast_to(addend.reshape(-1), (channels,)) * np.float32(beta)
-    if node.attrs.get("transA", 0):
-        x = build.transpose(x, (1, 0), node)
-    return _emit_dense(node, build, x, weights_oi, b if alpha == 1.0 else "", bias)
-
-
-def matmul_from_onnx(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX MatMul by a constant matrix."""
-    x, b = node.inputs[:2]
-    weights = build.value(b)
-    if weights is None or weights.ndim != 2:
-        raise build.unsupported(
-            node,
-            "one operand must be a constant matrix",
-            "only multiplication by weights is supported",
-        )
-    return _emit_dense(node, build, x, weights.T, b, None)
-
-
-ONNX = {"Gemm": gemm_from_onnx, "MatMul": matmul_from_onnx}

@@ -157,7 +157,9 @@ class Concat(Movement[ConcatParams]):
         return np.concatenate(arrays, axis=params.axis + 1)
 
 
-def _ints(node: ImportedNode, build: Builder, attribute: str, index: int) -> list[int] | None:
+def constant_ints(
+    node: ImportedNode, build: Builder, attribute: str, index: int
+) -> list[int] | None:
     """Read integers that are an attribute in old operator sets and a constant input in new ones."""
     if node.has_input(index):
         value = build.value(node.inputs[index])
@@ -171,7 +173,7 @@ def _ints(node: ImportedNode, build: Builder, attribute: str, index: int) -> lis
 def _reshape(node: ImportedNode, build: Builder) -> str:
     """Import ONNX Reshape, with 0 (keep) and -1 (infer)."""
     old = build.shape(node.inputs[0])
-    new = _ints(node, build, "shape", 1) or []
+    new = constant_ints(node, build, "shape", 1) or []
     if not node.attrs.get("allowzero", 0):
         new = [old[axis] if n == 0 else n for axis, n in enumerate(new)]
     if -1 in new:
@@ -194,7 +196,7 @@ def _flatten(node: ImportedNode, build: Builder) -> str:
 def _squeeze(node: ImportedNode, build: Builder) -> str:
     """Import ONNX Squeeze."""
     shape = build.shape(node.inputs[0])
-    axes = _ints(node, build, "axes", 1)
+    axes = constant_ints(node, build, "axes", 1)
     gone = (
         {axis for axis, n in enumerate(shape) if n == 1}
         if axes is None
@@ -208,7 +210,7 @@ def _squeeze(node: ImportedNode, build: Builder) -> str:
 def _unsqueeze(node: ImportedNode, build: Builder) -> str:
     """Import ONNX Unsqueeze."""
     shape = list(build.shape(node.inputs[0]))
-    axes = _ints(node, build, "axes", 1) or []
+    axes = constant_ints(node, build, "axes", 1) or []
     rank = len(shape) + len(axes)
     for axis in sorted(axis % rank for axis in axes):
         shape.insert(axis, 1)
@@ -220,36 +222,6 @@ def _transpose(node: ImportedNode, build: Builder) -> str:
     rank = len(build.shape(node.inputs[0]))
     perm = node.attrs.get("perm") or range(rank - 1, -1, -1)
     return build.transpose(node.inputs[0], [int(axis) for axis in perm], node)
-
-
-def _pad(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX Pad in constant mode."""
-    if node.attrs.get("mode", "constant") != "constant":
-        raise build.unsupported(node, "only constant padding is supported", attribute="mode")
-    rank = len(build.shape(node.inputs[0]))
-    pads = _ints(node, build, "pads", 1) or []
-    if node.has_input(3):
-        axes = [axis % rank for axis in _ints(node, build, "axes", 3) or []]
-        if len(pads) != 2 * len(axes):
-            raise build.unsupported(node, "two numbers per axis are needed", attribute="pads")
-        full = [0] * (2 * rank)
-        for index, axis in enumerate(axes):
-            full[axis], full[axis + rank] = pads[index], pads[index + len(axes)]
-        pads = full
-    if len(pads) != 2 * rank:
-        raise build.unsupported(node, "two numbers per axis are needed", attribute="pads")
-    value = float(node.attrs.get("value", 0.0))
-    if node.has_input(2):
-        given = build.value(node.inputs[2])
-        if given is None:
-            raise build.unsupported(node, "the padding value must be constant")
-        value = float(given.reshape(())) if given.size else 0.0
-    if min(pads, default=0) < 0:
-        raise build.unsupported(node, "negative padding", "crop with Slice before", "pads")
-    if not any(pads):
-        return node.inputs[0]
-    params = PadParams(tuple(pads[:rank]), tuple(pads[rank:]), value)
-    return build.emit("pad", node.inputs[:1], params, node)
 
 
 def _concat(node: ImportedNode, build: Builder) -> str:
@@ -266,6 +238,5 @@ ONNX: dict[str, Importer] = {
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
     "Transpose": _transpose,
-    "Pad": _pad,
     "Concat": _concat,
 }

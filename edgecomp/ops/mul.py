@@ -92,5 +92,4 @@ class Mul(Op[MulParams]):
 
 ONNX = {
     "Mul": import_binary("mul", "mul", MulParams()),
-    "Div": import_binary("mul", "div", MulParams()),
 }

@@ -192,8 +192,6 @@ class AveragePool(Op[AveragePoolParams]):
 def _import_pool(node: ImportedNode, build: Builder, *, average: bool) -> str:
     x = node.inputs[0]
     spatial = tuple(build.shape(x)[2:])
-    if len(node.outputs) > 1 and node.outputs[1]:
-        raise build.unsupported(node, "the indices of the maxima are not computed")
     if node.attrs.get("storage_order", 0):
         raise build.unsupported(node, "column-major order", attribute="storage_order")
     kernel = tuple(int(k) for k in node.attrs["kernel_shape"])

@@ -7,9 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgecomp.fixedpoint import quantize_multiplier, rescale, saturate
+from edgecomp.errors import InternalError
+from edgecomp.fixedpoint import INT32_MAX, quantize_multiplier, rescale, saturate
 from edgecomp.ir import NO_CLAMP, Array, Clamp, OpParams, Shape, Tensor
 from edgecomp.ops.base import Builder, ImportedNode, Importer, Op
+from edgecomp.ops.movement import constant_ints
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,13 @@ class MeanConstants:
     high: int
 
 
+def reduced_shape(shape: Shape, axes: Sequence[int], *, keepdims: bool) -> Shape:
+    """The shape in which reduced axes are 1, or gone."""
+    if keepdims:
+        return tuple(1 if axis in axes else n for axis, n in enumerate(shape))
+    return tuple(n for axis, n in enumerate(shape) if axis not in axes)
+
+
 class ReduceMean(Op[ReduceMeanParams]):
     """Mean over `axes`."""
 
@@ -40,10 +49,11 @@ class ReduceMean(Op[ReduceMeanParams]):
 
     def infer(self, params: ReduceMeanParams, inputs: Sequence[Tensor]) -> Shape:
         """Output shape: the reduced axes are 1, or gone."""
-        shape = [1 if axis in params.axes else n for axis, n in enumerate(inputs[0].shape)]
-        if params.keepdims:
-            return tuple(shape)
-        return tuple(n for axis, n in enumerate(shape) if axis not in params.axes)
+        return reduced_shape(inputs[0].shape, params.axes, keepdims=params.keepdims)
+
+    def divisor(self, params: ReduceMeanParams, x: Tensor) -> int:
+        """What sums are divided by."""
+        return self.count(params, x)
 
     def count(self, params: ReduceMeanParams, x: Tensor) -> int:
         """Number of elements in each mean."""
@@ -57,18 +67,25 @@ class ReduceMean(Op[ReduceMeanParams]):
         self, params: ReduceMeanParams, inputs: Sequence[Tensor], arrays: Sequence[Array]
     ) -> Array:
         """Average real values."""
-        y = self._sum(params, arrays[0], np.float64) / self.count(params, inputs[0])
+        y = self._sum(params, arrays[0], np.float64) / self.divisor(params, inputs[0])
         return params.clamp.apply(y.astype(arrays[0].dtype))
 
     def prepare(
         self, params: ReduceMeanParams, inputs: Sequence[Tensor], output: Tensor
     ) -> MeanConstants:
-        """Make the multiplier `scale_in / (count * scale_out)`."""
+        """Make the multiplier `scale_in / (divisor * scale_out)`.
+
+        Raises:
+            InternalError: the sum could leave int32.
+        """
         x, out = inputs[0].qparams, output.qparams
         assert x is not None
         assert out is not None
         count = self.count(params, inputs[0])
-        multiplier, shift = quantize_multiplier(x.scalar / out.scalar / count)
+        divisor = self.divisor(params, inputs[0])
+        multiplier, shift = quantize_multiplier(x.scalar / out.scalar / divisor)
+        if (255 * count) << shift > INT32_MAX:
+            raise InternalError(f"the scale of {output.name!r} is too small for its sums")
         low, high = params.clamp.codes(out)
         return MeanConstants(-count * x.zero_point, multiplier, shift, out.zero_point, low, high)
 
@@ -85,24 +102,25 @@ class ReduceMean(Op[ReduceMeanParams]):
         return saturate(scaled + prepared.zero_point, prepared.low, prepared.high)
 
 
-def from_onnx(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX ReduceMean: axes as attribute (opset < 18) or constant input."""
-    x = node.inputs[0]
-    rank = len(build.shape(x))
-    axes = node.attrs.get("axes")
-    if node.has_input(1):
-        value = build.value(node.inputs[1])
-        if value is None:
-            raise build.unsupported(node, "the axes must be constant")
-        axes = value.reshape(-1).tolist()
+def reduced_axes(node: ImportedNode, build: Builder) -> tuple[int, ...]:
+    """Axes that an ONNX reduction is over, none where it does nothing.
+
+    They are an attribute in old operator sets, a constant input in new ones.
+    """
+    rank = len(build.shape(node.inputs[0]))
+    axes = constant_ints(node, build, "axes", 1)
     if not axes:
-        if node.attrs.get("noop_with_empty_axes", 0):
-            return x
-        axes = range(rank)
-    params = ReduceMeanParams(
-        tuple(sorted({int(axis) % rank for axis in axes})), bool(node.attrs.get("keepdims", 1))
-    )
-    return build.emit("reduce_mean", [x], params, node)
+        axes = [] if node.attrs.get("noop_with_empty_axes", 0) else list(range(rank))
+    return tuple(sorted({axis % rank for axis in axes}))
+
+
+def from_onnx(node: ImportedNode, build: Builder) -> str:
+    """Import ONNX ReduceMean over any axes."""
+    axes = reduced_axes(node, build)
+    if not axes:
+        return node.inputs[0]
+    params = ReduceMeanParams(axes, bool(node.attrs.get("keepdims", 1)))
+    return build.emit("reduce_mean", node.inputs[:1], params, node)
 
 
 ONNX: dict[str, Importer] = {"ReduceMean": from_onnx}

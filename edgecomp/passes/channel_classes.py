@@ -11,8 +11,11 @@ import numpy as np
 
 from edgecomp.ir import Array, Graph, Node
 from edgecomp.ops.conv2d import Conv2dParams
+from edgecomp.ops.gather import GatherParams
 from edgecomp.ops.movement import ConcatParams, PadParams, TransposeParams
+from edgecomp.ops.reduce import ReduceMaxParams
 from edgecomp.ops.reduce_mean import ReduceMeanParams
+from edgecomp.ops.resize import ResizeParams
 
 Channel = tuple[str, int]
 
@@ -119,10 +122,15 @@ def _keeps_channels(graph: Graph, node: Node) -> bool:
         return params.before[-1] == 0 == params.after[-1]
     if isinstance(params, TransposeParams):
         return params.perm[-1] == rank - 1
-    if isinstance(params, ReduceMeanParams):
+    if isinstance(params, GatherParams):
+        return params.indices[-1] is None
+    if isinstance(params, ResizeParams):
+        return rank - 1 not in params.axes
+    if isinstance(params, (ReduceMeanParams, ReduceMaxParams)):
         return rank - 1 not in params.axes
     return node.op in {
-        "add", "sub", "mul", "unary", "prelu", "max_pool", "average_pool", "concat",
+        "add", "sub", "mul", "div", "maximum", "minimum", "unary", "prelu", "max_pool",
+        "average_pool", "concat",
     }  # fmt: skip
 
 

@@ -26,4 +26,4 @@ def fold_constants(graph: Graph) -> Graph:
     return graph.with_nodes(nodes, tensors)
 
 
-_ALL_SAMPLES = frozenset({"add", "sub", "mul", "concat"})
+_ALL_SAMPLES = frozenset({"add", "sub", "mul", "div", "maximum", "minimum", "matmul", "concat"})

@@ -8,8 +8,11 @@ import numpy as np
 
 from edgecomp.ir import Array, Node, QParams, Tensor
 from edgecomp.ops.conv2d import Conv2dParams
+from edgecomp.ops.gather import GatherParams
 from edgecomp.ops.movement import ConcatParams, PadParams, TransposeParams
+from edgecomp.ops.reduce import ReduceMaxParams
 from edgecomp.ops.reduce_mean import ReduceMeanParams
+from edgecomp.ops.resize import ResizeParams
 from edgecomp.passes.rewriter import Rewriter
 from edgecomp.passes.views import Layout
 
@@ -72,11 +75,31 @@ def pad(rewriter: Rewriter, node: Node) -> None:
     rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
 
 
-def reduce_mean(rewriter: Rewriter, node: Node) -> None:
-    """Means: the axes are mapped."""
+def gather(rewriter: Rewriter, node: Node) -> None:
+    """Choices of elements: the indices follow their axes."""
     perm = _own_order(rewriter, node.inputs[0])
     old = node.params
-    assert isinstance(old, ReduceMeanParams)
+    assert isinstance(old, GatherParams)
+    params = GatherParams(tuple(old.indices[axis] for axis in np.argsort(perm)))
+    output = rewriter.emit(node, [rewriter.in_order(node.inputs[0], perm)], params)
+    rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
+
+
+def resize(rewriter: Rewriter, node: Node) -> None:
+    """Interpolation: the coordinates follow their axes."""
+    perm = _own_order(rewriter, node.inputs[0])
+    old = node.params
+    assert isinstance(old, ResizeParams)
+    params = ResizeParams(tuple(old.positions[axis] for axis in np.argsort(perm)))
+    output = rewriter.emit(node, [rewriter.in_order(node.inputs[0], perm)], params)
+    rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
+
+
+def reduce_mean(rewriter: Rewriter, node: Node) -> None:
+    """Reductions: the axes are mapped."""
+    perm = _own_order(rewriter, node.inputs[0])
+    old = node.params
+    assert isinstance(old, (ReduceMeanParams, ReduceMaxParams))
     params = replace(old, axes=tuple(sorted(perm[axis] for axis in old.axes)))
     output = rewriter.emit(node, [rewriter.in_order(node.inputs[0], perm)], params)
     if not old.keepdims:
@@ -86,7 +109,7 @@ def reduce_mean(rewriter: Rewriter, node: Node) -> None:
 
 
 def softmax(rewriter: Rewriter, node: Node) -> None:
-    """Softmax works along the last axis, which must be the base's last."""
+    """Softmax and the like work along the last axis, which must be the base's last."""
     perm = _own_order(rewriter, node.inputs[0])
     if perm[-1] == len(perm) - 1:
         _emit_permuted(rewriter, node, perm)
@@ -229,14 +252,24 @@ RULES: dict[str, Rule] = {
     "add": binary,
     "sub": binary,
     "mul": binary,
+    "div": binary,
+    "maximum": binary,
+    "minimum": binary,
     "unary": unary,
     "prelu": keep,
     "max_pool": keep,
     "average_pool": keep,
     "reduce_mean": reduce_mean,
+    "reduce_sum": reduce_mean,
+    "reduce_max": reduce_mean,
+    "reduce_min": reduce_mean,
+    "argmax": softmax,
+    "matmul": keep,
     "softmax": softmax,
     "pad": pad,
     "concat": concat,
+    "gather": gather,
+    "resize": resize,
     "reshape": reshape,
     "transpose": transpose,
 }

@@ -54,6 +54,11 @@ def _largest(graph: Graph, node: Node, qparams: Mapping[str, QParams]) -> float:
         _, weights, *bias = graph.node_inputs(node)
         gains = np.abs(weights.value.astype(np.float64)).reshape(weights.shape[0], -1).sum(axis=1)
         return float((gains * sizes[0] + (np.abs(bias[0].value) if bias else 0.0)).max())
+    if node.op == "reduce_sum":
+        x, y = graph.node_inputs(node)[0], graph.node_output(node)
+        return sizes[0] * x.size / y.size
+    if node.op == "matmul":
+        return sizes[0] * sizes[1] * graph.node_inputs(node)[0].shape[-1]
     bound = _BOUNDS.get(node.op)
     return 0.0 if bound is None else float(bound(sizes))
 
@@ -61,6 +66,8 @@ def _largest(graph: Graph, node: Node, qparams: Mapping[str, QParams]) -> float:
 _BOUNDS: dict[str, Callable[[_Magnitudes], float]] = {
     "add": sum,
     "sub": sum,
+    "maximum": max,
+    "minimum": max,
     "mul": lambda sizes: sizes[0] * sizes[1],
     "prelu": lambda sizes: sizes[0] * max(1.0, sizes[1]),
     "average_pool": max,

@@ -8,12 +8,16 @@ transposes inside.
 from collections.abc import Callable
 
 import numpy as np
+from onnx import TensorProto
 
 from edgecomp.ir import Array, Node
+from edgecomp.ops.argmax import ArgMaxParams
 from edgecomp.ops.movement import ConcatParams, PadParams, ReshapeParams, TransposeParams
+from edgecomp.ops.reduce import ReduceMaxParams
 from edgecomp.ops.reduce_mean import ReduceMeanParams
 from edgecomp.ops.unary import UnaryParams
 from edgecomp.quant.qdq_builder import QdqBuilder, channels_first
+from edgecomp.quant.qdq_choices import emit_gather, emit_resize
 from edgecomp.quant.qdq_spatial import (
     Emitted,
     clamped,
@@ -84,9 +88,13 @@ def _prelu(build: QdqBuilder, node: Node) -> Emitted:
     return y, rank > 2
 
 
-def _reduce_mean(build: QdqBuilder, node: Node) -> Emitted:
+def _reduction(op_type: str) -> Emitter:
+    return lambda build, node: _reduce(build, node, op_type)
+
+
+def _reduce(build: QdqBuilder, node: Node, op_type: str) -> Emitted:
     params = node.params
-    assert isinstance(params, ReduceMeanParams)
+    assert isinstance(params, (ReduceMeanParams, ReduceMaxParams))
     x = operands(build, node)[0]
     rank = len(x.shape)
     # All spatial axes may go in either order: what is left is N C.
@@ -97,12 +105,36 @@ def _reduce_mean(build: QdqBuilder, node: Node) -> Emitted:
         np.array(sorted(places.index(axis) for axis in params.axes), np.int64), f"{node.name}.axes"
     )
     y = build.emit(
-        "ReduceMean",
+        op_type,
         [build.take(x.name, first=first), axes],
         real_name(node),
         keepdims=int(params.keepdims),
     )
-    return clamped(build, node, y), first and params.keepdims
+    if isinstance(params, ReduceMeanParams):
+        y = clamped(build, node, y)
+    return y, first and params.keepdims
+
+
+def _argmax(build: QdqBuilder, node: Node) -> Emitted:
+    params = node.params
+    assert isinstance(params, ArgMaxParams)
+    index = build.emit(
+        "ArgMax" if params.largest else "ArgMin",
+        [build.take(node.inputs[0], first=False)],
+        f"{node.output}.index",
+        axis=-1,
+        keepdims=1,
+        select_last_index=int(params.last),
+    )
+    return build.emit("Cast", [index], real_name(node), to=TensorProto.FLOAT), False
+
+
+def _matmul(build: QdqBuilder, node: Node) -> Emitted:
+    names = [
+        build.dequantized(t, t.value) if t.is_const else build.take(t.name, first=False)
+        for t in operands(build, node)
+    ]
+    return clamped(build, node, build.emit("MatMul", names, real_name(node))), False
 
 
 def _softmax(build: QdqBuilder, node: Node) -> Emitted:
@@ -157,14 +189,24 @@ EMITTERS: dict[str, Emitter] = {
     "add": _elementwise("Add"),
     "sub": _elementwise("Sub"),
     "mul": _elementwise("Mul"),
+    "div": _elementwise("Div"),
+    "maximum": _elementwise("Max"),
+    "minimum": _elementwise("Min"),
     "unary": _unary,
     "prelu": _prelu,
     "max_pool": emit_max_pool,
     "average_pool": emit_average_pool,
-    "reduce_mean": _reduce_mean,
+    "reduce_mean": _reduction("ReduceMean"),
+    "reduce_sum": _reduction("ReduceSum"),
+    "reduce_max": _reduction("ReduceMax"),
+    "reduce_min": _reduction("ReduceMin"),
+    "argmax": _argmax,
+    "matmul": _matmul,
     "softmax": _softmax,
     "pad": _pad,
     "concat": _concat,
+    "gather": emit_gather,
+    "resize": emit_resize,
     "reshape": _reshape,
     "transpose": _transpose,
 }

@@ -2,16 +2,26 @@
 
 from tests.ops import (
     add,
+    argmax,
     average_pool,
     concat,
     conv2d,
     dense,
+    div,
+    gather,
+    matmul,
     max_pool,
+    maximum,
+    minimum,
     mul,
     pad,
     prelu,
+    reduce_max,
     reduce_mean,
+    reduce_min,
+    reduce_sum,
     reshape,
+    resize,
     softmax,
     sub,
     transpose,
@@ -19,8 +29,9 @@ from tests.ops import (
 )
 
 MODULES = (
-    conv2d, dense, add, sub, mul, unary, prelu, max_pool, average_pool, reduce_mean, softmax, pad,
-    concat, reshape, transpose,
+    conv2d, dense, matmul, add, sub, mul, div, maximum, minimum, unary, prelu, max_pool,
+    average_pool, reduce_mean, reduce_sum, reduce_max, reduce_min, argmax, softmax, pad, concat,
+    gather, resize, reshape, transpose,
 )  # fmt: skip
 
 ALL_CASES = tuple(case for module in MODULES for case in module.CASES)

@@ -39,7 +39,8 @@ def test_integers_follow_the_real_numbers(case):
     got = Model(case.id, graph, codes).expected()["y"]
     wanted = real_codes(graph, node, real_outputs(graph, codes)["y"])
     error = np.abs(got - wanted)
-    if case.op == "unary":
+    if case.op in {"unary", "div"}:
+        # Where the function has no value, neither side has anything to say.
         error = error[np.isfinite(wanted)]
     assert error.max() <= code_error_bound(graph, node)
     spread = len(np.unique(got))

@@ -45,9 +45,18 @@ def code_error_bound(graph: Graph, node: Node) -> float:
             error = 2 * 255 * 0.5 * 2.0**-k.fraction_bits
             if k.fraction_bits == 0:
                 error += 0.5  # the multipliers' own rounding is all there is
+        case "maximum" | "minimum":
+            error = 255 * 0.5 * 2.0**-k.fraction_bits + (0.5 if k.fraction_bits == 0 else 0.0)
+        case "div":
+            error = 255.0 * 2.0 ** (int(np.max(k.shift)) - 31)
         case "mul":
             error = 255.0**2 * 2.0 ** (k.shift - 31)
-        case "average_pool" | "reduce_mean":
+        case "matmul":
+            depth = layer.inputs[0].shape[-1]
+            error = 255.0**2 * depth * 2.0 ** (k.shift - 31)
+        case "argmax":
+            error = 255.0 * 2.0 ** (k.shift - 31)
+        case "average_pool" | "reduce_mean" | "reduce_sum":
             count = layer.inputs[0].size / layer.output.size
             if node.op == "average_pool":
                 count = layer.params.kernel_h * layer.params.kernel_w
@@ -63,6 +72,9 @@ def code_error_bound(graph: Graph, node: Node) -> float:
             error = (numerator + 0.5 + largest * 0.5 * layer.output.shape[-1]) / unit
         case "unary" | "pad":
             error = 0.0  # the nearest code, by definition
+        case "resize":
+            # Weights are those of the coordinates unless their fractions have large denominators.
+            error = sum(255 * 0.5 / axis.denominator for axis in k if axis.denominator == 4096)
         case _:
             return FLOAT_NOISE  # codes are only moved
     return 0.5 + error + FLOAT_NOISE

@@ -110,15 +110,34 @@ def _average_pool(params, shapes, read, index):
     return sum(values, Fraction(0)) / count
 
 
-def _reduce_mean(params, shapes, read, index):
+def _reduced(params, shapes, read, index):
     rank = len(shapes[0])
     kept = list(index) if params.keepdims else []
     if not params.keepdims:
         rest = iter(index)
         kept = [0 if axis in params.axes else next(rest) for axis in range(rank)]
     ranges = [range(shapes[0][a]) if a in params.axes else (kept[a],) for a in range(rank)]
-    values = [read(0, at) for at in product(*ranges)]
+    return [read(0, at) for at in product(*ranges)]
+
+
+def _reduce_mean(*args):
+    values = _reduced(*args)
     return sum(values, Fraction(0)) / len(values)
+
+
+def _argmax(params, shapes, read, index):
+    row = [read(0, (*index[:-1], i)) for i in range(shapes[0][-1])]
+    best = max(row) if params.largest else min(row)
+    found = [i for i, value in enumerate(row) if value == best]
+    return Fraction(found[-1] if params.last else found[0])
+
+
+def _matmul(params, shapes, read, index):
+    *batch, row, column = index
+    return sum(
+        (read(0, (*batch, row, i)) * read(1, (*batch, i, column)) for i in range(shapes[0][-1])),
+        Fraction(0),
+    )
 
 
 def _prelu(params, shapes, read, index):
@@ -136,6 +155,11 @@ def _exp(x):
     with localcontext() as context:
         context.prec = 60
         return Fraction((Decimal(x.numerator) / Decimal(x.denominator)).exp())
+
+
+def _div(params, shapes, read, index):
+    divisor = read(1, index)
+    return read(0, index) / divisor if divisor else None
 
 
 def _unary(params, shapes, read, index):
@@ -192,6 +216,28 @@ def _concat(params, shapes, read, index):
     raise AssertionError(index)
 
 
+def _gather(params, shapes, read, index):
+    chosen = zip(params.indices, index, strict=True)
+    return read(0, tuple(i if table is None else table[i] for table, i in chosen))
+
+
+def _resize(params, shapes, read, index):
+    total = Fraction(0)
+    corners = []
+    for given, i, n in zip(params.positions, index, shapes[0], strict=True):
+        if given is None:
+            corners.append([(i, Fraction(1))])
+            continue
+        # Coordinates are fractions that float64 cannot hold.
+        at = Fraction(given[i]).limit_denominator(4096)
+        low = math.floor(at)
+        corners.append([(low, 1 - (at - low)), (min(low + 1, n - 1), at - low)])
+    for corner in product(*corners):
+        weight = math.prod((w for _, w in corner), start=Fraction(1))
+        total += weight * read(0, tuple(i for i, _ in corner))
+    return total
+
+
 def _reshape(params, shapes, read, index):
     flat = 0
     for i, n in zip(index, params.shape, strict=True):
@@ -216,14 +262,24 @@ _DEFINITIONS = {
     "add": lambda params, shapes, read, index: read(0, index) + read(1, index),
     "sub": lambda params, shapes, read, index: read(0, index) - read(1, index),
     "mul": lambda params, shapes, read, index: read(0, index) * read(1, index),
+    "div": _div,
+    "maximum": lambda params, shapes, read, index: max(read(0, index), read(1, index)),
+    "minimum": lambda params, shapes, read, index: min(read(0, index), read(1, index)),
     "unary": _unary,
     "prelu": _prelu,
     "max_pool": lambda *args: max(_inside(*args)),
     "average_pool": _average_pool,
     "reduce_mean": _reduce_mean,
+    "reduce_sum": lambda *args: sum(_reduced(*args), Fraction(0)),
+    "reduce_max": lambda *args: max(_reduced(*args)),
+    "reduce_min": lambda *args: min(_reduced(*args)),
+    "argmax": _argmax,
+    "matmul": _matmul,
     "softmax": _softmax,
     "pad": _pad,
     "concat": _concat,
+    "gather": _gather,
+    "resize": _resize,
     "reshape": _reshape,
     "transpose": _transpose,
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgecomp.compress.train.torch_more import MORE
 from edgecomp.ir import Clamp, Graph, Node
 from edgecomp.ops.base import as_nhwc, like_rank
 from edgecomp.ops.spatial import Window
@@ -149,6 +150,9 @@ TORCH_OPS: dict[str, Compute] = {
     "add": lambda graph, node, arrays: _clamped(node.params, arrays[0] + arrays[1]),
     "sub": lambda graph, node, arrays: _clamped(node.params, arrays[0] - arrays[1]),
     "mul": lambda graph, node, arrays: _clamped(node.params, arrays[0] * arrays[1]),
+    "div": lambda graph, node, arrays: _clamped(node.params, arrays[0] / arrays[1]),
+    "maximum": lambda graph, node, arrays: _clamped(node.params, arrays[0].maximum(arrays[1])),
+    "minimum": lambda graph, node, arrays: _clamped(node.params, arrays[0].minimum(arrays[1])),
     "unary": _unary,
     "prelu": _prelu,
     "max_pool": _max_pool,
@@ -157,6 +161,7 @@ TORCH_OPS: dict[str, Compute] = {
     "softmax": lambda graph, node, arrays: arrays[0].softmax(dim=-1),
     "pad": _pad,
     "concat": _concat,
+    **MORE,
     "reshape": lambda graph, node, arrays: arrays[0].reshape(
         len(arrays[0]), *graph.tensors[node.output].shape
     ),

@@ -1,0 +1,138 @@
+"""Index of the largest or smallest element along the last axis, as a code with scale 1.
+
+Source of the semantics: ONNX ArgMax, ArgMin, TopK with k = 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from edgecomp.fixedpoint import quantize_multiplier, rescale, saturate
+from edgecomp.ir import Array, OpParams, QParams, Shape, Tensor
+from edgecomp.ops.base import Builder, Constraint, ImportedNode, Importer, Op
+from edgecomp.ops.reduce import ReduceMaxParams
+
+INDEX_QPARAMS = QParams.per_tensor(1.0, -128)
+"""What calibration gives an index: the codes -128 … 127 are the indices 0 … 255."""
+MOST = 256
+
+
+@dataclass(frozen=True)
+class ArgMaxParams(OpParams):
+    """Which element wins.
+
+    Attributes:
+        largest: the largest element, or the smallest.
+        last: of equal ones the last, or the first.
+    """
+
+    largest: bool = True
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class ArgMaxConstants:
+    """`q = sat(rescale(index) + zero_point)`."""
+
+    multiplier: int
+    shift: int
+    zero_point: int
+
+
+def indices_are_codes(params: ArgMaxParams, inputs: Sequence[Tensor]) -> bool:
+    """At most 256 elements can be told apart by the codes of an index."""
+    return inputs[0].shape[-1] <= MOST
+
+
+class ArgMax(Op[ArgMaxParams]):
+    """Index of the winner along the last axis, which becomes 1."""
+
+    name: ClassVar[str] = "argmax"
+
+    def constraints(self) -> Sequence[Constraint[ArgMaxParams]]:
+        """Limits of an index."""
+        return (indices_are_codes,)
+
+    def infer(self, params: ArgMaxParams, inputs: Sequence[Tensor]) -> Shape:
+        """Output shape: the last axis is 1."""
+        return (*inputs[0].shape[:-1], 1)
+
+    def _index(self, params: ArgMaxParams, x: Array) -> Array:
+        find = np.argmax if params.largest else np.argmin
+        if params.last:
+            return np.asarray(x.shape[-1] - 1 - find(x[..., ::-1], axis=-1, keepdims=True))
+        return np.asarray(find(x, axis=-1, keepdims=True))
+
+    def float_ref(
+        self, params: ArgMaxParams, inputs: Sequence[Tensor], arrays: Sequence[Array]
+    ) -> Array:
+        """Find the index, as a real number."""
+        return self._index(params, arrays[0]).astype(arrays[0].dtype)
+
+    def prepare(
+        self, params: ArgMaxParams, inputs: Sequence[Tensor], output: Tensor
+    ) -> ArgMaxConstants:
+        """Make the multiplier from an index to a code."""
+        assert output.qparams is not None
+        multiplier, shift = quantize_multiplier(1.0 / output.qparams.scalar)
+        return ArgMaxConstants(multiplier, shift, output.qparams.zero_point)
+
+    def int_ref(
+        self,
+        params: ArgMaxParams,
+        prepared: ArgMaxConstants,
+        inputs: Sequence[Tensor],
+        arrays: Sequence[Array],
+    ) -> Array:
+        """Find the index among codes."""
+        index = self._index(params, arrays[0])
+        return saturate(rescale(index, prepared.multiplier, prepared.shift) + prepared.zero_point)
+
+
+def emit_argmax(
+    node: ImportedNode, build: Builder, axis: int, params: ArgMaxParams, *, keepdims: bool
+) -> str:
+    """Emit the index of the winner of the first input along `axis`."""
+    x = node.inputs[0]
+    shape = build.shape(x)
+    if shape[axis] > MOST:
+        raise build.unsupported(
+            node,
+            f"an index among {shape[axis]}; codes tell 256 apart",
+            "end the network at the scores; the generated `<model>_argmax` picks the class",
+        )
+    order = [a for a in range(len(shape)) if a != axis] + [axis]
+    y = build.emit("argmax", [build.transpose(x, order, node)], params, node)
+    if keepdims:
+        return build.transpose(y, [int(a) for a in np.argsort(order)], node)
+    return build.reshape(y, tuple(shape[a] for a in order[:-1]), node)
+
+
+def _import(node: ImportedNode, build: Builder) -> str:
+    """Import ONNX ArgMax and ArgMin: indices below 256, as codes with scale 1."""
+    axis = int(node.attrs.get("axis", 0)) % len(build.shape(node.inputs[0]))
+    params = ArgMaxParams(node.op_type == "ArgMax", bool(node.attrs.get("select_last_index", 0)))
+    return emit_argmax(node, build, axis, params, keepdims=bool(node.attrs.get("keepdims", 1)))
+
+
+def _top(node: ImportedNode, build: Builder) -> list[str]:
+    """Import ONNX TopK with k = 1: the largest or smallest element and its index."""
+    count = build.value(node.inputs[1])
+    if count is None or int(count.reshape(-1)[0]) != 1:
+        raise build.unsupported(node, "only k = 1", "sort on the host", "k")
+    axis = int(node.attrs.get("axis", -1)) % len(build.shape(node.inputs[0]))
+    largest = bool(node.attrs.get("largest", 1))
+    op = "reduce_max" if largest else "reduce_min"
+    values = build.emit(op, node.inputs[:1], ReduceMaxParams((axis,)), node)
+    if len(node.outputs) < 2 or not node.outputs[1]:
+        return [values]
+    second = ImportedNode(
+        node.op_type, f"{node.name}.index", node.inputs, node.outputs[1:], node.attrs, node.opset
+    )
+    params = ArgMaxParams(largest)
+    return [values, emit_argmax(second, build, axis, params, keepdims=True)]
+
+
+ONNX: dict[str, Importer] = {"ArgMax": _import, "ArgMin": _import, "TopK": _top}

@@ -1,0 +1,57 @@
+"""How choices of elements and interpolation are written in ONNX."""
+
+import numpy as np
+
+from edgecomp.ir import Node
+from edgecomp.ops.gather import GatherParams
+from edgecomp.ops.resize import ResizeParams
+from edgecomp.quant.qdq_builder import QdqBuilder, channels_first
+from edgecomp.quant.qdq_spatial import Emitted, operands, real_name
+
+
+def _places(build: QdqBuilder, node: Node) -> tuple[str, bool, tuple[int, ...]]:
+    """The input as it lies, whether its channels come first, and the axes in that order."""
+    x = operands(build, node)[0]
+    form = build.forms[x.name]
+    rank = len(x.shape)
+    return form.name, form.first, channels_first(rank) if form.first else tuple(range(rank))
+
+
+def emit_gather(build: QdqBuilder, node: Node) -> Emitted:
+    """Add one Gather for each axis that is chosen from."""
+    params = node.params
+    assert isinstance(params, GatherParams)
+    name, first, places = _places(build, node)
+    for axis, index in enumerate(params.indices):
+        if index is not None:
+            array = build.constant(np.array(index, np.int64), f"{node.name}.indices{axis}")
+            name = build.emit(
+                "Gather", [name, array], f"{real_name(node)}.{axis}", axis=places.index(axis)
+            )
+    return name, first
+
+
+def emit_resize(build: QdqBuilder, node: Node) -> Emitted:
+    """Add, for each axis, Gathers of both neighbours and their weighted sum."""
+    params = node.params
+    assert isinstance(params, ResizeParams)
+    x = operands(build, node)[0]
+    name, first, places = _places(build, node)
+    for axis in params.axes:
+        positions = np.asarray(params.positions[axis], np.float64)
+        low = np.floor(positions).astype(np.int64)
+        high = np.minimum(low + 1, x.shape[axis] - 1)
+        shape = [1] * len(x.shape)
+        shape[places.index(axis)] = len(positions)
+        parts = []
+        for side, index, weight in (
+            ("low", low, 1 - (positions - low)),
+            ("high", high, positions - low),
+        ):
+            label = f"{node.name}.{side}{axis}"
+            indices = build.constant(index, label)
+            taken = build.emit("Gather", [name, indices], f"{label}.taken", axis=places.index(axis))
+            factor = build.constant(weight.astype(np.float32).reshape(shape), f"{label}.weight")
+            parts.append(build.emit("Mul", [taken, factor], f"{label}.part"))
+        name = build.emit("Add", parts, f"{real_name(node)}.{axis}")
+    return name, first
