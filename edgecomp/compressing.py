@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from edgecomp import __version__
+from edgecomp.compress.storing import stored_bytes
 from edgecomp.compress.technique import Workshop
 from edgecomp.compress.techniques import TECHNIQUES
 from edgecomp.compress.train.examples import Examples, make_examples, split
@@ -120,6 +121,7 @@ def compress(request: CompressRequest, say: Say = lambda text: None) -> dict[str
         "key": key,
         "samples": {"train": len(parts.train), "validation": len(parts.validation)},
         "steps": rows,
+        **_ratios(rows),
         "test": None if test is None else _test(graph, recipe, train, test),
     }
     write_atomically(folder / REPORT_FILE, json.dumps(report, indent=2) + "\n")
@@ -132,11 +134,18 @@ def compressed_graph(request: CompressRequest, say: Say) -> Graph:
     A model that `edgecomp compress` wrote has taken its steps.  The steps of another one are taken
     in a folder beside `request.out`, where a later build finds them.
     """
+    taken = model_taken(request.model, request.out, request.recipe)
     if not request.recipe.steps or Path(request.model).name == MODEL_FILE:
         return run_passes(read_model(request.model, input_shapes=request.input_shapes))
-    folder = request.out.with_name(f"{request.out.stem}-compressed")
-    compress(replace(request, out=folder), say)
-    return run_passes(read_model(folder / MODEL_FILE))
+    compress(replace(request, out=taken.parent), say)
+    return run_passes(read_model(taken))
+
+
+def model_taken(model: str, out: Path, recipe: Recipe) -> Path:
+    """The model that a build quantizes: the one that was given, or what the steps made of it."""
+    if not recipe.steps or Path(model).name == MODEL_FILE:
+        return Path(model)
+    return out.with_name(f"{out.stem}-compressed") / MODEL_FILE
 
 
 def _open_folder(out: Path) -> Path:
@@ -172,6 +181,12 @@ def _examples(graph: Graph, dataset: Dataset) -> Examples:
     return make_examples(graph, dataset.real(), dataset.targets, dataset.source)
 
 
+def _ratios(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """How much smaller the weights became: against float32 and against plain int8."""
+    before, after = rows[0]["weights"], max(1, rows[-1]["weights_bytes"])
+    return {"ratio_vs_float32": 4 * before / after, "ratio_vs_int8": before / after}
+
+
 def _read(source: str) -> Graph:
     """Read another model: a teacher."""
     return run_passes(read_model(source))
@@ -187,6 +202,7 @@ def _teacher_hash(step: Step) -> str:
 def _row(graph: Graph, step: str, note: str, score: Score, test: Score | None) -> dict[str, Any]:
     """One line of the account."""
     weights = [graph.tensors[name].value for name in weight_tensors(graph)]
+    stored = stored_bytes(graph)
     return {
         "step": step,
         "note": note,
@@ -198,6 +214,9 @@ def _row(graph: Graph, step: str, note: str, score: Score, test: Score | None) -
         "macs": macs_of(graph),
         "weights": sum(value.size for value in weights),
         "nonzero_weights": sum(int(np.count_nonzero(value)) for value in weights),
+        "weights_bytes": sum(stored.values()),
+        "weights_bytes_by_storage": stored,
+        "parameters": sum(t.size for t in graph.tensors.values() if t.is_const),
         "most_values_per_layer": max((len(np.unique(value)) for value in weights), default=0),
     }
 

@@ -47,12 +47,20 @@ def command(
     if json:
         options.print_json(report)
         return
-    print(f"{'step':24} {'validation':24} {'MACs':>12} {'weights':>10} {'not 0':>10} {'values':>7}")
+    print(
+        f"{'step':24} {'validation':24} {'test':>8} {'MACs':>12} {'weights':>10} {'not 0':>10} "
+        f"{'bytes':>10} {'of float32':>11}"
+    )
+    whole = 4 * report["steps"][0]["weights"]
     for row in report["steps"]:
+        test = "-" if row["test_accuracy"] is None else f"{100 * row['test_accuracy']:.2f} %"
         print(
-            f"{row['step']:24} {row['validation']:24} {row['macs']:12,} {row['weights']:10,} "
-            f"{row['nonzero_weights']:10,} {row['most_values_per_layer']:7,}"
+            f"{row['step'][:24]:24} {row['validation']:24} {test:>8} {row['macs']:12,} "
+            f"{row['weights']:10,} {row['nonzero_weights']:10,} {row['weights_bytes']:10,} "
+            f"{whole / max(1, row['weights_bytes']):9.1f} x"
         )
+    stored = report["steps"][-1]["weights_bytes_by_storage"]
+    print("weights: " + ", ".join(f"{count:,} bytes as {name}" for name, count in stored.items()))
     found = report["test"]
     if found and found["accuracy"] is not None:
         print(

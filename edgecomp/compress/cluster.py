@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edgecomp.compress.storing import allow_also
 from edgecomp.compress.technique import Outcome, Workshop, chosen_weights
 from edgecomp.compress.train.graph_module import as_module, constants_of, with_constants
 from edgecomp.compress.train.sources import keeping_zeros, shared
@@ -16,6 +17,8 @@ from edgecomp.config import Cluster
 from edgecomp.ir import Array, Graph, QParams
 
 ROUNDS = 60
+MOST_INDEXED = 64
+"""Clusters that indices of a codebook tell apart."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,10 @@ def cluster_step(graph: Graph, step: Cluster, workshop: Workshop) -> Outcome:
         tensors[name] = replace(tensors[name].with_data(exact), qparams=qparams)
     counts = [len(np.unique(tensors[name].value)) for name in names]
     note = f"{len(names)} layers with at most {max(counts)} values each"
-    return Outcome(clustered.replace(tensors=tensors), result.score, result.diverged, note)
+    made = clustered.replace(tensors=tensors)
+    if step.clusters <= MOST_INDEXED:
+        made = allow_also(made, names, "codebook")
+    return Outcome(made, result.score, result.diverged, note)
 
 
 def share(weights: Array, count: int) -> Shared:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgecomp.compress.sensitivity import balanced_shares, harm_of, probing_samples
+from edgecomp.compress.storing import allow_also
 from edgecomp.compress.technique import Outcome, Workshop, chosen_weights
 from edgecomp.compress.train.graph_module import (
     as_module,
@@ -43,7 +44,8 @@ def prune_weights(graph: Graph, step: Prune, workshop: Workshop) -> Outcome:
     zeros = sum(int((pruned.tensors[name].value == 0).sum()) for name in names)
     size = sum(pruned.tensors[name].size for name in names)
     note = f"{zeros:,} of {size:,} weights are 0 ({100 * zeros / size:.1f} %)"
-    return Outcome(pruned, result.score, result.diverged, note)
+    sparse = allow_also(pruned, names, "sparse")
+    return Outcome(sparse, result.score, result.diverged, note)
 
 
 class _Masks:

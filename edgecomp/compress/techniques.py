@@ -9,6 +9,7 @@ from edgecomp.compress.lottery import lottery_step
 from edgecomp.compress.prune_channels import prune_channels
 from edgecomp.compress.prune_weights import prune_weights
 from edgecomp.compress.retrain import train_step
+from edgecomp.compress.storing import huffman_step, store_step
 from edgecomp.compress.technique import Outcome, Workshop
 from edgecomp.config import Prune
 from edgecomp.ir import Graph
@@ -29,5 +30,7 @@ TECHNIQUES: dict[str, Technique] = {
     "lottery": lottery_step,
     "factorize": factorize_step,
     "cluster": cluster_step,
+    "huffman": huffman_step,
+    "store": store_step,
 }
 """What each verb does."""

@@ -1,0 +1,68 @@
+"""The steps that say how weights may lie in flash, and what they take there."""
+
+import numpy as np
+
+from edgecomp.compress.technique import Outcome, Workshop, chosen_weights
+from edgecomp.compress.train.graph_module import as_module, weight_tensors
+from edgecomp.compress.train.scoring import evaluate
+from edgecomp.config import Huffman, Store
+from edgecomp.ir import Array, Graph, QParams, Tensor
+from edgecomp.storage import STORAGES, allow_storage
+
+
+def huffman_step(graph: Graph, step: Huffman, workshop: Workshop) -> Outcome:
+    """Let the chosen layers' weights be Huffman coded."""
+    return _stored(graph, step, workshop, ("huffman",))
+
+
+def store_step(graph: Graph, step: Store, workshop: Workshop) -> Outcome:
+    """Let the chosen layers' weights lie as the step says."""
+    return _stored(graph, step, workshop, step.storages)
+
+
+def _stored(
+    graph: Graph, step: Huffman | Store, workshop: Workshop, storages: tuple[str, ...]
+) -> Outcome:
+    for name in chosen_weights(graph, step):
+        graph = allow_storage(graph, name, storages)
+    score = evaluate(graph, as_module(graph), workshop.split.validation)
+    found = stored_bytes(graph)
+    parts = ", ".join(f"{count:,} as {storage}" for storage, count in found.items())
+    return Outcome(graph, score, note=f"bytes of weights: {parts}")
+
+
+def allow_also(graph: Graph, names: tuple[str, ...], storage: str) -> Graph:
+    """Let weights also lie in another way."""
+    for name in names:
+        known = graph.tensors[name].storages
+        if storage not in known:
+            graph = allow_storage(graph, name, (*known, storage))
+    return graph
+
+
+def stored_bytes(graph: Graph) -> dict[str, int]:
+    """Bytes of the weights of a float graph by storage, each in the smallest that it may have.
+
+    Codes are those of the weights' own grids, or of one grid per output channel: what quantization
+    gives them.  Which storage is taken for a board, the planner decides by its cost.
+    """
+    found: dict[str, int] = {}
+    for name in weight_tensors(graph):
+        tensor = graph.tensors[name]
+        codes = weight_codes(tensor)
+        best = min(
+            (STORAGES[s].encode(codes).bytes, s)
+            for s in (*tensor.storages, "dense8")
+            if STORAGES[s].refusal(codes) is None and (s in tensor.storages or s == "dense8")
+        )
+        found[best[1]] = found.get(best[1], 0) + best[0]
+    return dict(sorted(found.items()))
+
+
+def weight_codes(tensor: Tensor) -> Array:
+    """The int8 codes of float weights."""
+    qparams = tensor.qparams
+    if qparams is None:
+        largest = np.abs(tensor.value.reshape(tensor.shape[0], -1)).max(axis=1).astype(np.float64)
+        qparams = QParams.per_channel(np.where(largest > 0, largest, 1.0) / 127, 0)
+    return qparams.quantize(tensor.value).astype(np.int8)

@@ -1,0 +1,55 @@
+"""What the report says about compression: the linked weights beside float32 and plain int8."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from edgecomp.compressing import REPORT_FILE
+from edgecomp.ir import DType, Graph
+from edgecomp.plan.types import Plan
+
+FLOATS = {DType.FLOAT32, DType.FLOAT64}
+
+
+def compression_report(
+    model: Path, float_graph: Graph, plan: Plan, storage: dict[str, Any]
+) -> dict[str, Any]:
+    """The report's `compression`.
+
+    Weights, biases and multipliers count, tables and codebooks with them; the code of decoders and
+    the RAM that they decode into stand beside the ratios.
+
+    Args:
+        model: the model's file; what `edgecomp compress` wrote beside it tells what it was like
+            before.
+        float_graph: the float network that was quantized.
+        plan: the plan.
+        storage: the report's `storage`.
+    """
+    file = model.with_name(REPORT_FILE)
+    taken = json.loads(file.read_text()) if model.suffix == ".npz" and file.exists() else None
+    before = taken["steps"][0] if taken else _sizes(float_graph)
+    weights, parameters = before["weights"], before["parameters"]
+    linked = sum(plan.weights_bytes(stage) for stage in plan.stages)
+    float32, int8 = 4 * parameters, weights + 4 * (parameters - weights)
+    return {
+        "ratio_vs_float32": float32 / max(1, linked),
+        "ratio_vs_int8": int8 / max(1, linked),
+        "float32_bytes": float32,
+        "int8_bytes": int8,
+        "weights_bytes": linked,
+        "decoder_bytes": storage["decoder_bytes"],
+        "decode_ram_bytes": storage["decode_ram_bytes"],
+        "steps": taken["steps"] if taken else [],
+    }
+
+
+def _sizes(graph: Graph) -> dict[str, int]:
+    """Weights of the layers, and all constants."""
+    names = {node.inputs[1] for node in graph.nodes if node.op in {"conv2d", "dense"}}
+    return {
+        "weights": sum(graph.tensors[name].size for name in names),
+        "parameters": sum(
+            t.size for t in graph.tensors.values() if t.is_const and t.dtype in FLOATS
+        ),
+    }
