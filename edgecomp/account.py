@@ -9,9 +9,8 @@ from typing import Any
 from edgecomp import __version__
 from edgecomp.artifact import layout_of, stored_tensors
 from edgecomp.build.compile import Images, Stack
+from edgecomp.build.placement import Placement
 from edgecomp.build.toolchain import find_tool
-from edgecomp.compressing import model_taken
-from edgecomp.compression_account import compression_report
 from edgecomp.measure import Measured, layer_sqnr
 from edgecomp.paths import sha256_of
 from edgecomp.plan.planner import macs_of
@@ -143,18 +142,14 @@ def build_report(
                 "static_bytes": sizes.static_bytes,
                 "stack_bytes": stack,
                 "total_bytes": sizes.arena_bytes + sizes.static_bytes + stack,
+                "second_arena_bytes": sizes.second_bytes,
+                "memories": _memories(board, images.placement),
             },
             "fits": True,
             "accuracy": measured.accuracy,
             "bit_exact": measured.bit_exact,
             "observed": measured.observed,
-            "storage": (storage := storage_report(plan, sizes)),
-            "compression": compression_report(
-                model_taken(request.model, request.out, model.recipe),
-                model.float_graph,
-                plan,
-                storage,
-            ),
+            "storage": storage_report(plan, sizes),
             "layers": [
                 {
                     "name": stage.name,
@@ -173,10 +168,22 @@ def build_report(
     )
 
 
+def _memories(board: Board, placement: Placement) -> dict[str, str | None]:
+    """Which memory holds what."""
+    return {
+        "stack_and_data": board.data.name,
+        "arena": placement.arena.name,
+        "second_arena": placement.second.name if placement.second else None,
+    }
+
+
 def plan_text(plan: Plan) -> str:
     """The plan for people: what lies where, and when."""
     bound = f"{plan.arena_bytes} bytes, bound {plan.lower_bound_bytes}"
-    lines = [f"arena: {bound}", "", "first  last   offset    bytes  tensor"]
+    lines = [f"arena: {bound}"]
+    if plan.second_bytes:
+        lines.append(f"of these {plan.second_bytes} in a second arena, from {plan.second_at} on")
+    lines += ["", "first  last   offset    bytes  tensor"]
     lines += [
         f"{b.first_use:5d} {b.last_use:5d} {b.arena_offset:8d} {b.size_bytes:8d}  {b.name}"
         for b in sorted(plan.buffers.values(), key=lambda b: (b.first_use, b.arena_offset))

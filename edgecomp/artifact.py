@@ -95,7 +95,7 @@ def layout_of(plan: Plan, number: int) -> ModelLayout:
     size = {name: tensor.size_bytes for name, tensor in plan.graph.tensors.items()}
     return ModelLayout(
         build_id=number,
-        arena_bytes=plan.arena_bytes,
+        arena_bytes=plan.first_bytes,
         input_bytes=tuple(size[name] for name in plan.graph.inputs),
         output_bytes=tuple(size[name] for name in plan.graph.outputs),
         stage_output_bytes=tuple(size[stage.output] for stage in plan.stages),

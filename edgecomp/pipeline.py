@@ -18,6 +18,7 @@ from edgecomp.artifact import (
 from edgecomp.build import verify_isa
 from edgecomp.build.compile import Images, compile_images
 from edgecomp.build.loader import behind_loader, in_slots, loader_elf
+from edgecomp.build.placement import arena_rooms
 from edgecomp.build.seal import seal_files
 from edgecomp.build.toolchain import find_library, find_tool, find_toolchain
 from edgecomp.codegen.context import Provenance, build_id, model_context
@@ -106,6 +107,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
             table=table,
             flash_bytes=board.image.size,
             stream_input=request.stream_input,
+            rooms=arena_rooms(board),
         )
         # MLPerf's runner loads a sample once and asks for many inferences of it.
         keep_input = request.keep_input or request.protocol == "mlperf"
@@ -116,6 +118,8 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         if keep_input:
             without = planned().arena_bytes
             say(f"keeping the input costs {plan.arena_bytes - without:,} bytes of the arena")
+        if plan.second_bytes:
+            say(f"no memory holds the arena: {plan.second_bytes:,} bytes of it go to another")
         say("generating C")
         build_id = _write_sources(folder, request, model, plan)
         (folder / "model_int8.onnx").write_bytes(export_qdq(model.graph).SerializeToString())

@@ -107,7 +107,8 @@ def stand_in(board: Board) -> Board:
     ]
     if not fitting:
         raise UserError(f"nothing that QEMU emulates executes code for the {core.title}")
-    best = max(fitting, key=lambda other: (other.core.name == core.name, other.arena.size))
+    largest = {other: max(region.size for region in other.arenas) for other in fitting}
+    best = max(fitting, key=lambda other: (other.core.name == core.name, largest[other]))
     return replace(best, core=core)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from edgecomp import __version__
+from edgecomp.build.placement import Placement, usual_placement
 from edgecomp.errors import InternalError
 from edgecomp.paths import firmware_dir, templates_dir
 from edgecomp.targets.boards import Board, Region
@@ -82,33 +83,43 @@ def render_startup(board: Board) -> str:
     return template.render(version=__version__, board=board, core=board.core, guard_log2=guard_log2)
 
 
-def render_link_script(board: Board, stack_bytes: int, *, unlimited: bool = False) -> str:
+def render_link_script(
+    board: Board,
+    stack_bytes: int,
+    placement: Placement | None = None,
+    *,
+    unlimited: bool = False,
+) -> str:
     """Return `link.ld` with a stack of `stack_bytes`.
 
-    With `unlimited` every region is as long as can be, so that an image that does not fit links
-    all the same and its sizes can be measured.
+    Without a `placement` the arena lies in the first memory listed.  With `unlimited` every region
+    is as long as can be, so that an image that does not fit links all the same and its sizes can
+    be measured.
     """
     if stack_bytes % 8:
         raise InternalError(f"a stack of {stack_bytes} bytes is not a multiple of 8")
-    one_ram = board.arena == board.data
-    used = [("FLASH", "rx", board.image), ("DATA", "rw", board.data)]
-    if not one_ram:
-        used.append(("ARENA", "rw", board.arena))
+    placement = placement or usual_placement(board)
+    used = {"FLASH": ("rx", board.image), "DATA": ("rw", board.data)}
+    places = {"arena": "DATA", "second": "DATA"}
+    for arena, region in (("arena", placement.arena), ("second", placement.second)):
+        if region is not None and region != board.data:
+            places[arena] = arena.upper()
+            used[arena.upper()] = ("rw", region)
     regions = [
         {
             "name": name,
             "access": access,
             "origin": region.origin,
-            "size": _room(region, [r for _, _, r in used]) if unlimited else region.size,
+            "size": _room(region, [r for _, r in used.values()]) if unlimited else region.size,
         }
-        for name, access, region in used
+        for name, (access, region) in used.items()
     ]
     template = _environment().get_template("link.ld.j2")
     return template.render(
         version=__version__,
         board=board,
         regions=regions,
-        one_ram=one_ram,
+        places=places,
         stack_bytes=stack_bytes,
         header=board.header,
     )

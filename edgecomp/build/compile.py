@@ -17,6 +17,7 @@ from edgecomp.build.board_files import (
     render_link_script,
     write_board_files,
 )
+from edgecomp.build.placement import Placement, place_arenas
 from edgecomp.build.sizes import ImageSizes, fit_problems, measure
 from edgecomp.build.toolchain import run_tool
 from edgecomp.errors import DoesNotFitError
@@ -60,13 +61,15 @@ class Stack(Protocol):
 class Images:
     """What `compile_images` made, with ELF paths below the working directory.
 
-    `sizes` are those of the firmware. `check` is None where the harness, which is a little larger
-    than the firmware, does not fit the board; `check_problems` then says why.
+    `sizes` and `placement`, the memories of its arenas, are those of the firmware. `check` is None
+    where the harness, which is a little larger than the firmware, does not fit the board;
+    `check_problems` then says why.
     """
 
     firmware: Path
     check: Path | None
     sizes: ImageSizes
+    placement: Placement
     firmware_stack: Stack
     check_stack: Stack
     commands: tuple[Command, ...]
@@ -128,36 +131,66 @@ def compile_images(
     own = _compile(runner, board, sorted({*files.common, *files.firmware, *files.check}), "-Os")
     objects = {**model, **own}
 
-    linked: dict[str, tuple[Path, ImageSizes, Stack, tuple[str, ...]]] = {}
+    linked = {}
     for name, main in (("firmware", files.firmware), ("check", files.check)):
         parts = [objects[source] for source in (*sorted(sources), *files.common, *main)]
-        _write_script(work, f"obj/{name}_trial.ld", board, _TRIAL_STACK_BYTES, unlimited=True)
-        trial = f"obj/{name}_trial"
-        runner.run(_link(board, parts, f"{trial}.ld", trial))
-        stack = stack_of(work / f"{trial}.elf")
-        sizes = measure(work / f"{trial}.elf")
-        problems = fit_problems(sizes, board, stack.total_bytes)
-        if problems and name == "firmware":
-            raise DoesNotFitError(_does_not_fit(board, sizes, stack, problems))
-        if not problems:
-            script = "board/link.ld" if name == "firmware" else "board/link_check.ld"
-            _write_script(work, script, board, stack.total_bytes)
-            runner.run(_link(board, parts, script, name))
-            runner.run(_copy(name, "binary", "bin"), _copy(name, "ihex", "hex"))
-            sizes = measure(work / f"{name}.elf")
-        linked[name] = (work / f"{name}.elf", sizes, stack, problems)
+        image = linked[name] = _link_image(runner, board, name, parts, stack_of)
+        if name == "firmware" and image.problems:
+            raise DoesNotFitError(
+                _does_not_fit(board, image.sizes, image.stack, image.problems, optimize)
+            )
 
-    firmware, sizes, firmware_stack, _ = linked["firmware"]
-    check, _, check_stack, check_problems = linked["check"]
+    firmware, check = linked["firmware"], linked["check"]
+    assert firmware.placement is not None
     return Images(
-        firmware=firmware,
-        check=None if check_problems else check,
-        sizes=sizes,
-        firmware_stack=firmware_stack,
-        check_stack=check_stack,
+        firmware=work / "firmware.elf",
+        check=None if check.problems else work / "check.elf",
+        sizes=firmware.sizes,
+        placement=firmware.placement,
+        firmware_stack=firmware.stack,
+        check_stack=check.stack,
         commands=tuple(runner.commands),
-        check_problems=check_problems,
+        check_problems=check.problems,
     )
+
+
+@dataclass(frozen=True)
+class _Linked:
+    """One image: its sizes, its stack, where its arenas lie, or why there is no room."""
+
+    sizes: ImageSizes
+    stack: Stack
+    placement: Placement | None
+    problems: tuple[str, ...]
+
+
+def _link_image(
+    runner: _Runner,
+    board: Board,
+    name: str,
+    objects: Sequence[str],
+    stack_of: Callable[[Path], Stack],
+) -> _Linked:
+    """Link an image without limits, and where what it needs is there, for good."""
+    work, trial = runner.work, f"obj/{name}_trial"
+    _write_script(work, f"{trial}.ld", board, _TRIAL_STACK_BYTES, unlimited=True)
+    runner.run(_link(board, objects, f"{trial}.ld", trial))
+    stack = stack_of(work / f"{trial}.elf")
+    sizes = measure(work / f"{trial}.elf")
+    problems = fit_problems(sizes, board, stack.total_bytes)
+    if problems:
+        return _Linked(sizes, stack, None, problems)
+    placement = place_arenas(
+        board,
+        sizes.arena_bytes - sizes.second_bytes,
+        sizes.second_bytes,
+        sizes.static_bytes + stack.total_bytes,
+    )
+    script = "board/link.ld" if name == "firmware" else "board/link_check.ld"
+    _write_script(work, script, board, stack.total_bytes, placement)
+    runner.run(_link(board, objects, script, name))
+    runner.run(_copy(name, "binary", "bin"), _copy(name, "ihex", "hex"))
+    return _Linked(measure(work / f"{name}.elf"), stack, placement, ())
 
 
 def _compile(
@@ -202,13 +235,25 @@ def _copy(name: str, form: str, suffix: str) -> Command:
 
 
 def _write_script(
-    work: Path, name: str, board: Board, stack_bytes: int, *, unlimited: bool = False
+    work: Path,
+    name: str,
+    board: Board,
+    stack_bytes: int,
+    placement: Placement | None = None,
+    *,
+    unlimited: bool = False,
 ) -> None:
-    text = render_link_script(board, stack_bytes, unlimited=unlimited)
+    text = render_link_script(board, stack_bytes, placement, unlimited=unlimited)
     (work / name).write_text(text, encoding="utf-8", newline="\n")
 
 
-def _does_not_fit(board: Board, sizes: ImageSizes, stack: Stack, problems: Sequence[str]) -> str:
+def _does_not_fit(
+    board: Board,
+    sizes: ImageSizes,
+    stack: Stack,
+    problems: Sequence[str],
+    optimize: Optimize,
+) -> str:
     """Say what is needed, what is there, what takes the room and where it would fit."""
     largest = ", ".join(f"{s.name} {s.size_bytes:,}" for s in sizes.symbols[:5])
     larger = [
@@ -218,6 +263,9 @@ def _does_not_fit(board: Board, sizes: ImageSizes, stack: Stack, problems: Seque
     ]
     lines = [f"the firmware does not fit {board.name}", *problems]
     lines.append(f"largest contributors (bytes): {largest}")
+    needed: Optimize = "ram" if any(p.startswith("RAM") for p in problems) else "size"
+    if optimize != needed:
+        lines.append(f"what may help: --optimize {needed}")
     if larger:
         lines.append(f"boards that have the room: {', '.join(larger)}")
     return "\n  ".join(lines)

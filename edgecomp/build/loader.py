@@ -163,7 +163,6 @@ def _own_room(board: Board, layout: FlashLayout) -> Board:
         board,
         flash=flash,
         ram=(data,),
-        arena_region="",
         data_region="",
         link_offset=0,
         reserved_end_bytes=0,

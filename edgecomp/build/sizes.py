@@ -7,6 +7,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from edgecomp.build.map_file import application_bytes
+from edgecomp.build.placement import place_arenas
 from edgecomp.targets.boards import Board, Region
 
 
@@ -26,6 +27,7 @@ class ImageSizes:
     `flash_bytes` is what the image file holds, initial values of static data included;
     `weights_bytes` are weights, biases, multipliers and codebooks; `code_bytes` is all the rest
     of the flash: code, tables, vectors. `static_bytes` is RAM without arena and stack;
+    `arena_bytes` holds the second arena as well, of which `second_bytes` tells.
     `stack_bytes` is what the linker script reserves; `application_bytes` is the part of the code
     that is not the model's: start-up, console, protocol (0 without the linker's map file).
     """
@@ -37,6 +39,7 @@ class ImageSizes:
     stack_bytes: int
     symbols: tuple[Symbol, ...]
     application_bytes: int
+    second_bytes: int = 0
 
     @property
     def code_bytes(self) -> int:
@@ -67,11 +70,12 @@ def measure(elf: Path) -> ImageSizes:
     def size(name: str) -> int:
         return int(sections[name]["sh_size"]) if name in sections else 0
 
-    # The arena lies among the static data where both share one RAM.
-    arena_start = int(sections[".arena"]["sh_addr"])
-    among = addr["link_stack_top"] <= arena_start <= addr["link_bss_end"]
-    arena = size(".arena")
-    static = addr["link_bss_end"] - addr["link_stack_top"] - (arena if among else 0)
+    # An arena lies among the static data where both share one RAM.
+    static = addr["link_bss_end"] - addr["link_stack_top"]
+    for name in (".arena", ".second"):
+        start = int(sections[name]["sh_addr"]) if name in sections else 0
+        if addr["link_stack_top"] <= start <= addr["link_bss_end"]:
+            static -= size(name)
     map_file = elf.with_suffix(".map")
     start = min(s["p_paddr"] for s in loads)
     end = max(s["p_paddr"] + s["p_filesz"] for s in loads)
@@ -79,10 +83,11 @@ def measure(elf: Path) -> ImageSizes:
         flash_bytes=end - start,
         weights_bytes=size(".weights"),
         static_bytes=static,
-        arena_bytes=arena,
+        arena_bytes=size(".arena") + size(".second"),
         stack_bytes=addr["link_stack_top"] - addr["link_stack_limit"],
         symbols=tuple(sorted(sized, key=lambda s: (-s.size_bytes, s.name))),
         application_bytes=application_bytes(map_file) if map_file.exists() else 0,
+        second_bytes=size(".second"),
     )
 
 
@@ -94,14 +99,16 @@ def fit_problems(sizes: ImageSizes, board: Board, stack_bytes: int) -> tuple[str
         board: the board.
         stack_bytes: the stack to reserve, which `sizes` of a trial link do not know.
     """
-    data, arena = board.data, board.arena
     static = sizes.static_bytes + stack_bytes
+    arena_bytes = sizes.arena_bytes - sizes.second_bytes
     needs: list[tuple[str, Region, int]] = [("flash", board.image, sizes.flash_bytes)]
-    if data == arena:
-        needs.append(("RAM", data, static + sizes.arena_bytes))
-    else:
-        needs.append(("RAM for stack and data", data, static))
-        needs.append(("RAM for the arena", arena, sizes.arena_bytes))
+    if place_arenas(board, arena_bytes, sizes.second_bytes, static) is None:
+        arena = max(board.arenas, key=lambda region: region.size)
+        if arena == board.data:
+            needs.append(("RAM", arena, static + sizes.arena_bytes))
+        else:
+            needs.append(("RAM for stack and data", board.data, static))
+            needs.append(("RAM for the arena", arena, sizes.arena_bytes))
     return tuple(
         f"{what} ({region.name}): needs {need:,} bytes, has {region.size:,}, "
         f"{need - region.size:,} too many"

@@ -28,7 +28,8 @@ class Provenance:
 class StageSource:
     """One stage as the templates need it.
 
-    `arguments` are arena offsets: of the inputs, of the output, of the scratch where there is one.
+    `arguments` are C expressions for the places in memory of the inputs, of the output, and of the
+    scratch where there is one.
     """
 
     stage: Stage
@@ -36,7 +37,7 @@ class StageSource:
     constants: tuple[Constant, ...]
     body: str
     output_offset: int
-    arguments: tuple[int, ...]
+    arguments: tuple[str, ...]
     shapes: str
     weights_bytes: int
     macs: int
@@ -105,6 +106,13 @@ def _body(plan: Plan, stage: Stage) -> tuple[str, str]:
     return layer_function(stage.label, layer, kernel)
 
 
+def _place(plan: Plan, offset: int) -> str:
+    """The C expression for what lies at an offset of the plan."""
+    if plan.is_second(offset):
+        return f"second + {offset - plan.second_at}"
+    return f"base + {offset}"
+
+
 def _stage_source(plan: Plan, stage: Stage) -> StageSource:
     """Render one stage's function and collect its constants."""
     body, function = _body(plan, stage)
@@ -112,20 +120,16 @@ def _stage_source(plan: Plan, stage: Stage) -> StageSource:
         " + ".join(_shape_text(plan.graph.tensors[name].shape) for name in stage.inputs),
         _shape_text(plan.output_tensor(stage).shape),
     ]
+    names = [n for n in (*stage.inputs, stage.output) if n not in plan.streamed_inputs]
+    offsets = [plan.buffer(name).arena_offset for name in names]
+    offsets += [stage.scratch_offset] if stage.scratch_bytes else []
     return StageSource(
         stage=stage,
         function=function,
         constants=plan.constants(stage),
         body=body,
         output_offset=plan.buffer(stage.output).arena_offset,
-        arguments=(
-            *(
-                plan.buffer(name).arena_offset
-                for name in (*stage.inputs, stage.output)
-                if name not in plan.streamed_inputs
-            ),
-            *((stage.scratch_offset,) if stage.scratch_bytes else ()),
-        ),
+        arguments=tuple(_place(plan, offset) for offset in offsets),
         shapes=" -> ".join(ends),
         weights_bytes=plan.weights_bytes(stage),
         macs=plan.macs(stage),

@@ -2,6 +2,9 @@
 
 Blocks that are alive together must not meet, with one exception: a stage's output may lie over an
 input that dies there, if it begins far enough before it (`edgecomp.kernels.schedule`).
+
+Where no RAM is large enough for all of them, the arena is split: what begins at the split or behind
+it lies in a second piece of memory, and no block lies across the split.
 """
 
 import random
@@ -17,6 +20,25 @@ Overlaps = Mapping[tuple[int, int], int]
 
 InPlace = AbstractSet[tuple[int, int]]
 """Pairs (input, output) that may have one offset, whatever their distance is otherwise."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where the arena is cut in two.
+
+    Attributes:
+        at: offset of the second piece, and so the most that the first may hold, bytes.
+        end: where the second piece ends.
+        first_only: blocks that must lie in the first piece.
+    """
+
+    at: int
+    end: int
+    first_only: AbstractSet[int] = frozenset()
+
+    def forbidden(self, block: "Block", index: int) -> tuple[int, int]:
+        """The range of offsets, ends excluded, that a block must not have."""
+        return self.at - block.size_bytes, self.end if index in self.first_only else self.at
 
 
 @dataclass(frozen=True)
@@ -71,6 +93,7 @@ def place(
     overlaps: Overlaps | None = None,
     in_place: InPlace = frozenset(),
     attempts: int = ATTEMPTS,
+    split: Split | None = None,
 ) -> tuple[list[int], int]:
     """Find offsets such that no two blocks hurt each other.
 
@@ -80,6 +103,7 @@ def place(
         overlaps: pairs that may overlap.
         in_place: pairs that may have one offset.
         attempts: orders that are tried beyond the usual ones.
+        split: where a second piece of memory begins, if there is one.
 
     Returns:
         One offset per block and the total size.  The search is deterministic; it ends at once
@@ -107,7 +131,7 @@ def place(
             for _ in range(generator.randint(1, 3)):
                 i, j = generator.randrange(len(order)), generator.randrange(len(order))
                 order.insert(j, order.pop(i))
-        offsets, total = _first_fit(blocks, order, align, overlaps, in_place)
+        offsets, total = _first_fit(blocks, order, align, overlaps, in_place, split)
         if best is None or total <= best[1]:
             best, best_order = (offsets, total), order
         if best[1] <= aligned(bound, align):
@@ -141,6 +165,7 @@ def _first_fit(
     align: int,
     overlaps: Overlaps,
     in_place: InPlace,
+    split: Split | None,
 ) -> tuple[list[int], int]:
     """Put each block, in `order`, at the lowest offset that hurts nobody."""
     offsets = [0] * len(blocks)
@@ -153,6 +178,8 @@ def _first_fit(
             if blocks[index].meets(blocks[other])
             for hurt in _forbidden(blocks, index, other, offsets[other], overlaps, in_place)
         )
+        if split is not None:
+            taken = sorted([*taken, split.forbidden(blocks[index], index)])
         offset = 0
         for low, high in taken:
             if low < offset < high:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from edgecomp.ir import Graph
 from edgecomp.kernels import KERNELS, Kernel, Layer
-from edgecomp.plan.arena import ATTEMPTS, Block, aligned, lower_bound, place
+from edgecomp.plan.arena import ATTEMPTS, Block, Split, aligned, lower_bound, place
 from edgecomp.plan.schedule import activation_aliases
 from edgecomp.plan.types import ARENA_ALIGN, BUFFER_ALIGN, Buffer, Plan, Stage
 
@@ -139,19 +139,36 @@ class Blocks:
                 found[_scratch(stage)] = Block(stage.scratch_bytes, stage.index, stage.index)
         return found
 
-    def placed(self, attempts: int = ATTEMPTS) -> tuple[dict[str, int], int, int]:
-        """Offsets by block, the size of the arena, and a bound below which there is none."""
+    def placed(
+        self, attempts: int = ATTEMPTS, rooms: tuple[int, int] | None = None
+    ) -> tuple[dict[str, int], int, int]:
+        """Offsets by block, the size of the arena, and a bound below which there is none.
+
+        With `rooms` the arena is split where the first of them ends; inputs and outputs stay
+        in it.
+        """
         names = {name: index for index, name in enumerate(self.blocks)}
         blocks = list(self.blocks.values())
         overlaps = _by_number(self.overlaps, names)
         in_place = {(names[a], names[b]) for a, b in self.in_place}
-        offsets, total = place(blocks, BUFFER_ALIGN, overlaps, in_place, attempts)
+        split = None
+        if rooms is not None:
+            ports = {self.aliases[n] for n in (*self.graph.inputs, *self.graph.outputs)}
+            first_only = frozenset(index for name, index in names.items() if name in ports)
+            split = Split(rooms[0], sum(rooms), first_only)
+        offsets, total = place(blocks, BUFFER_ALIGN, overlaps, in_place, attempts, split)
         bound = lower_bound(blocks, BUFFER_ALIGN, overlaps, in_place)
         return dict(zip(names, offsets, strict=True)), total, bound
 
-    def plan(self, attempts: int = ATTEMPTS) -> Plan:
-        """Place every block; the plan is not verified yet."""
-        offsets, total, bound = self.placed(attempts)
+    def plan(self, attempts: int = ATTEMPTS, rooms: tuple[int, int] | None = None) -> Plan:
+        """Place every block, with `rooms` in two arenas; the plan is not verified yet."""
+        offsets, total, bound = self.placed(attempts, rooms)
+        second_at = 0
+        if rooms is not None:
+            second_at = self._end_of_first(offsets, rooms[0])
+            unused = rooms[0] - second_at
+            total -= unused
+            offsets = {k: v - unused if v >= rooms[0] else v for k, v in offsets.items()}
         return Plan(
             graph=self.graph,
             stages=tuple(
@@ -166,7 +183,27 @@ class Blocks:
             arena_bytes=max(aligned(total, ARENA_ALIGN), ARENA_ALIGN),
             lower_bound_bytes=bound,
             keep_input=self.keep_input,
+            second_at=second_at,
         )
+
+    def _end_of_first(self, offsets: Mapping[str, int], split: int) -> int:
+        """Where the last block before the split ends, aligned as the caller aligns arenas."""
+        ends = (at + self.blocks[name].size_bytes for name, at in offsets.items() if at < split)
+        return aligned(max(ends, default=0), ARENA_ALIGN)
+
+
+def split_plan(plan: Plan, rooms: tuple[int, int]) -> Plan | None:
+    """The plan with its buffers in two arenas.
+
+    Args:
+        plan: a plan whose arena is too large for any memory.
+        rooms: bytes that the two memories have, each a multiple of `ARENA_ALIGN`.
+
+    Returns:
+        None where they have not the room for it either.
+    """
+    made = Blocks(plan.graph, plan.stages, plan.keep_input).plan(rooms=rooms)
+    return made if made.second_bytes <= rooms[1] else None
 
 
 def _scratch(stage: Stage) -> str:

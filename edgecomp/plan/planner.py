@@ -7,7 +7,7 @@ from edgecomp.errors import UserError
 from edgecomp.ir import Graph, Node
 from edgecomp.kernels import KERNELS, Layer
 from edgecomp.kernels.base import Goal
-from edgecomp.plan.buffers import Blocks, layer_stage, numbered
+from edgecomp.plan.buffers import Blocks, layer_stage, numbered, split_plan
 from edgecomp.plan.costs import CostTable, cost_table
 from edgecomp.plan.lighten import lighten
 from edgecomp.plan.schedule import order_nodes
@@ -33,6 +33,7 @@ def plan_graph(
     flash_bytes: int | None = None,
     forced: Mapping[str, str] | None = None,
     stream_input: bool = False,
+    rooms: tuple[int, ...] = (),
 ) -> Plan:
     """Plan stages for `graph` on `core`: of one operator each, or for `ram` fused by rows.
 
@@ -45,6 +46,8 @@ def plan_graph(
         flash_bytes: what the board has for the image.
         forced: names of kernels by the output that they are to compute, whatever they cost.
         stream_input: let the caller hand over the input row by row; for the goal `ram`.
+        rooms: bytes of the memories that could hold an arena, the largest first: where the first
+            is too small for the whole arena it is split over two, if these are enough.
 
     Returns:
         A verified plan.
@@ -69,6 +72,8 @@ def plan_graph(
         plan = lean if stream_input or lean.arena_bytes < plan.arena_bytes else plan
     elif stream_input:
         raise UserError("--stream-input computes by rows: add --optimize ram")
+    if len(rooms) > 1 and plan.arena_bytes > rooms[0]:
+        plan = split_plan(plan, (rooms[0], rooms[1])) or plan
     plan = replace(plan, storage_choices=storage_choices)
     verify_plan(plan)
     return plan

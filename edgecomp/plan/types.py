@@ -131,9 +131,10 @@ class Plan:
         buffers: by the name of the tensor that each holds; tensors that share memory
             (reshapes, in-place results) have their own entries at one offset.
         aliases: for each activation tensor the tensor whose buffer it is (a reshape's input).
-        arena_bytes: size of the arena, scratch included.
+        arena_bytes: size of the arena, scratch included, and of the second one where there is one.
         lower_bound_bytes: no placement of these buffers can need less.
         keep_input: whether the inputs survive the inference.
+        second_at: offset from which on buffers lie in a second arena; 0 where there is only one.
         storage_choices: what became of storages that layers allow beside plain int8.
     """
 
@@ -144,7 +145,22 @@ class Plan:
     arena_bytes: int
     lower_bound_bytes: int
     keep_input: bool
+    second_at: int = 0
     storage_choices: tuple[StorageChoice, ...] = ()
+
+    @property
+    def first_bytes(self) -> int:
+        """Bytes of the arena without the second one."""
+        return self.second_at or self.arena_bytes
+
+    @property
+    def second_bytes(self) -> int:
+        """Bytes of the second arena, 0 where there is none."""
+        return self.arena_bytes - self.first_bytes
+
+    def is_second(self, arena_offset: int) -> bool:
+        """Whether what begins at an offset lies in the second arena."""
+        return 0 < self.second_at <= arena_offset
 
     def buffer(self, tensor: str) -> Buffer:
         """The buffer in which `tensor` lies."""

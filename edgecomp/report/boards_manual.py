@@ -55,12 +55,13 @@ def _paragraph(board: Board) -> list[str]:
         f"{line} {pin.name}" for line, pin in (("TX", console.tx), ("RX", console.rx)) if pin
     )
     memories = ", ".join(f"{region.name} {_size(region.size)}" for region in board.ram)
+    arenas = " or ".join(region.name for region in board.arenas)
     lines = [
         f"## {board.name}",
         "",
         f"- `{board.id}`: {board.mcu}, {board.core.title} at {board.clock_hz / 1e6:g} MHz",
         f"- console: {console.uart} ({pins}), {console.baud} baud; {console.route}",
-        f"- memories: {memories}; stack and data in {board.data.name}, arena in {board.arena.name}",
+        f"- memories: {memories}; stack and data in {board.data.name}, arena in {arenas}",
         f"- image: {_image(board)}",
         f"- flashing, best first: {', '.join(board.flash_methods)}{_rom(board)}",
     ]

@@ -53,6 +53,11 @@ def print_report(report: Mapping[str, Any], folder: Path) -> None:
 
 def _print_summary(console: Console, report: Mapping[str, Any]) -> None:
     flash, ram = report["flash"], report["ram"]
+    memories = ram["memories"]
+    first, second = ram["arena_bytes"] - ram["second_arena_bytes"], ram["second_arena_bytes"]
+    arena = f"arena {first:,} in {memories['arena']}"
+    if second:
+        arena += f" and {second:,} in {memories['second_arena']}"
     console.print(
         f"\nboard     {report['board']} ({report['core']})\n"
         f"MACs      {report['macs']:,}"
@@ -60,7 +65,7 @@ def _print_summary(console: Console, report: Mapping[str, Any]) -> None:
         + f"\nflash     {flash['total_bytes']:,} bytes: "
         f"weights {flash['weights_bytes']:,}, code {flash['code_bytes']:,} "
         f"(of which start-up, console and protocol {flash['application_bytes']:,})\n"
-        f"RAM       {ram['total_bytes']:,} bytes: arena {ram['arena_bytes']:,}, "
+        f"RAM       {ram['total_bytes']:,} bytes: {arena}, "
         f"static {ram['static_bytes']:,}, stack {ram['stack_bytes']:,} (worst case)"
     )
     _print_measured(console, report)

@@ -38,12 +38,17 @@ class _Entry:
 
 @dataclass(frozen=True)
 class Region(_Entry):
-    """A piece of the address space; `origin` is an address, `size` counts bytes."""
+    """A piece of the address space; `origin` is an address, `size` counts bytes.
+
+    `arena` says whether an arena may lie there: not in code memory, nor in what must be clocked or
+    powered first.
+    """
 
     name: str
     origin: int
     size: int
     note: str = ""
+    arena: bool = True
 
     @property
     def end(self) -> int:
@@ -161,12 +166,12 @@ class Board(_Entry):
     """One board: where code and data go, how to talk to it, how to flash or emulate it.
 
     `flash` is the whole device; the image starts `link_offset` bytes into it, right behind a
-    bootloader, and leaves `reserved_end_bytes` free at its end. `ram` lists every region; the
-    stack and the static data lie in `data_region` (the first unless named), the arena in
-    `arena_region` (the largest unless named). Where writes below the RAM, and so a stack
-    overflow, would go unnoticed, the MPU is told to forbid the `stack_guard_bytes` (a power of
-    two) below it. `flash_methods` come best first. `pins_from` is the vendor's file in which the
-    console's pins were looked up; `unconfirmed` lists what was not looked up anywhere.
+    bootloader, and leaves `reserved_end_bytes` free at its end. `ram` lists every region, the
+    fastest first; the stack and the static data lie in `data_region` (the first unless named), the
+    arena in the first that has the room, or in two of them if none has. Where writes below the RAM,
+    and so a stack overflow, would go unnoticed, the MPU is told to forbid the `stack_guard_bytes`
+    (a power of two) below it. `flash_methods` come best first. `pins_from` is the vendor's file in
+    which the console's pins were looked up; `unconfirmed` lists what was not looked up anywhere.
     """
 
     id: str
@@ -182,7 +187,6 @@ class Board(_Entry):
     reserved_end_bytes: int = 0
     boot_header: str = ""
     reset_writes: tuple[RegisterWrite, ...] = ()
-    arena_region: str = ""
     data_region: str = ""
     emulator: Emulator | None = None
     trap_unaligned: bool = False
@@ -227,11 +231,9 @@ class Board(_Entry):
         return self._ram(self.data_region) if self.data_region else self.ram[0]
 
     @property
-    def arena(self) -> Region:
-        """The RAM that holds the arena."""
-        if self.arena_region:
-            return self._ram(self.arena_region)
-        return max(self.ram, key=lambda region: region.size)
+    def arenas(self) -> tuple[Region, ...]:
+        """The regions that can hold an arena, the fastest first."""
+        return tuple(region for region in self.ram if region.arena)
 
     def _ram(self, name: str) -> Region:
         return next(region for region in self.ram if region.name == name)
@@ -251,11 +253,13 @@ class Board(_Entry):
     def _region_problems(self) -> list[str]:
         found = []
         names = [region.name for region in self.ram]
-        for key, name in (("arena_region", self.arena_region), ("data_region", self.data_region)):
-            if name and name not in names:
-                found.append(
-                    f"{key}: no RAM region is called {name!r}, there is {', '.join(names)}"
-                )
+        if self.data_region and self.data_region not in names:
+            found.append(
+                f"data_region: no RAM region is called {self.data_region!r}, "
+                f"there is {', '.join(names)}"
+            )
+        if not self.arenas:
+            found.append("ram: no region may hold an arena")
         for one, other in combinations((self.flash, *self.ram), 2):
             if one.overlaps(other):
                 found.append(f"ram: regions {one.name!r} and {other.name!r} overlap")

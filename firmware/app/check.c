@@ -63,7 +63,7 @@ static void run_stages(uint32_t flags)
         if (model_run_stage(arena, stage) != 0) {
             io_finish(STATUS_RUN_FAILED);
         }
-        const uint8_t *output = arena + model_stage_output[stage].offset;
+        const uint8_t *output = model_stage_codes(arena, stage);
         const uint32_t bytes = model_stage_output[stage].bytes;
         if ((flags & FLAG_CRC) != 0u) {
             const uint32_t crc = crc32(output, bytes);

@@ -188,7 +188,7 @@ static void report_layer(uint32_t sample, int stage, uint32_t ticks)
     add(sample, 4u);
     add((uint32_t)stage, 2u);
     add(ticks, 4u);
-    add(crc32(arena + model_stage_output[stage].offset, model_stage_output[stage].bytes), 4u);
+    add(crc32(model_stage_codes(arena, stage), model_stage_output[stage].bytes), 4u);
     send();
 }
 
@@ -343,7 +343,7 @@ static void answer_get(const uint8_t *data)
     }
     const uint32_t bytes = model_stage_output[stage].bytes;
     for (uint32_t at = offset; at < bytes && count > 0u && reply_length < LONGEST_DATA; at++) {
-        add(arena[model_stage_output[stage].offset + at], 1u);
+        add(model_stage_codes(arena, (int)stage)[at], 1u);
         count--;
     }
 }

@@ -65,6 +65,10 @@ static const uint32_t model_output_bytes[] = {4};
 APP_STAGES = """
 #include <stdint.h>
 static const struct { uint32_t offset, bytes; } model_stage_output[] = {{0, 4}, {0, 4}};
+static inline const uint8_t *model_stage_codes(const uint8_t *arena, int stage)
+{
+    return arena + model_stage_output[stage].offset;
+}
 """
 # A loop of 2 * TURNS instructions with one before and one behind; a division, which Armv6-M has
 # to call a library for.

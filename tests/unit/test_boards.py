@@ -40,7 +40,7 @@ def test_users_file(tmp_path):
     board = load(tmp_path, GOOD)["mine"]
     assert board.flash.size == 512 * 1024
     assert board.data.name == "small"
-    assert board.arena.name == "large"
+    assert [region.name for region in board.arenas] == ["small", "large"]
     assert board.image == board.flash
     assert board.verified == "links"
 
@@ -62,7 +62,7 @@ def test_image_lies_behind_the_bootloader(tmp_path):
         ("0x24000000", "0x20002000", "regions 'small' and 'large' overlap"),
         ("uart: USART2", "uarts: USART2", "console.uart: Field required"),
         ("    clock_hz", "    link_offset: 100\n    clock_hz", "line 10, link_offset: the vector"),
-        ("    clock_hz", "    arena_region: huge\n    clock_hz", "no RAM region is called 'huge'"),
+        ("    clock_hz", "    data_region: huge\n    clock_hz", "no RAM region is called 'huge'"),
         ("    clock_hz", "    colour: red\n    clock_hz", "line 10, colour: Unexpected keyword"),
         ("    clock_hz", "    boot_header: rp1\n    clock_hz", "boot_header: unknown 'rp1'"),
         (
@@ -205,6 +205,7 @@ def test_consoles_off_the_usb_socket_say_so():
 
 def test_arena_and_stack_are_where_the_facts_say():
     h7 = get_board("nucleo_h743zi2")
-    assert (h7.arena.name, h7.data.name) == ("axi_sram", "dtcm")
+    assert [region.name for region in h7.arenas] == ["dtcm", "axi_sram"]
+    assert h7.data.name == "dtcm"
     nano = get_board("arduino_nano_33_ble")
     assert (nano.image.origin, nano.image.size) == (0x10000, 0xF0000)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgecomp.build.board_files import render_link_script
+from edgecomp.build.placement import Placement
 from edgecomp.build.sizes import Symbol, fit_problems, measure, symbol_at
 from edgecomp.build.toolchain import run_tool
 from edgecomp.errors import InternalError
@@ -25,7 +26,8 @@ void Reset_Handler(void) { for (;;) {} }
 def link(tmp_path: Path, name: str, stack_bytes: int = 256) -> Path:
     board = get_board(name)
     (tmp_path / "code.c").write_text(SOURCE)
-    (tmp_path / "link.ld").write_text(render_link_script(board, stack_bytes))
+    placement = Placement(board.arenas[1 if name == "nucleo_h743zi2" else 0])
+    (tmp_path / "link.ld").write_text(render_link_script(board, stack_bytes, placement))
     flags = [*board.core.gcc_flags, "-Os", "-nostdlib", "-Wl,--build-id=none", "-Tlink.ld"]
     run_tool(["arm-none-eabi-gcc", *flags, "code.c", "-o", "code.elf"], tmp_path)
     run_tool(["arm-none-eabi-objcopy", "-O", "binary", "code.elf", "code.bin"], tmp_path)

@@ -3,6 +3,7 @@
 #ifndef APP_MODEL_H
 #define APP_MODEL_H
 
+#include "attributes.h"
 #include "small.h"
 
 #define MODEL_ARENA_BYTES SMALL_ARENA_BYTES
@@ -13,8 +14,8 @@
 
 #define model_input small_input
 #define model_run small_run
-#define model_output small_output
 #define model_run_stage small_run_stage
+#define model_output small_output
 #define model_input_info small_input_info
 #define model_output_info small_output_info
 static const uint32_t model_input_bytes[MODEL_INPUTS] = { 72 };

@@ -18,4 +18,11 @@ static const struct {
     { 0, 3 }, /* L06 */
 };
 
+/* The codes that a stage has stored; offsets run on from the arena into the second one, if any. */
+static inline const uint8_t *model_stage_codes(const uint8_t *arena, int stage)
+{
+    const uint32_t offset = model_stage_output[stage].offset;
+    return arena + offset;
+}
+
 #endif
