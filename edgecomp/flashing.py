@@ -19,6 +19,7 @@ from edgecomp.device.flash.job import (
 from edgecomp.device.flash.touch import usb_ports
 from edgecomp.errors import DoesNotFitError, FlashError, UserError
 from edgecomp.paths import sha256_of
+from edgecomp.targets.flash_memory import loader_obstacle
 
 Image = Literal["firmware", "check", "loader"]
 _LOADER = "loader"
@@ -185,6 +186,11 @@ def _choose(built: BuiltModel, request: FlashRequest) -> Method:
         raise FlashError(
             f"edgecomp cannot flash {built.board.name} by itself"
             + (f"; it is flashed by {others}" if others else "")
+            + (
+                "\n  build with --loader: the resident loader takes images over the console"
+                if loader_obstacle(built.board) is None
+                else ""
+            )
             + "\n  docs/flashing.md says how; the image lies in the folder as .bin, .hex and .elf"
         )
     # A port that was named asks for a method that uses it.

@@ -64,7 +64,7 @@ def open_port(name: str, baud: int) -> Port:
         line = serial.Serial(name, baud, timeout=_POLL_S, write_timeout=_WRITE_S, exclusive=True)
         return SerialPort(name, line)
     except (OSError, ValueError) as error:  # SerialException is an OSError
-        raise DeviceError(_cannot_open(name, error)) from error
+        raise DeviceError(why_not_open(name, error)) from error
 
 
 class SocketPort:
@@ -196,7 +196,7 @@ def _lost(name: str, error: Exception | None) -> LineLostError:
     )
 
 
-def _cannot_open(name: str, error: Exception) -> str:
+def why_not_open(name: str, error: Exception) -> str:
     """Say why a line could not be opened, and what helps."""
     number = getattr(error, "errno", None)
     text = str(error)
@@ -215,7 +215,10 @@ def _cannot_open(name: str, error: Exception) -> str:
     if number in {errno.ENOENT, errno.ENXIO, errno.ENODEV}:
         found = attached_ports()
         here = f"attached: {', '.join(found)}" if found else "no serial port is attached"
-        return f"there is no port {name}; {here}"
+        return (
+            f"there is no port {name}; {here}\n"
+            "  is the board plugged in? `edgecomp boards --detect` lists what is there"
+        )
     return f"{name} cannot be opened as a serial port: {text}"
 
 

@@ -1,6 +1,7 @@
 """`edgecomp flash` from built folders onto a virtual board, and what it says when that fails."""
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -64,6 +65,19 @@ def test_silent_board_is_explained(built, monkeypatch):
         os.close(nobody)
 
 
+def test_port_in_use_is_not_shared(built):
+    """The other program would eat the loader's answers."""
+    nobody, terminal = os.openpty()
+    try:
+        with open(os.ttyname(terminal), "rb") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            answer = call("flash", built[0], "--port", os.ttyname(terminal))
+            refused(answer, "is in use by another program", "fuser", code=5)
+    finally:
+        os.close(terminal)
+        os.close(nobody)
+
+
 def test_missing_port_is_explained(built):
     refused(call("flash", built[0], "--port", "/dev/ttyNOWHERE"), "plugged in", code=5)
 
@@ -119,6 +133,13 @@ def test_folder_without_a_loader_says_how_to_get_one(built, tmp_path):
     shutil.copytree(built[0], folder)
     (folder / "loader.bin").unlink()
     refused(call("flash", folder, "--image", "loader"), "build the model with --loader")
+
+
+def test_board_that_only_its_loader_flashes_says_so(tmp_path):
+    model, samples = tiny_model(tmp_path / "a.onnx"), tiny_samples(tmp_path / "s.npz")
+    asked = ("--board", NAME, "--data", samples, "--limit", "1", "-o", tmp_path / "out")
+    assert call("build", model, *asked).code == 0
+    refused(call("flash", tmp_path / "out"), "cannot flash", "build with --loader", code=5)
 
 
 def test_boards_without_a_loader_say_why(tmp_path):

@@ -4,16 +4,17 @@ A pseudo terminal knows neither parity nor modem lines: asking for parity fails 
 (EINVAL), touching DTR at once (ENOTTY). Both are left alone there.
 """
 
-import errno
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
+from edgecomp.device.serial_port import why_not_open
 from edgecomp.errors import FlashError, LinkTimeout
 
 Parity = Literal["none", "even"]
 _POLL_S = 0.02
+_WRITE_S = 10.0
 
 
 class Line(Protocol):
@@ -50,9 +51,11 @@ def open_line(port: str, baud: int, parity: Parity = "none") -> Iterator[Line]:
             baud,
             parity=serial.PARITY_EVEN if even else serial.PARITY_NONE,
             timeout=_POLL_S,
+            # A second program would eat answers. A write has an end, too.
+            **({} if "://" in port else {"exclusive": True, "write_timeout": _WRITE_S}),
         )
     except (OSError, ValueError) as error:
-        raise FlashError(_cannot_open(port, error)) from error
+        raise FlashError(why_not_open(port, error)) from error
     try:
         yield line
     except OSError as error:  # pyserial's own exception is one as well
@@ -89,22 +92,3 @@ def drain(line: Line, quiet_s: float = 0.06) -> None:
     while time.monotonic() < min(quiet_from + quiet_s, end):
         if line.read(256):
             quiet_from = time.monotonic()
-
-
-def _cannot_open(port: str, error: Exception) -> str:
-    number = getattr(error, "errno", None)
-    text = str(error)
-    if number == errno.EACCES or "Permission denied" in text:
-        remedy = (
-            "you may not open it: join the group that owns it, usually `dialout`\n"
-            "    sudo usermod -a -G dialout $USER      (then log in again)"
-        )
-    elif number == errno.EBUSY or "exclusively lock" in text or "busy" in text:
-        remedy = "another program has it open: close terminals and monitors, then repeat"
-    elif number == errno.ENOENT or "could not open" in text:
-        remedy = (
-            "is the board plugged in? `edgecomp boards --detect` lists the ports that are there"
-        )
-    else:
-        remedy = text
-    return f"cannot open {port}\n  {remedy}"

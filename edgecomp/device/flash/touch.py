@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from edgecomp.device.serial_port import why_not_open
 from edgecomp.errors import FlashError, LinkTimeout
 
 TOUCH_BAUD = 1200
@@ -38,11 +39,11 @@ def touch(port: str, ports: Callable[[], dict[str, str]] = usb_ports) -> str:
 
     before = ports()
     try:
-        line = serial.Serial(port, TOUCH_BAUD, dsrdtr=False)
+        line = serial.Serial(port, TOUCH_BAUD, dsrdtr=False, exclusive=True)
         line.dtr = False
         line.close()
     except OSError as error:
-        raise FlashError(f"cannot open {port} for the 1200-baud touch: {error}") from error
+        raise FlashError(why_not_open(port, error)) from error
     end = time.monotonic() + _RESET_S
     gone = False
     while time.monotonic() < end:
