@@ -14,7 +14,7 @@ import numpy as np
 
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.gemm_dsp import block_schedule
-from edgecomp.kernels.gemm_m3 import clamp_suffix, core_refusal, lane_starts, refusal
+from edgecomp.kernels.gemm_m3 import clamp_suffix, core_refusal, lane_starts, refusal, short_ends
 from edgecomp.kernels.schedule import Reads, Schedule
 from edgecomp.targets.cores import Core
 
@@ -69,7 +69,7 @@ class DenseM3(Kernel):
         blocks = -(-channels // CHANNELS)
         missing = blocks * CHANNELS - channels
         bias = np.pad(k.bias, (0, missing)).reshape(blocks, CHANNELS)
-        twice = np.pad(2 * k.multiplier, (0, missing)).reshape(blocks, CHANNELS)
+        ends = np.pad(short_ends(k), ((0, missing), (0, 0))).reshape(blocks, len(LOW), 2, -1)
         offset = np.where(np.isin(np.arange(CHANNELS), LOW), 128, 0)
         filled = np.pad(weights, ((0, missing), (0, 0))).reshape(blocks, CHANNELS, taps)
         ordered = (filled + offset[:, None])[:, BYTES, :] & 0xFF
@@ -78,7 +78,7 @@ class DenseM3(Kernel):
         body = [
             pairs.reshape(blocks, -1),
             np.ascontiguousarray(lanes).view("<u4").reshape(blocks, -1),
-            twice.astype(np.uint32),
+            np.swapaxes(ends, 2, 3).reshape(blocks, -1),  # by pair
         ]
         head = np.array([taps, channels, (2 * k.zero_point + 1) & 0xFFFFFFFF], np.uint32)
         stream = np.concatenate([head, np.concatenate(body, axis=1).reshape(-1)])

@@ -15,7 +15,14 @@ import numpy as np
 
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
-from edgecomp.kernels.gemm_m3 import clamp_suffix, core_refusal, lane_starts, refusal, size_refusal
+from edgecomp.kernels.gemm_m3 import (
+    clamp_suffix,
+    core_refusal,
+    lane_starts,
+    refusal,
+    short_ends,
+    size_refusal,
+)
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.ops.spatial import Window
@@ -213,7 +220,7 @@ class DepthwiseM3(Kernel):
         stream = np.concatenate(
             [
                 _shifted(lane_starts(k.bias, k.bias)),
-                (2 * k.multiplier).astype(np.uint32)[:, None],
+                short_ends(k),
                 np.ascontiguousarray(filled).view("<u4"),
             ],
             axis=1,
@@ -235,7 +242,7 @@ class DepthwiseM3(Kernel):
             "suffix": clamp_suffix(layer.prepared),
             "zero_point": layer.inputs[0].qparams.zero_point,
             "taps": taps,
-            "stream_words": 3 + -(-taps // 4),
+            "stream_words": 2 + short_ends(layer.prepared).shape[1] + -(-taps // 4),
             "frame": weights_at,
             "addend": 2 * layer.prepared.zero_point + 1,
         }

@@ -20,6 +20,7 @@ import numpy as np
 
 from edgecomp.fixedpoint import IntArray
 from edgecomp.ir import Array
+from edgecomp.kernels import finish
 from edgecomp.kernels.base import Layer
 from edgecomp.kernels.pairs import padded_taps
 from edgecomp.ops.linear import LinearConstants
@@ -57,8 +58,8 @@ def size_refusal(layer: Layer) -> str | None:
 def requantize_refusal(layer: Layer) -> str | None:
     """Say why the short requantization does not hold; None if it does."""
     prepared: LinearConstants = layer.prepared
-    if layer.node.numerics != "edgecomp":
-        return f"its numerics are {layer.node.numerics}"
+    if prepared.arithmetic == "tflite":
+        return finish.requantize_refusal(layer)
     if np.any(prepared.shift) or prepared.multiplier.max() >= MULTIPLIER_LIMIT:
         return "a factor of 1/4 or more"
     return None
@@ -98,18 +99,24 @@ def pair_stream(weights: Array, prepared: LinearConstants, bits: int = LANE_BITS
 
     Returns:
         uint32: taps, channels, `2 * zero_point + 1`; for each channel the start (2 words), the
-        weights as bytes, filled up with 0 to a multiple of `STEP`, and twice the multiplier.
+        weights as bytes, filled up with 0 to a multiple of `STEP`, and what `short_ends` gives.
     """
     channels = len(weights)
     taps = padded_taps(weights.shape[1], STEP)
     filled = np.zeros((channels, taps), np.int8)
     filled[:, : weights.shape[1]] = weights
     words = np.ascontiguousarray(filled).view("<u4")
-    twice = (2 * prepared.multiplier).astype(np.uint32)[:, None]
+    ends = short_ends(prepared)
     excess = 128 * weights.astype(np.int64).sum(axis=1) if bits == WIDE_BITS else 0
     starts = lane_starts(prepared.bias - excess, prepared.bias, bits)
     head = np.array([taps, channels, (2 * prepared.zero_point + 1) & 0xFFFFFFFF], np.uint32)
-    return np.concatenate([head, np.concatenate([starts, words, twice], axis=1).reshape(-1)])
+    return np.concatenate([head, np.concatenate([starts, words, ends], axis=1).reshape(-1)])
+
+
+def short_ends(k: LinearConstants) -> Array:
+    """Return, per channel, twice the multiplier, or TFLite's and its shift, as uint32 `(n, ..)`."""
+    words = finish.end_words(k) if k.arithmetic == "tflite" else [2 * k.multiplier]
+    return (np.stack(words, axis=1) & 0xFFFFFFFF).astype(np.uint32)
 
 
 def block_pairs(pixels: int) -> int:
@@ -118,10 +125,11 @@ def block_pairs(pixels: int) -> int:
 
 
 def clamp_suffix(k: LinearConstants) -> str:
-    """Name what a fused activation narrower than a code adds to a function.
+    """Name what arithmetic, and an activation narrower than a code, add to a function.
 
     The range of a ReLU on a tensor with zero point -128 is that of the codes.
     """
+    suffix = finish.arithmetic_suffix(k)
     if (k.low, k.high) == (-128, 127):
-        return ""
-    return f"_from_{k.low}_to_{k.high}".replace("-", "m")
+        return suffix
+    return suffix + f"_from_{k.low}_to_{k.high}".replace("-", "m")

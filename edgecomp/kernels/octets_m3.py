@@ -25,7 +25,7 @@ from edgecomp.kernels.base import Constant, Goal, Layer
 from edgecomp.kernels.conv2d_m3 import Conv2dM3, ConvShape
 from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.gemm_dsp import block_schedule
-from edgecomp.kernels.gemm_m3 import STEP, requantize_refusal
+from edgecomp.kernels.gemm_m3 import STEP, requantize_refusal, short_ends
 from edgecomp.kernels.pairs import padded_taps
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops.linear import LinearConstants
@@ -53,17 +53,17 @@ def octet_stream(weights: Array, k: LinearConstants) -> Array:
     Returns:
         uint32: taps, channels, `2 * zero_point + 1`; for each channel the starts of a pair and of
         the mixture, the weights as bytes, filled up with 0 to a multiple of `STEP`, `-acc_min` and
-        twice the multiplier.
+        what `short_ends` gives.
     """
     channels = len(weights)
     taps = padded_taps(weights.shape[1], STEP)
     filled = np.zeros((channels, taps), np.int8)
     filled[:, : weights.shape[1]] = weights
     start = k.bias - k.acc_min
-    ends = [start - (start << 16), start * DIGITS, -k.acc_min, 2 * k.multiplier]
-    numbers = (np.stack(ends, axis=1) & 0xFFFFFFFF).astype(np.uint32)
+    starts = [start - (start << 16), start * DIGITS, -k.acc_min]
+    numbers = (np.stack(starts, axis=1) & 0xFFFFFFFF).astype(np.uint32)
     words = np.ascontiguousarray(filled).view("<u4")
-    body = np.concatenate([numbers[:, :2], words, numbers[:, 2:]], axis=1)
+    body = np.concatenate([numbers[:, :2], words, numbers[:, 2:], short_ends(k)], axis=1)
     head = np.array([taps, channels, (2 * k.zero_point + 1) & 0xFFFFFFFF], np.uint32)
     return np.concatenate([head, body.reshape(-1)])
 

@@ -15,6 +15,7 @@ from edgecomp.fixedpoint import INT32_MAX, INT32_MIN
 from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import two_rows_at_a_time
+from edgecomp.kernels.finish import end_words, requantize_refusal
 from edgecomp.kernels.gemm_m3 import clamp_suffix, core_refusal
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.kernels.winograd_dsp import transformed_weights
@@ -56,10 +57,8 @@ class WinogradM3(Kernel):
             return f"input channels: a multiple of {UNROLL} up to {MAX_CHANNELS}"
         if out_width < COLUMNS or out_height < 2:
             return f"fewer than {COLUMNS} x 2 outputs"
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
-        if np.any(k.shift):
-            return "a multiplier needs a shift"
+        if reason := requantize_refusal(layer):
+            return reason
         if 4 * k.acc_min.min() < INT32_MIN or 4 * k.acc_max.max() > INT32_MAX:
             return "an accumulator can exceed 30 bits"
         return None
@@ -78,7 +77,8 @@ class WinogradM3(Kernel):
         k = layer.prepared
         u = transformed_weights(layer.inputs[1].value).astype(np.int16)
         words = np.ascontiguousarray(u.reshape(len(u), -1)).view("<u4")
-        ends = np.stack([4 * k.bias, k.multiplier // 2], axis=1) & 0xFFFFFFFF
+        scales = end_words(k) if k.arithmetic == "tflite" else [k.multiplier // 2]
+        ends = np.stack([4 * k.bias, *scales], axis=1) & 0xFFFFFFFF
         stream = np.concatenate([ends.astype(np.uint32), words], axis=1)
         comment = "by channel: 4 * bias, multiplier / 2, 16 products of 16-bit weights"
         return [Constant("stream", "uint32_t", stream, True, comment)]
