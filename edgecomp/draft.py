@@ -1,0 +1,93 @@
+"""What a network of the zoo would cost on a board, before it is trained.
+
+Its weights are random, but its shapes, kernels and memory plan are those that it will have.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecomp.build.compile import Optimize
+from edgecomp.errors import DoesNotFitError
+from edgecomp.frontend import read_model
+from edgecomp.pipeline import build
+from edgecomp.profiling import profile_folder
+from edgecomp.request import Request
+
+SAMPLES = 24
+
+
+def zoo_source(architecture: str, parameters: Mapping[str, Any]) -> str:
+    """The name under which every command takes a network: `zoo:NAME?width=0.5&classes=4`.
+
+    >>> zoo_source("resnet8", {"width": 0.5, "input": None})
+    'zoo:resnet8?width=0.5'
+    """
+    given = "&".join(f"{key}={value}" for key, value in parameters.items() if value is not None)
+    name = architecture if architecture.startswith("zoo:") else f"zoo:{architecture}"
+    return name + (("&" if "?" in name else "?") + given if given else "")
+
+
+def draft(
+    source: str,
+    board: str,
+    *,
+    optimize: Optimize = "balanced",
+    boards_file: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Build a network with random weights for a board, count one inference, and keep nothing.
+
+    Returns:
+        `model`, `board`, `core`, `macs`, `parameters`, `flash` and `ram` as in `report.json`,
+        `instructions`, `modelled_cycles` and `modelled_ms`.
+
+    Raises:
+        UserError: there is no such network or board.
+        DoesNotFitError: it does not fit; the message says what is too large.
+    """
+    graph = read_model(source)
+    rng = np.random.default_rng(0)
+    samples = {
+        f"x_{index}" if index else "x": rng.normal(
+            0, 1, (SAMPLES, *_model_shape(graph.views, name, graph.tensors[name].shape))
+        ).astype(np.float32)
+        for index, name in enumerate(graph.inputs)
+    }
+    with tempfile.TemporaryDirectory(prefix="edgecomp-") as temporary:
+        data = Path(temporary) / "random.npz"
+        np.savez(data, allow_pickle=False, **samples)
+        out = Path(temporary) / "out"
+        request = Request(
+            model=source,
+            board=board,
+            out=out,
+            data=str(data),
+            calibration="minmax",
+            optimize=optimize,
+            limit=1,
+            boards_file=boards_file,
+        )
+        try:
+            report = build(request, say)
+        except DoesNotFitError as error:
+            raise DoesNotFitError(
+                f"{source} does not fit {board}\n{error}\n"
+                "  try a smaller --width, --depth or --input, or --optimize ram"
+            ) from error
+        say("counting one inference in the emulator")
+        profile = profile_folder(out, boards_file=boards_file)
+    return {
+        "model": source,
+        **{key: report[key] for key in ("board", "core", "macs", "flash", "ram")},
+        "parameters": sum(t.size for t in graph.tensors.values() if t.is_const),
+        **{key: profile[key] for key in ("instructions", "modelled_cycles", "modelled_ms")},
+    }
+
+
+def _model_shape(views: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of one sample, as the model wants it."""
+    return tuple(views[name].shape[1:] if name in views else shape[1:])
