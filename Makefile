@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test check accept bench format clean
+.PHONY: setup demo test check accept bench compare format clean
 
 setup: $(STAMP)
 
@@ -30,6 +30,10 @@ accept: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.run --keep
+
+# The part of the benchmark that continuous integration has time for, against the best ever kept.
+compare: setup
+	$(BIN)/python -m benchmarks.run --compare --models kws ad --optimize balanced
 
 format: setup
 	$(BIN)/ruff check --fix edgecomp tests benchmarks

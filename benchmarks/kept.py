@@ -58,6 +58,15 @@ class Kept:
         for name in COMPARED:
             best[name] = min(found[name], best.get(name, found[name]))
 
+    def changes(self, key: str, found: dict[str, Any]) -> list[str]:
+        """Figures that differ from the last kept ones, with both values."""
+        last = self.figures.get(key, {})
+        return [
+            f"{name} {before:,} -> {found[name]:,} ({found[name] / max(before, 1) - 1:+.2%})"
+            for name in COMPARED
+            if (before := last.get(name, found[name])) != found[name]
+        ]
+
     def worse(self, key: str, found: dict[str, Any]) -> list[str]:
         """Figures that are more than 1 % worse than their best, trades allowed for."""
         best = self.best.get(key, {})

@@ -5,8 +5,9 @@
 
 Calibration: 200 samples of each network's own data set (`tests/e2e/real_models.py` says which).
 Every tensor of 20 random inputs is compared with the integer reference before anything is counted.
-`--keep` writes RESULTS.md and results.json; `--compare` fails where a figure is more than 1 % worse
-than the best ever kept, unless `trades.yaml` gives the reason.
+Where figures differ from the kept ones, both are printed. `--keep` writes RESULTS.md and
+results.json; `--compare` fails where a figure is more than 1 % worse than the best ever kept,
+unless `trades.yaml` gives the reason.
 """
 
 import argparse
@@ -108,6 +109,8 @@ def run(asked: Sequence[tuple[str, str, str]], data_dir: Path, kept: Kept) -> li
                 f"code {found['code_bytes']:,}, flash {found['flash_bytes']:,}",
                 flush=True,
             )
+            for change in kept.changes(key, found):
+                print(f"  {change}", flush=True)
             failures += kept.worse(key, found)
             kept.put(key, found)
     return failures

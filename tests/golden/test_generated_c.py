@@ -70,7 +70,7 @@ def test_cppcheck_finds_nothing(keep_input, tmp_path):
     cppcheck(tmp_path, "small.c", "main.c")
 
 
-@pytest.mark.parametrize("step", [40, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [160, pytest.param(2, marks=pytest.mark.slow)])
 def test_cppcheck_finds_nothing_in_the_operators(step, tmp_path):
     models = []
     for case in ALL_CASES[::step]:

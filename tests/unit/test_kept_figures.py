@@ -51,6 +51,14 @@ def test_a_trade_allows_what_it_names_and_no_more():
     assert made.worse(KEY, {**FIGURES, "arena_bytes": 400})
 
 
+def test_what_changed_is_said_with_both_values():
+    made = kept()
+    assert made.changes(KEY, FIGURES) == []
+    (change,) = made.changes(KEY, {**FIGURES, "instructions": 990})
+    assert change == "instructions 1,000 -> 990 (-1.00%)"
+    assert made.changes("mps2-an386/kws/ram", FIGURES) == []
+
+
 def test_files_are_read_again(tmp_path):
     made = kept()
     made.write(tmp_path / "results.json")
