@@ -5,11 +5,12 @@ Source: TensorFlow Lite `schema/schema.fbs`, `kernels/padding.h`, `kernels/inter
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from edgecomp.frontend.onnx_builder import GraphBuilder
+from edgecomp.frontend.tflite_more import MORE_TFLITE, TfliteImporter, constant_input
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.add import AddParams
 from edgecomp.ops.base import ImportedNode, SingleImporter
@@ -27,8 +28,6 @@ from edgecomp.ops.reduce_mean import ReduceMeanParams
 from edgecomp.ops.softmax import SoftmaxParams
 from edgecomp.ops.spatial import Window
 from edgecomp.ops.unary import UnaryParams, import_power
-
-TfliteImporter = Callable[[ImportedNode, GraphBuilder], str]
 
 _ACTIVATIONS: Mapping[int, Clamp] = {
     0: NO_CLAMP,
@@ -72,27 +71,19 @@ def _window(
     )  # fmt: skip
 
 
-def _constant(node: ImportedNode, build: GraphBuilder, index: int, what: str) -> np.ndarray:
-    """Elements of the constant input `index`."""
-    value = build.value(node.inputs[index]) if node.has_input(index) else None
-    if value is None:
-        raise build.unsupported(node, f"{what} must be a constant")
-    return value
-
-
 def _linear_inputs(
     node: ImportedNode, build: GraphBuilder, x: str, weights: np.ndarray, layout: str
 ) -> list[str]:
     inputs = [x, build.constant(weights, f"{node.name}.weights", layout, node.inputs[1])]
     if node.has_input(2):
-        bias = _constant(node, build, 2, "the bias")
+        bias = constant_input(node, build, 2, "the bias")
         inputs.append(build.constant(bias, f"{node.name}.bias", "O", node.inputs[2]))
     return inputs
 
 
 def _conv(node: ImportedNode, build: GraphBuilder) -> str:
     """CONV_2D; groups follow from the shapes."""
-    weights = _constant(node, build, 1, "the weights")
+    weights = constant_input(node, build, 1, "the weights")
     shape = build.shape(node.inputs[0])
     window = _window(node, build, weights.shape[1:3], shape)
     groups = max(shape[3] // weights.shape[3], 1)
@@ -103,7 +94,7 @@ def _conv(node: ImportedNode, build: GraphBuilder) -> str:
 
 def _depthwise(node: ImportedNode, build: GraphBuilder) -> str:
     """DEPTHWISE_CONV_2D."""
-    weights = _constant(node, build, 1, "the weights")
+    weights = constant_input(node, build, 1, "the weights")
     shape = build.shape(node.inputs[0])
     window = _window(node, build, weights.shape[1:3], shape)
     params = Conv2dParams(**vars(window), groups=shape[3], clamp=_clamp(node, build))
@@ -116,7 +107,7 @@ def _fully_connected(node: ImportedNode, build: GraphBuilder) -> str:
     """FULLY_CONNECTED; leading axes become one unless they are kept."""
     if int(node.attrs.get("WeightsFormat", 0)):
         raise build.unsupported(node, "shuffled weights")
-    weights = _constant(node, build, 1, "the weights")
+    weights = constant_input(node, build, 1, "the weights")
     x, width = node.inputs[0], weights.shape[1]
     shape = build.shape(x)
     keeps = bool(node.attrs.get("KeepNumDims", False))
@@ -188,7 +179,7 @@ def _gelu(node: ImportedNode, build: GraphBuilder) -> str:
 
 
 def _prelu(node: ImportedNode, build: GraphBuilder) -> str:
-    slopes = _constant(node, build, 1, "the slopes")
+    slopes = constant_input(node, build, 1, "the slopes")
     channels = build.shape(node.inputs[0])[-1]
     if slopes.size not in {1, channels} or slopes.shape[-1:] not in {(), (1,), (channels,)}:
         raise build.unsupported(node, "the slopes must be one number, or one per channel")
@@ -206,7 +197,7 @@ def _softmax(node: ImportedNode, build: GraphBuilder) -> str:
 
 
 def _mean(node: ImportedNode, build: GraphBuilder) -> str:
-    axes = _constant(node, build, 1, "the axes").reshape(-1).tolist()
+    axes = constant_input(node, build, 1, "the axes").reshape(-1).tolist()
     rank = len(build.shape(node.inputs[0]))
     if any(not -rank <= axis < rank for axis in axes):
         raise build.unsupported(node, f"axes {axes} of an input with {rank} axes")
@@ -225,7 +216,7 @@ def _reshape(node: ImportedNode, build: GraphBuilder) -> str:
 
 
 def _transpose(node: ImportedNode, build: GraphBuilder) -> str:
-    perm = [int(axis) for axis in _constant(node, build, 1, "the permutation").reshape(-1)]
+    perm = [int(axis) for axis in constant_input(node, build, 1, "the permutation").reshape(-1)]
     if sorted(perm) != list(range(len(build.shape(node.inputs[0])))):
         raise build.unsupported(node, f"{perm} is no permutation of the input's axes")
     return build.transpose(node.inputs[0], perm, node)
@@ -233,12 +224,12 @@ def _transpose(node: ImportedNode, build: GraphBuilder) -> str:
 
 def _pad(node: ImportedNode, build: GraphBuilder) -> str:
     """PAD and PADV2."""
-    widths = _constant(node, build, 1, "the widths").reshape(-1, 2)
+    widths = constant_input(node, build, 1, "the widths").reshape(-1, 2)
     if len(widths) != len(build.shape(node.inputs[0])) or widths.min(initial=0) < 0:
         raise build.unsupported(node, "the widths must be positive, two per axis")
     value = 0.0
     if node.has_input(2):
-        value = float(_constant(node, build, 2, "the value").reshape(()))
+        value = float(constant_input(node, build, 2, "the value").reshape(()))
     before, after = (tuple(int(n) for n in column) for column in widths.T)
     return build.emit("pad", node.inputs[:1], PadParams(before, after, value), node)
 
@@ -253,6 +244,7 @@ def _concat(node: ImportedNode, build: GraphBuilder) -> str:
 
 
 TFLITE: Mapping[str, TfliteImporter] = {
+    **MORE_TFLITE,
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": _fully_connected,

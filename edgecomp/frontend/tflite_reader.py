@@ -151,22 +151,25 @@ class _Conversion:
             tuple(self._names[i] for i in operator.outputs),
             {**operator.options, "shape": outputs[0].shape if outputs else ()},
         )
-        if len(outputs) != 1 or not node.inputs or not node.inputs[0]:
+        if not outputs or not node.inputs or not node.inputs[0]:
             raise self._build.unsupported(node, f"{len(outputs)} outputs")
         for index in operator.inputs:
             self._refuse_width(node, index)
-        result = self._result(node)
-        if self._build.value(result) is None:
-            result = self._finish(node, result, outputs[0])
-        self._alias[node.outputs[0]] = result
+        results = self._results(node)
+        if len(results) != len(outputs):
+            raise self._build.unsupported(node, f"{len(outputs)} outputs")
+        for name, result, tensor in zip(node.outputs, results, outputs, strict=True):
+            computed = self._build.value(result) is None
+            self._alias[name] = self._finish(node, result, tensor) if computed else result
 
-    def _result(self, node: ImportedNode) -> str:
+    def _results(self, node: ImportedNode) -> list[str]:
         if node.op_type in {_QUANTIZE, _DEQUANTIZE}:
-            return node.inputs[0]
-        if all(self._build.value(name) is not None for name in node.inputs[:1]):
+            return [node.inputs[0]]
+        if all(self._build.value(name) is not None for name in node.inputs if name):
             raise self._build.unsupported(node, "its input is a constant", "fold it before")
         try:
-            return TFLITE[node.op_type](node, self._build)
+            result = TFLITE[node.op_type](node, self._build)
+            return [result] if isinstance(result, str) else result
         except EdgecompError:
             raise
         except (ValueError, KeyError, IndexError, TypeError) as error:

@@ -65,7 +65,7 @@ def _with_addend(node: ImportedNode, build: Builder, y: str, beta: float) -> str
     return build.emit("add", align(both, build), AddParams(), node, ".addend")
 
 
-def _matmul(node: ImportedNode, build: Builder) -> str:
+def import_matmul(node: ImportedNode, build: Builder) -> str:
     """Import ONNX MatMul: by a constant matrix a dense layer, else batches of products."""
     a, b = node.inputs[:2]
     shapes = build.shape(a), build.shape(b)
@@ -94,4 +94,4 @@ def _matmul(node: ImportedNode, build: Builder) -> str:
     return build.reshape(y, tuple(shape), node)
 
 
-ONNX: dict[str, Importer] = {"Gemm": _gemm, "MatMul": _matmul}
+ONNX: dict[str, Importer] = {"Gemm": _gemm, "MatMul": import_matmul}
