@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecomp.targets.boards import Board, load_boards
+from edgecomp.targets.flash_memory import loader_obstacle
 
 _HEAD = """\
 # Boards
@@ -64,12 +65,23 @@ def _paragraph(board: Board) -> list[str]:
         f"- memories: {memories}; stack and data in {board.data.name}, arena in {arenas}",
         f"- image: {_image(board)}",
         f"- flashing, best first: {', '.join(board.flash_methods)}{_rom(board)}",
+        f"- resident loader: {loader_text(board)}",
     ]
     if board.unconfirmed:
         lines.append(f"- unconfirmed: {', '.join(board.unconfirmed)}")
     if board.notes:
         lines.append(f"- {board.notes}")
     return [*lines, ""]
+
+
+def loader_text(board: Board) -> str:
+    """Return whether a board can have the resident loader, and what holds it."""
+    obstacle = loader_obstacle(board)
+    if obstacle is not None:
+        return f"no, and no updates in slots: {obstacle}"
+    button = board.button
+    held = f"; {button.name} held {button.active} at reset keeps it waiting" if button else ""
+    return f"yes, and updates in two slots{held}"
 
 
 def _image(board: Board) -> str:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from edgecomp.report.boards_manual import loader_text
 from edgecomp.targets.boards import Board
 
 WIDTH = 120
@@ -196,6 +197,7 @@ def print_board(board: Board) -> None:
     ]
     if board.flash_methods:
         lines.append(f"  flashing  {', '.join(board.flash_methods)}")
+    lines.append(f"  loader    {loader_text(board)}")
     if board.unconfirmed:
         lines.append(f"  unsure    {', '.join(board.unconfirmed)}")
     if board.notes:

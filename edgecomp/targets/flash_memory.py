@@ -171,12 +171,12 @@ def _family(board: Board) -> _Family | None:
 
 def loader_obstacle(board: Board) -> str | None:
     """Say why `board` cannot have the resident loader; None where it can."""
+    if not board.core.vtor:
+        return f"{board.core.title} cannot move its vector table behind a loader"
+    if board.link_offset:
+        return "another bootloader lies at the start of its flash"
     layout = flash_layout(board)
     if layout is None or layout.driver is None:
         what = board.mcu or "its microcontroller"
         return f"there is no flash driver of the resident loader for {what}"
-    if board.link_offset:
-        return "another bootloader lies at the start of its flash"
-    if not board.core.vtor:
-        return f"{board.core.title} cannot move its vector table behind a loader"
     return None

@@ -6,6 +6,7 @@ single step of a flash cut short by a power failure.
 
 import os
 import random
+import re
 import select
 import shutil
 import subprocess
@@ -291,6 +292,8 @@ def fuzz(executable: Path, tmp_path: Path, *options: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
+    (executed,) = re.findall(r"stat::number_of_executed_units: *(\d+)", done.stderr)
+    print(f"{executed} inputs")
 
 
 def test_any_bytes_are_survived(fuzzer, tmp_path):
