@@ -1,7 +1,8 @@
-"""Let weights share a few values: k-means per layer, on the layer's own int8 grid.
+"""Let weights share a few values: k-means per layer, on the layer's own integer grid.
 
-The grid has one scale for the whole tensor, which the tensor carries from then on: quantization
-keeps it, so that the shared values are as many codes.  Source: S. Han et al., "Deep Compression"
+Weights that an earlier step put on a grid (int4, say) keep it; for others it is int8 with one scale
+for the whole tensor.  The tensor carries it from then on: quantization keeps it, so that the
+shared values are as many codes.  Source: S. Han et al., "Deep Compression"
 (2016), with their linear initialization.
 """
 
@@ -14,7 +15,7 @@ from edgecomp.compress.technique import Outcome, Workshop, chosen_weights
 from edgecomp.compress.train.graph_module import as_module, constants_of, with_constants
 from edgecomp.compress.train.sources import keeping_zeros, shared
 from edgecomp.config import Cluster
-from edgecomp.ir import Array, Graph, QParams
+from edgecomp.ir import Array, Graph, QParams, Tensor
 
 ROUNDS = 60
 MOST_INDEXED = 64
@@ -26,14 +27,12 @@ class Shared:
     """Weights that share values.
 
     Attributes:
-        codebook: real values on the grid, float64; entry 0 is 0, for pruned weights.
+        codebook: codes, float64; entry 0 is 0, for pruned weights.
         indices: entry of each weight.
-        scale: of the int8 grid, as float32 has it.
     """
 
     codebook: Array
     indices: Array
-    scale: float
 
 
 def cluster_step(graph: Graph, step: Cluster, workshop: Workshop) -> Outcome:
@@ -42,15 +41,23 @@ def cluster_step(graph: Graph, step: Cluster, workshop: Workshop) -> Outcome:
     Where a layer has weights that are 0, 0 is one of the values and these weights keep it.
     """
     names = chosen_weights(graph, step)
-    found = {name: share(graph.tensors[name].value, step.clusters) for name in names}
-    sources = {name: shared(s.codebook, s.indices, s.scale) for name, s in found.items()}
+    grids = {name: _grid(graph.tensors[name]) for name in names}
+    found = {}
+    for name, (scales, most) in grids.items():
+        units = graph.tensors[name].value / scales
+        found[name] = share(units, step.clusters, most)
+    sources = {
+        name: shared(shares.codebook, shares.indices, grids[name][0])
+        for name, shares in found.items()
+    }
     module = as_module(graph, {**keeping_zeros(graph), **sources})
     result = workshop.train(graph, module, step)
     values = constants_of(graph, module)
     clustered = with_constants(graph, values)
     tensors = dict(clustered.tensors)
-    for name, shares in found.items():
-        qparams = QParams.per_tensor(shares.scale)
+    for name in names:
+        scales, _ = grids[name]
+        qparams = graph.tensors[name].qparams or QParams.per_tensor(float(scales))
         exact = qparams.dequantize(qparams.quantize(values[name])).astype(np.float32)
         tensors[name] = replace(tensors[name].with_data(exact), qparams=qparams)
     counts = [len(np.unique(tensors[name].value)) for name in names]
@@ -61,22 +68,36 @@ def cluster_step(graph: Graph, step: Cluster, workshop: Workshop) -> Outcome:
     return Outcome(made, result.score, result.diverged, note)
 
 
-def share(weights: Array, count: int) -> Shared:
-    """Choose at most `count` values for `weights` by k-means, each on the int8 grid.
+def share(units: Array, count: int, most: int = 127) -> Shared:
+    """Choose at most `count` whole numbers for `units` by k-means.
 
-    The grid's largest code, 127, is the largest magnitude.
+    Args:
+        units: weights in units of their grid.
+        count: of values; 0 is one of them where a weight is 0.
+        most: largest magnitude.
     """
-    largest = float(np.abs(weights).max())
-    scale = float(np.float32((largest or 1.0) / 127))
-    flat = weights.ravel().astype(np.float64)
+    flat = units.ravel().astype(np.float64)
     pruned = flat == 0
     # Without zeros, entry 0 of the codebook is there but no weight has it.
     centers = _centers(flat[~pruned], count - int(pruned.any()))
-    codes = np.unique(np.clip(np.rint(centers / scale), -127, 127))
-    codebook = np.concatenate([[0.0], codes * scale])
+    codebook = np.concatenate([[0.0], np.unique(np.clip(np.rint(centers), -most, most))])
     nearest = np.searchsorted((codebook[1:-1] + codebook[2:]) / 2, flat) + 1
-    indices = np.where(pruned, 0, nearest).reshape(weights.shape)
-    return Shared(codebook, indices, scale)
+    indices = np.where(pruned, 0, nearest).reshape(units.shape)
+    return Shared(codebook, indices)
+
+
+def _grid(tensor: Tensor) -> tuple[Array, int]:
+    """Scales that broadcast over the weights, and the largest code: of the grid they lie on.
+
+    Weights without one get a grid of int8 with one scale, whose largest code is their largest
+    magnitude.
+    """
+    if tensor.qparams is not None:
+        scales = tensor.qparams.scales(len(tensor.shape))
+        most = int(np.abs(tensor.qparams.quantize(tensor.value)).max(initial=1))
+        return scales, 7 if most <= 7 else 127
+    largest = float(np.abs(tensor.value).max())
+    return np.asarray(float(np.float32((largest or 1.0) / 127))), 127
 
 
 def _centers(values: Array, count: int) -> Array:

@@ -8,6 +8,7 @@ from edgecomp.compress.factorize import factorize_step
 from edgecomp.compress.lottery import lottery_step
 from edgecomp.compress.prune_channels import prune_channels
 from edgecomp.compress.prune_weights import prune_weights
+from edgecomp.compress.quantizing import quantize_step
 from edgecomp.compress.retrain import train_step
 from edgecomp.compress.storing import huffman_step, store_step
 from edgecomp.compress.technique import Outcome, Workshop
@@ -29,6 +30,7 @@ TECHNIQUES: dict[str, Technique] = {
     "prune": prune_step,
     "lottery": lottery_step,
     "factorize": factorize_step,
+    "quantize": quantize_step,
     "cluster": cluster_step,
     "huffman": huffman_step,
     "store": store_step,

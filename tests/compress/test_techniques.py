@@ -132,16 +132,16 @@ weights = st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=60).map(np.a
 @settings(max_examples=60, deadline=None)
 @given(weights, st.integers(2, 20))
 def test_sharing_takes_the_nearest_value_and_never_more_values_than_asked(values, count):
-    shared = share(values, count)
-    codes = shared.codebook / shared.scale
-    np.testing.assert_allclose(codes, np.rint(codes), atol=1e-6)
+    units = 127 * values / (np.abs(values).max() or 1)
+    shared = share(units, count)
+    codes = shared.codebook
+    np.testing.assert_array_equal(codes, np.rint(codes))
     assert np.abs(codes).max() <= 127
-    made = shared.codebook[shared.indices]
+    made = codes[shared.indices]
     assert len(np.unique(made)) <= count
-    np.testing.assert_array_equal(made[values == 0], 0)
-    used = shared.codebook[1:]
-    best = np.abs(values[:, None] - used).min(axis=1)[values != 0]
-    np.testing.assert_allclose(np.abs(values - made)[values != 0], best, atol=1e-12)
+    np.testing.assert_array_equal(made[units == 0], 0)
+    best = np.abs(units[:, None] - codes[1:]).min(axis=1)[units != 0]
+    np.testing.assert_allclose(np.abs(units - made)[units != 0], best, atol=1e-9)
 
 
 @settings(max_examples=60, deadline=None)

@@ -28,31 +28,36 @@ def masked(value: Array, mask: Array) -> Any:
     return Masked()
 
 
-def shared(codebook: Array, indices: Array, scale: float) -> Any:
-    """Make a module that yields `scale * round(codebook / scale)[indices]`.
+def shared(codebook: Array, indices: Array, scales: Array) -> Any:
+    """Make a module that yields `scales * round(codebook)[indices]`.
 
     Entry 0 of the codebook stays 0 for ever: pruned weights.  Gradients pass the rounding as if it
     were not there (straight-through).
 
     Args:
-        codebook: real values `(entries,)`.
+        codebook: codes `(entries,)`.
         indices: entry of each weight, of the weights' shape.
-        scale: of the int8 grid.
+        scales: of the integer grid; broadcast over the weights.
     """
     torch = import_torch()
+    # Entries are trained in the weights' own size, for which learning rates are meant.
+    unit = float(np.mean(scales))
 
     class Shared(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
-            self.values = torch.nn.Parameter(torch.tensor(codebook[1:], dtype=torch.float32))
+            self.values = torch.nn.Parameter(torch.tensor(unit * codebook[1:], dtype=torch.float32))
             self.register_buffer("indices", torch.tensor(indices.astype(np.int64)))
+            self.register_buffer("scales", torch.tensor(scales, dtype=torch.float32))
 
         def forward(self) -> "Tensor":
-            codes = (self.values / scale).round().clamp(-127, 127) * scale
-            exact = self.values + (codes - self.values).detach()
-            entries: Tensor = torch.cat([exact.new_zeros(1), exact])
-            return entries[self.indices]
+            units = self.values / unit
+            codes = units + (units.round().clamp(-limit, limit) - units).detach()
+            entries = torch.cat([codes.new_zeros(1), codes])
+            weights: Tensor = entries[self.indices] * self.scales
+            return weights
 
+    limit = 7 if np.abs(codebook).max(initial=0) <= 7 else 127
     return Shared()
 
 
