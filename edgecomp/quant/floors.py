@@ -6,6 +6,7 @@ so small that the accumulator leaves int32 when another sample wakes it up.  A s
 real layers use more than a thousandth of that range.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -59,6 +60,10 @@ def _largest(graph: Graph, node: Node, qparams: Mapping[str, QParams]) -> float:
         return sizes[0] * x.size / y.size
     if node.op == "matmul":
         return sizes[0] * sizes[1] * graph.node_inputs(node)[0].shape[-1]
+    if node.op == "layer_norm":
+        # Room for the offsets' fraction bits.
+        longest = math.sqrt(graph.node_inputs(node)[0].shape[-1])
+        return 2.0**8 * (longest * sizes[1] + sizes[2])
     bound = _BOUNDS.get(node.op)
     return 0.0 if bound is None else float(bound(sizes))
 

@@ -12,6 +12,7 @@ from onnx import TensorProto
 
 from edgecomp.ir import Array, Node
 from edgecomp.ops.argmax import ArgMaxParams
+from edgecomp.ops.layer_norm import LayerNorm, LayerNormParams
 from edgecomp.ops.movement import ConcatParams, PadParams, ReshapeParams, TransposeParams
 from edgecomp.ops.reduce import ReduceMaxParams
 from edgecomp.ops.reduce_mean import ReduceMeanParams
@@ -142,6 +143,28 @@ def _softmax(build: QdqBuilder, node: Node) -> Emitted:
     return build.emit("Softmax", [x], real_name(node), axis=-1), False
 
 
+def _layer_norm(build: QdqBuilder, node: Node) -> Emitted:
+    params = node.params
+    assert isinstance(params, LayerNormParams)
+    x, *constants = operands(build, node)
+    name, label = build.take(x.name, first=False), node.name
+    axes = build.constant(np.array([-1], np.int64), f"{label}.axes")
+    if params.centered:
+        mean = build.emit("ReduceMean", [name, axes], f"{label}.mean")
+        name = build.emit("Sub", [name, mean], f"{label}.centered")
+    square = build.emit("Mul", [name, name], f"{label}.square")
+    variance = build.emit("ReduceMean", [square, axes], f"{label}.variance")
+    epsilon = build.constant(np.array(params.epsilon, np.float32), f"{label}.epsilon")
+    shifted = build.emit("Add", [variance, epsilon], f"{label}.shifted")
+    name = build.emit("Div", [name, build.emit("Sqrt", [shifted], f"{label}.spread")], f"{label}.n")
+    channel = LayerNorm().channels(params, (x, *constants))
+    gain, offset = (
+        build.constant(t.value[channel].astype(np.float32), f"{t.name}.full") for t in constants
+    )
+    scaled = build.emit("Mul", [name, gain], f"{label}.scaled")
+    return build.emit("Add", [scaled, offset], real_name(node)), False
+
+
 def _pad(build: QdqBuilder, node: Node) -> Emitted:
     params = node.params
     assert isinstance(params, PadParams)
@@ -203,6 +226,7 @@ EMITTERS: dict[str, Emitter] = {
     "argmax": _argmax,
     "matmul": _matmul,
     "softmax": _softmax,
+    "layer_norm": _layer_norm,
     "pad": _pad,
     "concat": _concat,
     "gather": emit_gather,

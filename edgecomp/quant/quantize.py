@@ -36,7 +36,8 @@ def quantize(
     Returns:
         A graph of int8 activations and weights (per output channel, -127 to 127) and int32 biases
         at `scale_in * scale_w[c]`.  Dense weights have one scale under `tflite`, as its converter
-        gives them.  PReLU's slopes stay real.  Every layer's constants have been prepared once,
+        gives them.  PReLU's slopes and
+        the gains of normalizations stay real.  Every layer's constants have been prepared once,
         which proves that no accumulator leaves int32.
 
     Raises:
@@ -68,11 +69,11 @@ def quantize(
 def _quantize_operand(
     graph: Graph, node: Node, name: str, tensors: dict[str, Tensor], symmetric: bool
 ) -> str:
-    """Quantize a constant operand per tensor; PReLU's slopes are only copied."""
+    """Quantize a constant operand per tensor; slopes and gains are only copied."""
     tensor = graph.tensors[name]
     if name in tensors or not tensor.is_const:
         return name
-    if node.op == "prelu":
+    if node.op in {"prelu", "layer_norm"}:
         tensors[name] = tensor
         return name
     q = tensor.qparams or range_qparams(

@@ -48,6 +48,36 @@ static inline int8_t ec_requantize(int32_t acc, int32_t multiplier, int shift, i
     return (int8_t)ec_clamp(ec_rescale(acc, multiplier, shift) + zero_point, low, high);
 }
 
+/* The integer square root, rounded down. */
+static inline uint32_t ec_square_root(uint64_t value)
+{
+    uint32_t root = 0;
+    for (uint32_t bit = UINT32_C(1) << 31; bit != 0; bit >>= 1) {
+        const uint64_t trial = root | bit;
+        if (trial * trial <= value) {
+            root = (uint32_t)trial;
+        }
+    }
+    return root;
+}
+
+/* 2^61 / root, rounded down, for a root of at least 2^31: at most 2^30. */
+static inline int32_t ec_inverse(uint32_t root)
+{
+    uint64_t rest = UINT64_C(1) << 61;
+    uint64_t part = (uint64_t)root << 30;
+    uint32_t quotient = 0;
+    for (int bit = 30; bit >= 0; bit--) {
+        quotient <<= 1;
+        if (part <= rest) {
+            rest -= part;
+            quotient |= 1u;
+        }
+        part >>= 1;
+    }
+    return (int32_t)quotient;
+}
+
 /* TensorFlow Lite's arithmetic.  a times b / 2^31, rounded to nearest. */
 static inline int32_t ec_high_multiply(int32_t a, int32_t b)
 {

@@ -9,6 +9,7 @@ from tests.ops import (
     dense,
     div,
     gather,
+    layer_norm,
     matmul,
     max_pool,
     maximum,
@@ -30,8 +31,8 @@ from tests.ops import (
 
 MODULES = (
     conv2d, dense, matmul, add, sub, mul, div, maximum, minimum, unary, prelu, max_pool,
-    average_pool, reduce_mean, reduce_sum, reduce_max, reduce_min, argmax, softmax, pad, concat,
-    gather, resize, reshape, transpose,
+    average_pool, reduce_mean, reduce_sum, reduce_max, reduce_min, argmax, softmax,
+    layer_norm, pad, concat, gather, resize, reshape, transpose,
 )  # fmt: skip
 
 ALL_CASES = tuple(case for module in MODULES for case in module.CASES)

@@ -56,6 +56,12 @@ def code_error_bound(graph: Graph, node: Node) -> float:
             error = 255.0**2 * depth * 2.0 ** (k.shift - 31)
         case "argmax":
             error = 255.0 * 2.0 ** (k.shift - 31)
+        case "layer_norm":
+            # The normalized element, its gain, the offset, and epsilon's share of the variance.
+            n = layer.inputs[0].shape[-1]
+            gain = float(np.abs(k.gain).max()) * 2.0 ** (20 - k.bits)
+            error = gain * 2.0**-21 + n**0.5 * (gain * 2.0**-28 + 2.0 ** (19 - k.bits))
+            error += 2.0**-17 + gain * n**0.5 * 0.25 / (256 * max(n - 1, 1))
         case "average_pool" | "reduce_mean" | "reduce_sum":
             count = layer.inputs[0].size / layer.output.size
             if node.op == "average_pool":

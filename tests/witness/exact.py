@@ -145,6 +145,24 @@ def _prelu(params, shapes, read, index):
     return x if x >= 0 else x * read(1, index[-1:])
 
 
+def _layer_norm(params, shapes, read, index):
+    row = [read(0, (*index[:-1], i)) for i in range(shapes[0][-1])]
+    mean = sum(row, Fraction(0)) / len(row) if params.centered else 0
+    variance = sum(((x - mean) ** 2 for x in row), Fraction(0)) / len(row)
+    flat = 0
+    for i, n in zip(index, shapes[0], strict=True):
+        flat = flat * n + i
+    channel = (flat // params.repeat % shapes[1][0],)
+    distance = row[index[-1]] - mean
+    if not distance:
+        return read(2, channel)
+    with localcontext() as context:
+        context.prec = 60
+        square = variance + Fraction(params.epsilon)
+        root = Fraction((Decimal(square.numerator) / Decimal(square.denominator)).sqrt())
+    return distance / root * read(1, channel) + read(2, channel)
+
+
 def _softmax(params, shapes, read, index):
     row = [read(0, (*index[:-1], i)) for i in range(shapes[0][-1])]
     powers = [_exp(x - max(row)) for x in row]
@@ -276,6 +294,7 @@ _DEFINITIONS = {
     "argmax": _argmax,
     "matmul": _matmul,
     "softmax": _softmax,
+    "layer_norm": _layer_norm,
     "pad": _pad,
     "concat": _concat,
     "gather": _gather,

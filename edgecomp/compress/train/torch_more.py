@@ -74,6 +74,19 @@ def _matmul(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
     return y if params.clamp.is_none else y.clamp(params.clamp.low, params.clamp.high)
 
 
+def _layer_norm(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
+    from edgecomp.ops.layer_norm import LayerNorm
+
+    params: Any = node.params
+    x = arrays[0]
+    if params.centered:
+        x = x - x.mean(dim=-1, keepdim=True)
+    spread = (x.square().mean(dim=-1, keepdim=True) + params.epsilon).sqrt()
+    channel = LayerNorm().channels(params, graph.node_inputs(node))
+    y: Tensor = x / spread * arrays[1][channel] + arrays[2][channel]
+    return y
+
+
 MORE: dict[str, Compute] = {
     "gather": _gather,
     "resize": _resize,
@@ -82,4 +95,5 @@ MORE: dict[str, Compute] = {
     "reduce_min": _reduced("amin"),
     "argmax": _argmax,
     "matmul": _matmul,
+    "layer_norm": _layer_norm,
 }
