@@ -18,6 +18,7 @@ ORIGIN = 0x4000
 PATIENCE_S = 6.0
 LEAST_KIB_PER_S, MOST_TRIES = 15, 20
 BOARDS = ("mps2-an385", "mps2-an386", "mps2-an500")
+OTHER_BOARDS = ("mps2-an505", "mps3-an547")
 
 
 def flash(running: VirtualBoard, image: bytes, **options) -> FlashResult:
@@ -25,8 +26,13 @@ def flash(running: VirtualBoard, image: bytes, **options) -> FlashResult:
     return METHODS["loader"].run(FlashJob(running.board, image, addr, port=running.port, **options))
 
 
-@pytest.mark.parametrize("tcp", [False, True], ids=["pty", "socket"])
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize(
+    ("name", "tcp"),
+    [
+        *((name, tcp) for name in BOARDS for tcp in (False, True)),
+        *((name, True) for name in OTHER_BOARDS),
+    ],
+)
 def test_empty_board_takes_one_application_after_the_other(name, tcp, loader_of, tmp_path):
     with virtual_board(get_board(name), tmp_path, elf=loader_of(name), tcp=tcp) as running:
         first = flash(running, application(name, "A"))

@@ -41,6 +41,7 @@ def test_samples_layers_stages_and_memory(name, tcp, built):
     with virtual_board(get_board(name), images.firmware, tcp=tcp) as virtual:
         session = session_with(virtual.port, images)
         session.connect()
+        assert session.hello.counter == "systick"  # emulators have no DWT
         for number, sample in enumerate(INPUTS[:4]):
             answer = session.run(number, sample.tobytes(), layers=number == 1)
             assert answer.outputs == stages[-1][number].tobytes()
@@ -88,6 +89,7 @@ def test_a_bad_line_to_the_emulator_gives_no_wrong_result(name, built):
             lambda: BadLine(open_port(virtual.port, BAUD), rng, rate=3e-3), LAYOUT, BAUD
         )
         run_many(session, 500)
+    print(f"500 samples: {session.log.line.repeats} repetitions")
     assert session.log.line.repeats > 20
 
 
@@ -117,6 +119,7 @@ def test_the_emulators_reset_button_is_got_over(built):
 
         session = SerialSession(lambda: Button(open_port(virtual.port, BAUD)), LAYOUT, BAUD)
         run_many(session, 500)
+    print(f"500 samples: {session.log.resets} resets")
     assert session.log.resets > 10
 
 

@@ -341,7 +341,9 @@ def test_a_bad_line_gives_no_wrong_result(start, count):
 
     session = session_on(start(), line)
     check_through_faults(session, count)
-    assert sum(each.faults for each in lines) > count / 2
+    faults = sum(each.faults for each in lines)
+    print(f"{count} samples: {faults} faults of the line, {session.log.line.repeats} repetitions")
+    assert faults > count / 2
     assert session.log.line.repeats > 0
 
 
@@ -366,6 +368,7 @@ def test_resets_in_the_middle_of_samples_are_got_over(start, count):
 
     session = session_on(board, Button)
     check_through_faults(session, count)
+    print(f"{count} samples: {session.log.resets} resets")
     assert session.log.resets > 0
 
 
@@ -379,6 +382,7 @@ def test_a_pulled_cable_is_waited_for(start, count):
 
     session = session_on(board)
     check_through_faults(session, count, pull)
+    print(f"{count} samples: {session.log.reconnects} reconnections")
     assert session.log.reconnects >= count // 20
 
 
@@ -423,6 +427,7 @@ def test_a_cable_that_stays_away_stops_and_the_journal_goes_on(start, count, tmp
     board.pulled_until = 0
     asked.clear()
     again = bench_on(board, path)
+    print(f"{count} samples: {again.resumed} found in the journal")
     assert 0 < again.resumed < count
     assert_right(run_bench(again, samples), samples)
     assert len(again._shares[0].answers) == count - again.resumed
@@ -451,6 +456,7 @@ def test_a_full_disk_stops_and_room_lets_it_go_on(start, count, tmp_path, monkey
     bench.close()
     monkeypatch.undo()
     again = bench_on(start(), path)
+    print(f"{count} samples: {again.resumed} found in the journal")
     assert 0 < again.resumed < count
     assert_right(run_bench(again, samples), samples)
     again.close()
@@ -485,6 +491,7 @@ def test_another_firmware_in_the_middle_stops_with_the_reason(start, other, tmp_
     first.close()
     there[0], right.pulled_until = right, 0
     again = bench()
+    print(f"{LONG} samples: {again.resumed} found in the journal")
     assert 0 < again.resumed < LONG
     assert_right(run_bench(again, samples), samples)
     again.close()
