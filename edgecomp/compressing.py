@@ -14,7 +14,7 @@ from edgecomp import __version__
 from edgecomp.compress.storing import stored_bytes
 from edgecomp.compress.technique import Workshop
 from edgecomp.compress.techniques import TECHNIQUES
-from edgecomp.compress.train.examples import Examples, make_examples, split
+from edgecomp.compress.train.examples import Examples, Split, make_examples, split
 from edgecomp.compress.train.graph_module import as_module, weight_tensors
 from edgecomp.compress.train.scoring import Score, evaluate
 from edgecomp.config import Recipe, Step, resolved
@@ -43,9 +43,12 @@ CALIBRATION_SAMPLES = 200
 
 @dataclass(frozen=True)
 class CompressRequest:
-    """What the user asked for; the fields are the options of `edgecomp compress`."""
+    """What the user asked for; the fields are the options of `edgecomp compress`.
 
-    model: str
+    From Python the model may also be a float graph.
+    """
+
+    model: str | Graph
     out: Path
     recipe: Recipe
     input_shapes: InputShapes | None = None
@@ -69,14 +72,19 @@ def compress(request: CompressRequest, say: Say = lambda text: None) -> dict[str
         raise RecipeError("the recipe has no steps; add steps, or give one with -s prune=0.5")
     folder = _open_folder(request.out)
     say("reading the model and the data")
-    graph = run_passes(read_model(request.model, input_shapes=request.input_shapes))
+    graph = request.model
+    if not isinstance(graph, Graph):
+        graph = read_model(graph, input_shapes=request.input_shapes)
+    graph = run_passes(graph)
     train, test = _read_data(graph, recipe)
-    examples = _examples(graph, train)
-    parts = split(examples, recipe.training.validation, recipe.training.seed)
+    examples = None if train is None else _examples(graph, train)
+    parts: Split | None = None
+    if examples is not None:
+        parts = split(examples, recipe.training.validation, recipe.training.seed)
     key = _digest(
         __version__,
         _hash_of(graph, folder),
-        _hash_of_examples(examples),
+        None if examples is None else _hash_of_examples(examples),
         recipe.training.model_dump(),
     )
     original = graph
@@ -85,8 +93,10 @@ def compress(request: CompressRequest, say: Say = lambda text: None) -> dict[str
     def judge(made: Graph) -> Score | None:
         return None if held_out is None else evaluate(made, as_module(made), held_out)
 
-    score = evaluate(graph, as_module(graph), parts.validation)
-    rows = [_row(graph, "start", "", score, judge(graph))]
+    def validated(made: Graph) -> Score | None:
+        return None if parts is None else evaluate(made, as_module(made), parts.validation)
+
+    rows = [_row(graph, "start", "", validated(graph), judge(graph))]
     say(f"before: validation {rows[0]['validation']}")
     for number, step in enumerate(recipe.steps, 1):
         key = _digest(key, step.verb, step.model_dump(), _teacher_hash(step))
@@ -110,19 +120,18 @@ def compress(request: CompressRequest, say: Say = lambda text: None) -> dict[str
                 )
             graph, note, details = outcome.graph, outcome.note, dict(outcome.details)
             _save_step(graph, details, saved)
-        score = evaluate(graph, as_module(graph), parts.validation)
-        rows.append(_row(graph, step.text, note, score, judge(graph)) | details)
-        say(f"{step.text}: {note}, validation {score}")
+        rows.append(_row(graph, step.text, note, validated(graph), judge(graph)) | details)
+        say(f"{step.text}: {note}, validation {rows[-1]['validation']}")
     _save(graph, folder / MODEL_FILE)
     write_atomically(folder / RECIPE_FILE, yaml.safe_dump(resolved(recipe), sort_keys=False))
     report = {
         "model": graph.name,
         "seed": recipe.training.seed,
         "key": key,
-        "samples": {"train": len(parts.train), "validation": len(parts.validation)},
+        "samples": parts and {"train": len(parts.train), "validation": len(parts.validation)},
         "steps": rows,
         **_ratios(rows),
-        "test": None if test is None else _test(graph, recipe, train, test),
+        "test": _test(graph, recipe, train, test),
     }
     write_atomically(folder / REPORT_FILE, json.dumps(report, indent=2) + "\n")
     return report
@@ -134,9 +143,10 @@ def compressed_graph(request: CompressRequest, say: Say) -> Graph:
     A model that `edgecomp compress` wrote has taken its steps.  The steps of another one are taken
     in a folder beside `request.out`, where a later build finds them.
     """
-    taken = model_taken(request.model, request.out, request.recipe)
-    if not request.recipe.steps or Path(request.model).name == MODEL_FILE:
-        return run_passes(read_model(request.model, input_shapes=request.input_shapes))
+    source = str(request.model)
+    taken = model_taken(source, request.out, request.recipe)
+    if not request.recipe.steps or Path(source).name == MODEL_FILE:
+        return run_passes(read_model(source, input_shapes=request.input_shapes))
     compress(replace(request, out=taken.parent), say)
     return run_passes(read_model(taken))
 
@@ -160,12 +170,13 @@ def _open_folder(out: Path) -> Path:
     return out
 
 
-def _read_data(graph: Graph, recipe: Recipe) -> tuple[Dataset, Dataset | None]:
+def _read_data(graph: Graph, recipe: Recipe) -> tuple[Dataset | None, Dataset | None]:
     data = recipe.data
-    if data.train is None:
+    hungry = next((step for step in recipe.steps if step.needs_data), None)
+    if data.train is None and hungry is not None:
         raise RecipeError(
-            "training needs samples: give them in the recipe (data: {train: FILE.npz}) or with "
-            "--data"
+            f"{hungry.text}: training needs samples: give them in the recipe "
+            "(data: {train: FILE.npz}) or with --data"
         )
     if data.test is not None and data.test == data.train:
         raise RecipeError(
@@ -173,8 +184,11 @@ def _read_data(graph: Graph, recipe: Recipe) -> tuple[Dataset, Dataset | None]:
             "have samples that training never sees"
         )
     preprocessing = Preprocessing(**data.model_dump())
-    test = None if data.test is None else load_dataset(data.test, graph, preprocessing)
-    return load_dataset(data.train, graph, preprocessing), test
+
+    def load(source: str | None) -> Dataset | None:
+        return None if source is None else load_dataset(source, graph, preprocessing)
+
+    return load(data.train), load(data.test)
 
 
 def _examples(graph: Graph, dataset: Dataset) -> Examples:
@@ -199,16 +213,18 @@ def _teacher_hash(step: Step) -> str:
     return sha256_of(file) if source and file.is_file() else source
 
 
-def _row(graph: Graph, step: str, note: str, score: Score, test: Score | None) -> dict[str, Any]:
+def _row(
+    graph: Graph, step: str, note: str, score: Score | None, test: Score | None
+) -> dict[str, Any]:
     """One line of the account."""
     weights = [graph.tensors[name].value for name in weight_tensors(graph)]
     stored = stored_bytes(graph)
     return {
         "step": step,
         "note": note,
-        "validation": str(score),
-        "validation_accuracy": score.accuracy,
-        "validation_loss": score.loss,
+        "validation": "-" if score is None else str(score),
+        "validation_accuracy": score and score.accuracy,
+        "validation_loss": score and score.loss,
         "test_accuracy": test and test.accuracy,
         "test_loss": test and test.loss,
         "macs": macs_of(graph),
@@ -221,8 +237,15 @@ def _row(graph: Graph, step: str, note: str, score: Score, test: Score | None) -
     }
 
 
-def _test(graph: Graph, recipe: Recipe, train: Dataset, test: Dataset) -> dict[str, Any]:
-    """Score the result on the test set, in real numbers and in the integers of the device."""
+def _test(
+    graph: Graph, recipe: Recipe, train: Dataset | None, test: Dataset | None
+) -> dict[str, Any] | None:
+    """Score the result on the test set, in real numbers and in the integers of the device.
+
+    There is nothing to say without a test set, or without samples that calibrate.
+    """
+    if train is None or test is None:
+        return None
     examples = _examples(graph, test)
     score = evaluate(graph, as_module(graph), examples)
     chosen, _ = split_calibration(len(train), min(CALIBRATION_SAMPLES, len(train)))

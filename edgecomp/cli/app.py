@@ -20,6 +20,7 @@ from edgecomp.cli import (
     flash,
     monitor,
     new,
+    options,
     profile,
     quantize,
     run,
@@ -98,7 +99,7 @@ def main() -> None:
 def _stop(number: int, frame: object) -> None:
     """End so that temporary folders and emulators go away; a second Ctrl-C does not hinder that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _fail("interrupted; nothing was changed", 128 + number)
+    _fail(f"interrupted; {options.interruption.leaves}", 128 + number)
 
 
 def _fail(message: str, code: int) -> None:

@@ -87,6 +87,10 @@ def command(
         limit=limit,
         boards_file=boards_file,
     )
+    if recipe is not None:
+        options.interruption.leaves = (
+            f"{out} was not changed; finished steps of the recipe are kept beside it"
+        )
     report = build(request, options.progress(quiet=json))
     if json:
         options.print_json(report)

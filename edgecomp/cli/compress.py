@@ -40,6 +40,9 @@ def command(
         read = with_steps(read, step)
     given = {key: value for key, value in (("train", data), ("test", test)) if value is not None}
     read = read.model_copy(update={"data": read.data.model_copy(update=given)})
+    options.interruption.leaves = (
+        f"what was finished is kept in {out}; the same command goes on from there"
+    )
     report = compress(
         CompressRequest(model, out, read, options.input_shapes(input_shape)),
         options.progress(quiet=json),

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,6 +53,16 @@ Baud = Annotated[
     int | None, typer.Option(min=1200, help="Rate to change to after the greeting, bits/s.")
 ]
 BoardsFile = Annotated[Path | None, typer.Option(help="A table of boards of your own (YAML).")]
+
+
+@dataclass
+class Interruption:
+    """What a command leaves behind when it is interrupted, for people."""
+
+    leaves: str = "nothing was changed"
+
+
+interruption = Interruption()
 
 
 def choice(name: str, value: str, allowed: Sequence[str]) -> str:

@@ -9,8 +9,7 @@ from edgecomp.compress.grids import MOST, best_scales, chosen_bits, on_grid
 from edgecomp.compress.qat import train_in_integers
 from edgecomp.compress.storing import allow_also
 from edgecomp.compress.technique import Outcome, Workshop
-from edgecomp.compress.train.graph_module import as_module, weight_tensors
-from edgecomp.compress.train.scoring import evaluate
+from edgecomp.compress.train.graph_module import weight_tensors
 from edgecomp.config import Quantize
 from edgecomp.ir import Array, Graph, QParams
 
@@ -39,8 +38,7 @@ def quantize_step(graph: Graph, step: Quantize, workshop: Workshop) -> Outcome:
             seed = workshop.training.seed
             made = adaround(graph, bits, scales, inputs, seed, workshop.say)
         made = _pinned(made, small, scales)
-        score = evaluate(made, as_module(made), workshop.split.validation)
-        outcome = Outcome(made, score)
+        outcome = Outcome(made, workshop.score(made))
     return replace(outcome, graph=allow_also(made, small, "packed4"), note=note)
 
 

@@ -3,8 +3,7 @@
 import numpy as np
 
 from edgecomp.compress.technique import Outcome, Workshop, chosen_weights
-from edgecomp.compress.train.graph_module import as_module, weight_tensors
-from edgecomp.compress.train.scoring import evaluate
+from edgecomp.compress.train.graph_module import weight_tensors
 from edgecomp.config import Huffman, Store
 from edgecomp.ir import Array, Graph, QParams, Tensor
 from edgecomp.storage import STORAGES, allow_storage
@@ -25,10 +24,9 @@ def _stored(
 ) -> Outcome:
     for name in chosen_weights(graph, step):
         graph = allow_storage(graph, name, storages)
-    score = evaluate(graph, as_module(graph), workshop.split.validation)
     found = stored_bytes(graph)
     parts = ", ".join(f"{count:,} as {storage}" for storage, count in found.items())
-    return Outcome(graph, score, note=f"bytes of weights: {parts}")
+    return Outcome(graph, workshop.score(graph), note=f"bytes of weights: {parts}")
 
 
 def allow_also(graph: Graph, names: tuple[str, ...], storage: str) -> Graph:

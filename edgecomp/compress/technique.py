@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgecomp.compress.train.augment import Augmentation
 from edgecomp.compress.train.examples import Split
-from edgecomp.compress.train.graph_module import weight_tensors
+from edgecomp.compress.train.graph_module import as_module, weight_tensors
 from edgecomp.compress.train.loop import FitOptions, FitResult, Loss, fit
-from edgecomp.compress.train.scoring import Score
+from edgecomp.compress.train.scoring import Score, evaluate
 from edgecomp.compress.train.teacher import teacher_loss
 from edgecomp.config import Step, TrainingSection, TrainingStep
 from edgecomp.errors import UserError
@@ -28,7 +28,7 @@ class Workshop:
     """What every technique works with.
 
     Attributes:
-        split: training and validation samples.
+        samples: training and validation samples; None where no step needs any.
         training: the recipe's options of training.
         checkpoint: where an interrupted training is kept.
         say: told of progress.
@@ -37,7 +37,7 @@ class Workshop:
         judge: scores a graph on the test samples, for the account only; None where there are none.
     """
 
-    split: Split
+    samples: Split | None
     training: TrainingSection
     checkpoint: Path | None = None
     say: Callable[[str], None] = lambda text: None
@@ -71,6 +71,18 @@ class Workshop:
             **more,
         )
 
+    @property
+    def split(self) -> Split:
+        """The samples of a step that trains."""
+        assert self.samples is not None, "the recipe was let through without data.train"
+        return self.samples
+
+    def score(self, graph: Graph) -> Score | None:
+        """Score a graph on the validation samples, where there are some."""
+        if self.samples is None:
+            return None
+        return evaluate(graph, as_module(graph), self.samples.validation)
+
     def fit_options(self, step: TrainingStep) -> FitOptions:
         """How `step` trains."""
         return FitOptions(
@@ -90,14 +102,14 @@ class Outcome:
 
     Attributes:
         graph: the new graph, with the best weights that training found.
-        score: of this graph on the validation samples.
+        score: of this graph on the validation samples, where there are some.
         diverged: where training diverged, or empty.
         note: what was done, for people.
         details: more about it, for the account.
     """
 
     graph: Graph
-    score: Score
+    score: Score | None
     diverged: str = ""
     note: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)

@@ -113,18 +113,24 @@ class Recipe(Section):
 
 
 def read_recipe(path: str | Path) -> Recipe:
-    """Read a recipe file.
+    """Read a recipe file, or a recipe of the package by its name.
 
     Raises:
         RecipeError: the file is missing, is not YAML, or has an unknown key or a wrong value; the
             message names file, line and key.
     """
     path = Path(path)
+    preset = PRESETS / f"{path}.yaml"
+    if path.name == str(path) and not path.exists() and preset.exists():
+        path = preset
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise RecipeError(f"recipe {path} cannot be read: {reason}") from error
+        known = ", ".join(sorted(file.stem for file in PRESETS.glob("*.yaml")))
+        raise RecipeError(
+            f"recipe {path} cannot be read: {reason}; recipes of the package are {known}"
+        ) from error
     return parse_recipe(text, path.name)
 
 

@@ -28,6 +28,17 @@ class Step(Section):
 
     layers: tuple[str, ...] = ("*",)
 
+    def __init__(self, main: Any = None, /, **fields: Any) -> None:
+        """Take the main knob without its name: `Prune(0.5)`."""
+        if main is not None:
+            fields[self.main] = main
+        super().__init__(**fields)
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether the step looks at training samples."""
+        return not self.keeps_weights
+
     @property
     def text(self) -> str:
         """The step for people: `prune: 0.5`."""
@@ -223,6 +234,11 @@ class Quantize(TrainingStep):
         if (self.weights == "mixed") != (self.bytes is not None):
             raise ValueError("weights: mixed goes with bytes, what all weights may take in flash")
         return self
+
+    @property
+    def needs_data(self) -> bool:
+        """Rounding to the nearest needs none, unless layers are chosen by what it harms."""
+        return self.how != "nearest" or self.weights == "mixed"
 
     @property
     def how(self) -> str:

@@ -65,7 +65,7 @@ def test_a_recipe_extends_another(monkeypatch):
     monkeypatch.setenv("FOLDER", "samples")
     text = "extends: deep-compression\ndata: {train: '${FOLDER}/a.npz', scale: 2}\n"
     recipe = parse_recipe(text)
-    assert [step.verb for step in recipe.steps] == ["prune", "cluster"]
+    assert [step.verb for step in recipe.steps] == ["prune", "cluster", "huffman"]
     assert (recipe.data.train, recipe.data.scale) == ("samples/a.npz", 2)
     own = parse_recipe("extends: deep-compression\nsteps: [{train: 1}]\n")
     assert own.steps == (Train(epochs=1),)
