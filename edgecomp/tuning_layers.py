@@ -79,8 +79,67 @@ _MAPS = ((32, 32, 16), (16, 16, 32), (8, 8, 64), (7, 5, 13))
 _GLOBAL = ((25, 5, 64), (8, 8, 64), (3, 3, 256), (7, 5, 13))
 
 
+# Layers with coded weights: as above, or inputs and outputs of a dense layer.
+_CODED_CONVOLUTIONS: Sequence[
+    tuple[tuple[int, int, int], int, tuple[int, int], Mapping[str, Any]]
+] = (
+    ((12, 12, 20), 50, (5, 5), {}),
+    ((16, 16, 16), 32, (3, 3), _SAME),
+    ((8, 8, 64), 64, (3, 3), _SAME),
+    ((28, 28, 1), 20, (5, 5), {}),
+    ((12, 12, 32), 64, (1, 1), {}),
+    ((6, 6, 128), 128, (1, 1), {}),
+    ((3, 3, 256), 64, (1, 1), {}),
+)
+_CODED_DEPTHWISE = ((12, 12, 32), (6, 6, 128), (3, 3, 256))
+_CODED_DENSE = ((784, 100), (300, 100), (128, 128), (800, 60), (64, 12))
+# Storage, largest code of a weight, share of weights that are not 0.
+_CODED = (
+    ("packed4", 7, 1.0),
+    ("codebook", 7, 1.0),
+    ("huffman", 7, 0.07),
+    ("huffman", 7, 0.4),
+    ("huffman", 15, 1.0),
+    ("sparse", 127, 0.1),
+    ("sparse", 127, 0.4),
+)
+
+
 def tuning_graphs() -> Iterator[Graph]:
     """Yield one-layer networks; the same ones at every call."""
+    yield from plain_graphs()
+    yield from coded_graphs()
+
+
+def coded_graphs() -> Iterator[Graph]:
+    """Yield those whose weights are coded."""
+    rng = np.random.default_rng(1)
+    for shape, channels, (kernel_h, kernel_w), more in _CODED_CONVOLUTIONS:
+        params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, **more)
+        weights = (channels, kernel_h, kernel_w, shape[2])
+        yield from _coded(_linear("conv2d", params, (1, *shape), weights, rng), rng)
+    for shape in _CODED_DEPTHWISE:
+        more = {**_SAME, "groups": shape[2]}
+        params = Conv2dParams(kernel_h=3, kernel_w=3, **more)
+        yield from _coded(_linear("conv2d", params, (1, *shape), (shape[2], 3, 3, 1), rng), rng)
+    for inputs, outputs in _CODED_DENSE:
+        layer = _linear("dense", DenseParams(), (1, inputs), (outputs, inputs), rng)
+        yield from _coded(layer, rng)
+
+
+def _coded(graph: Graph, rng: np.random.Generator) -> Iterator[Graph]:
+    """The layer with every storage, and weights that are made for it."""
+    plain = graph.tensors["weights"]
+    for storage, largest, share in _CODED:
+        few = np.rint(plain.value / (3 * _WEIGHT_SPREAD) * largest).clip(-largest, largest)
+        kept = np.where(few == 0, 1, few) * (rng.random(plain.shape) < share)
+        kept.reshape(-1)[0] = 1
+        weights = replace(plain, data=kept.astype(np.int8), storages=(storage,))
+        yield graph.replace(tensors={**graph.tensors, "weights": weights})
+
+
+def plain_graphs() -> Iterator[Graph]:
+    """Yield those whose weights are plain int8."""
     rng = np.random.default_rng(0)
     for shape, channels, (kernel_h, kernel_w), more in _CONVOLUTIONS:
         params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, **more)

@@ -73,7 +73,7 @@ class Conv2dDspShared(Kernel):
         sizes = self._sizes(layer)
         return sizes.column_bytes + sizes.run
 
-    def schedule(self, layer: Layer) -> Schedule:
+    def schedule(self, layer: Layer) -> Schedule | None:
         """Blocks of pixels in order; each reads its windows before it writes."""
         shape = Shape.of(layer)
         windows = window_reads(layer, [0], [shape.channels - 1])

@@ -45,7 +45,7 @@ class DenseDspShared(Kernel):
             return "fewer than 4 inputs, or sizes that a half word does not hold"
         return refusal(layer, self._weights(layer))
 
-    def schedule(self, layer: Layer) -> Schedule:
+    def schedule(self, layer: Layer) -> Schedule | None:
         """Row by row, block by block; each block reads the whole row before it writes."""
         channels, inputs = layer.inputs[1].shape
         rows = layer.inputs[0].size // inputs

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
-from edgecomp.kernels.conv2d_generic import window_context
+from edgecomp.kernels.conv2d_generic import DepthwiseGeneric, window_context
 from edgecomp.kernels.events import in_order
 from edgecomp.kernels.schedule import Reads, Schedule
 from edgecomp.storage import STORAGES, Encoded
@@ -38,25 +38,54 @@ class Stored(Kernel):
         """Any shape, where the weights can be stored so."""
         return STORAGES[self.storage].refusal(self.ordered(layer))
 
-    def constants(self, layer: Layer) -> Sequence[Constant]:
-        """The coded weights, the folded bias, multipliers and, where any is not 0, shifts."""
-        coded = [
+    def coded_constants(self, layer: Layer) -> list[Constant]:
+        """The arrays of the coded weights."""
+        return [
             Constant(array.name, array.c_type, array.values, True, array.comment)
             for array in self.encoded(layer).arrays
         ]
-        return [*coded, *channel_constants(layer)]
+
+    def has_one_multiplier(self, layer: Layer) -> bool:
+        """Whether all channels have the same, as where weights have one scale."""
+        return len(np.unique(layer.prepared.multiplier)) == 1
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """The coded weights, the folded bias, multipliers and, where any is not 0, shifts."""
+        k = layer.prepared
+        found = [
+            *self.coded_constants(layer),
+            Constant("bias", "int32_t", k.bias, True, "accumulator start, zero point folded in"),
+        ]
+        if not self.has_one_multiplier(layer):
+            comment = "scale per output channel"
+            found.append(Constant("multiplier", "int32_t", k.multiplier, True, comment))
+        if np.any(k.shift):
+            comment = "left shift per output channel"
+            found.append(Constant("shift", "int8_t", k.shift, True, comment))
+        return found
+
+    def finish(self, layer: Layer) -> dict[str, Any]:
+        """What the templates need of the end of an accumulator."""
+        k = layer.prepared
+        return {
+            "has_shift": bool(np.any(k.shift)),
+            "one_multiplier": int(k.multiplier[0]) if self.has_one_multiplier(layer) else None,
+            "k": k,
+        }
 
 
-def channel_constants(layer: Layer) -> list[Constant]:
-    """What every output channel has beside its weights."""
-    k = layer.prepared
-    found = [
-        Constant("bias", "int32_t", k.bias, True, "accumulator start, zero point folded in"),
-        Constant("multiplier", "int32_t", k.multiplier, True, "scale per output channel"),
-    ]
-    if np.any(k.shift):
-        found.append(Constant("shift", "int8_t", k.shift, True, "left shift per output channel"))
-    return found
+def packed_multipliers(multipliers: Array) -> Constant:
+    """Multipliers by blocks of channels: of one block where those of all are alike.
+
+    Args:
+        multipliers: `(blocks, channels at once)`; of a channel that is not there any number.
+    """
+    live = multipliers[multipliers != 0]
+    if len(np.unique(live)) == 1:
+        one = np.full(multipliers.shape[1], live[0], np.int32)
+        return Constant("multiplier", "int32_t", one, True, "scale of all channels")
+    scales = multipliers.astype(np.int32)
+    return Constant("multiplier", "int32_t", scales, True, "scale per output channel")
 
 
 class DenseStored(Stored):
@@ -79,8 +108,7 @@ class DenseStored(Stored):
             "rows": math.prod(layer.inputs[0].shape[:-1]),
             "in_channels": in_channels,
             "out_channels": out_channels,
-            "has_shift": bool(np.any(layer.prepared.shift)),
-            "k": layer.prepared,
+            **self.finish(layer),
             "e": self.encoded(layer),
         }
 
@@ -90,6 +118,12 @@ class Conv2dStored(Stored):
 
     op: ClassVar[str] = "conv2d"
     template: ClassVar[str] = "conv2d/stored.c.j2"
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Any shape but depthwise, where the weights can be stored so."""
+        if DepthwiseStored.plain.applies(layer, core) is None:
+            return "one input channel per group"
+        return super().applies(layer, core)
 
     def decode_bytes(self, layer: Layer) -> int:
         """The weights of one channel."""
@@ -105,8 +139,45 @@ class Conv2dStored(Stored):
             **window_context(layer),
             "group_in": layer.inputs[1].shape[3],
             "group_out": layer.output.shape[-1] // layer.params.groups,
-            "has_shift": bool(np.any(layer.prepared.shift)),
+            **self.finish(layer),
             "weights_per_output": math.prod(layer.inputs[1].shape[1:]),
+            "e": self.encoded(layer),
+        }
+
+
+class DepthwiseStored(Stored):
+    """One pixel at a time; the few weights of a depthwise convolution are decoded together."""
+
+    op: ClassVar[str] = "conv2d"
+    template: ClassVar[str] = "conv2d/stored_depthwise.c.j2"
+    plain: ClassVar[DepthwiseGeneric] = DepthwiseGeneric()
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Several groups of one input channel each, where the weights can be stored so."""
+        return self.plain.applies(layer, core) or super().applies(layer, core)
+
+    def ordered(self, layer: Layer) -> Array:
+        """Weights as HWC, which are decoded at once."""
+        return np.ascontiguousarray(np.moveaxis(layer.inputs[1].value[..., 0], 0, 2)[None])
+
+    def decode_bytes(self, layer: Layer) -> int:
+        """All weights."""
+        return layer.inputs[1].size
+
+    def scratch_bytes(self, layer: Layer) -> int:
+        """The decoded weights."""
+        return self.decode_bytes(layer)
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """As with plain weights."""
+        return self.plain.schedule(layer)
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Shapes, window and channel multiplier."""
+        return {
+            **self.plain.context(layer),
+            **self.finish(layer),
+            "weights": layer.inputs[1].size,
             "e": self.encoded(layer),
         }
 
@@ -164,4 +235,32 @@ class Conv2dSparse(Conv2dStored):
     """Sparse weights."""
 
     name: ClassVar[str] = "conv2d_sparse"
+    storage: ClassVar[str] = "sparse"
+
+
+class DepthwisePacked4(DepthwiseStored):
+    """Weights of four bits."""
+
+    name: ClassVar[str] = "depthwise_packed4"
+    storage: ClassVar[str] = "packed4"
+
+
+class DepthwiseCodebook(DepthwiseStored):
+    """Shared weights."""
+
+    name: ClassVar[str] = "depthwise_codebook"
+    storage: ClassVar[str] = "codebook"
+
+
+class DepthwiseHuffman(DepthwiseStored):
+    """Entropy-coded weights."""
+
+    name: ClassVar[str] = "depthwise_huffman"
+    storage: ClassVar[str] = "huffman"
+
+
+class DepthwiseSparse(DepthwiseStored):
+    """Sparse weights."""
+
+    name: ClassVar[str] = "depthwise_sparse"
     storage: ClassVar[str] = "sparse"

@@ -11,13 +11,11 @@ from dataclasses import replace
 from edgecomp.ir import Graph
 from edgecomp.kernels import Layer
 from edgecomp.kernels.base import Goal
-from edgecomp.plan.costs import CostTable
+from edgecomp.plan.costs import PLAIN, CostTable
 from edgecomp.plan.select import Candidate, candidates
 from edgecomp.plan.types import StorageChoice
 from edgecomp.storage import STORAGES
 from edgecomp.targets.cores import Core
-
-PLAIN = "dense8"
 
 
 def choose_storages(

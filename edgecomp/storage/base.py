@@ -82,7 +82,8 @@ class Storage(ABC):
         """Return the arrays that are written into the generated C.
 
         Args:
-            weights: int8, channels first, in the order in which the kernel reads them; not
+            weights: int8, channels first, in the order in which the kernel reads them, which
+                may take all of one index of the first axis at once and no other number; not
                 refused.
         """
 

@@ -23,6 +23,8 @@ from edgecomp.targets.cores import CORES, Core
 
 FOLDER = Path(__file__).parent
 _ROUNDS = 200
+PLAIN = "dense8"
+"""The storage of weights that need no decoder."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,20 @@ def signature(layer: Layer) -> str:
     shapes = [tensor.shape for tensor in (*layer.inputs[:2], layer.output)]
     text = " ".join("x".join(str(n) for n in shape) for shape in shapes)
     numerics = "" if layer.node.numerics == "edgecomp" else f" {layer.node.numerics}"
-    return f"{layer.node.op} {text} {parameters}".strip() + numerics
+    coded = ""
+    if is_coded(layer):
+        share = round(100 * _nonzero(layer) / layer.inputs[1].size)
+        coded = f" {' or '.join(layer.storages)} {share}% not 0"
+    return f"{layer.node.op} {text} {parameters}".strip() + numerics + coded
+
+
+def is_coded(layer: Layer) -> bool:
+    """Whether the layer's weights are to be decoded."""
+    return PLAIN not in layer.storages
+
+
+def _nonzero(layer: Layer) -> int:
+    return int(np.count_nonzero(layer.inputs[1].value))
 
 
 def _weights_shape(layer: Layer) -> str:
@@ -144,16 +159,22 @@ def _plain(params: OpParams) -> dict[str, Any]:
 
 
 def sizes(layer: Layer) -> tuple[int, ...]:
-    """The numbers that a layer's cost is taken to be a sum of."""
+    """The numbers that a layer's cost is taken to be a sum of.
+
+    Where weights are decoded, the last two are how many there are and how many are not 0.
+    """
     channels = max(layer.output.shape[-1], 1)
+    if is_coded(layer):
+        weights = layer.inputs[1].size, _nonzero(layer)
+    else:
+        weights = layer.macs // channels, layer.output.size // channels
     return (
         1,
         layer.macs,
         layer.output.size,
         sum(tensor.size for tensor in layer.inputs if not tensor.is_const),
         channels,
-        layer.macs // channels,
-        layer.output.size // channels,
+        *weights,
     )
 
 
