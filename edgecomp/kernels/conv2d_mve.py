@@ -50,7 +50,7 @@ class Conv2dMve(Kernel):
         """Copied windows."""
         return Windows.of(layer).scratch_bytes
 
-    def schedule(self, layer: Layer) -> Schedule:
+    def schedule(self, layer: Layer) -> Schedule | None:
         """Pairs of pixels in order; where windows are copied, all that fit the scratch."""
         w, reads = Windows.of(layer), window_reads_of(layer)
         if w.direct:

@@ -122,6 +122,7 @@ class Gemm:
         k: constants of the output.
         whole_vectors: whether whole vectors may be read, up to a multiple of 16 codes.
         aligned: whether each pixel begins at a multiple of four.
+        row: outputs of a pixel, where a block computes but some of them.
     """
 
     inputs: int
@@ -130,6 +131,7 @@ class Gemm:
     k: LinearConstants
     whole_vectors: bool
     aligned: bool
+    row: int = 0
 
     @property
     def name(self) -> str:
@@ -137,6 +139,7 @@ class Gemm:
         whole = "" if self.tail or self.inputs % LANES == 0 else "_whole"
         whole += "" if self.aligned or self.pixel_stride % 4 else "_bytes"
         shape = f"{self.inputs}x{self.channels}_step_{self.pixel_stride}"
+        whole += f"_of_{self.row}" if self.row else ""
         return code_name(f"mve_gemm_{shape}{whole}", self.k)
 
     @property
@@ -157,7 +160,12 @@ class Gemm:
     @property
     def out_stride(self) -> int:
         """Bytes from one pixel of the output to the next."""
-        return self.channels if self.pixel_stride else 0
+        return (self.row or self.channels) if self.pixel_stride else 0
+
+    @property
+    def advance(self) -> int:
+        """Bytes from the end of a pair's first codes to the next pair's."""
+        return 2 * (self.row or self.channels) - self.channels
 
     @property
     def partial(self) -> bool:
@@ -248,5 +256,7 @@ def _pairs_of(group: range) -> IndexArray:
 
 def gemm_limits(gemm: Gemm) -> str | None:
     """Say why a block's numbers fit no instruction; None if they do."""
-    largest = max(2 * gemm.channels + CHANNELS, 2 * gemm.pixel_stride, LANES * gemm.steps)
+    largest = max(
+        2 * (gemm.row or gemm.channels) + CHANNELS, 2 * gemm.pixel_stride, LANES * gemm.steps
+    )
     return "too large for a block" if largest > MAX_HALFWORD else None

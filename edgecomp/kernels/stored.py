@@ -74,17 +74,17 @@ class Stored(Kernel):
         }
 
 
-def packed_multipliers(multipliers: Array) -> Constant:
-    """Multipliers by blocks of channels: of one block where those of all are alike.
+def packed_multipliers(multipliers: Array, blocks: Array) -> Constant:
+    """Multipliers by blocks of channels, or of one block (one axis) where all are alike.
 
     Args:
-        multipliers: `(blocks, channels at once)`; of a channel that is not there any number.
+        multipliers: per channel.
+        blocks: the channels of each block, `(blocks, channels at once)`; -1 is none.
     """
-    live = multipliers[multipliers != 0]
-    if len(np.unique(live)) == 1:
-        one = np.full(multipliers.shape[1], live[0], np.int32)
+    if len(np.unique(multipliers)) == 1:
+        one = np.full(blocks.shape[1], multipliers[0], np.int32)
         return Constant("multiplier", "int32_t", one, True, "scale of all channels")
-    scales = multipliers.astype(np.int32)
+    scales = np.where(blocks >= 0, multipliers[blocks], 0).astype(np.int32)
     return Constant("multiplier", "int32_t", scales, True, "scale per output channel")
 
 

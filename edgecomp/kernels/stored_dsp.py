@@ -50,7 +50,7 @@ def _starts(layer: Layer, weights: Array, blocks: Array) -> list[Constant]:
     bias = np.where(blocks >= 0, bias[blocks], 0)
     comment = "by channels at once: 256 times the accumulator start"
     starts = Constant("bias", "int32_t", bias.astype(np.int32), True, comment)
-    return [starts, packed_multipliers(np.where(blocks >= 0, k.multiplier[blocks], 0))]
+    return [starts, packed_multipliers(k.multiplier, blocks)]
 
 
 class ConvolutionBlocks(Stored, Conv2dDspShared):

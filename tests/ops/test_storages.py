@@ -88,7 +88,7 @@ def test_every_storage_has_a_kernel_for_every_operator():
 @pytest.mark.parametrize(
     ("compiler", "core", "step"),
     [
-        ("gcc", "cortex-m4f", 6),
+        ("gcc", "cortex-m4f", 16),
         pytest.param("gcc", "cortex-m4f", 1, marks=pytest.mark.slow),
         pytest.param("clang", "cortex-m0", 1, marks=pytest.mark.slow),
     ],
@@ -102,9 +102,9 @@ def test_host_c_computes_the_same(compiler, core, step, tmp_path):
 @pytest.mark.parametrize(
     ("board", "step"),
     [
-        ("mps2-an385-v6m", 4),
-        ("mps2-an386", 4),
-        ("mps3-an547", 4),
+        ("mps2-an385-v6m", 16),
+        ("mps2-an386", 12),
+        ("mps3-an547", 20),
         *(pytest.param(board, 1, marks=pytest.mark.slow) for board in EMULATED),
     ],
 )
