@@ -78,3 +78,8 @@ def test_a_stored_graph_keeps_its_storages(tmp_path):
     codes = random_codes(graph, np.random.default_rng(0), 3)
     assert np.array_equal(run_int(again, codes)["y"], run_int(graph, codes)["y"])
     assert Layer(again, again.nodes[0]).storages == ("huffman", "sparse")
+
+
+def test_a_decoder_must_save_more_than_its_code():
+    plan = plan_graph(graph_of(0.07, ("huffman",), inputs=16, outputs=4), M4)
+    assert [stage.storage for stage in plan.stages] == ["dense8"]
