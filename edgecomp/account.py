@@ -11,6 +11,8 @@ from edgecomp.artifact import layout_of, stored_tensors
 from edgecomp.build.compile import Images, Stack
 from edgecomp.build.placement import Placement
 from edgecomp.build.toolchain import find_tool
+from edgecomp.compressing import model_taken
+from edgecomp.compression_account import compression_report
 from edgecomp.measure import Measured, layer_sqnr
 from edgecomp.paths import sha256_of
 from edgecomp.plan.planner import macs_of
@@ -149,7 +151,13 @@ def build_report(
             "accuracy": measured.accuracy,
             "bit_exact": measured.bit_exact,
             "observed": measured.observed,
-            "storage": storage_report(plan, sizes),
+            "storage": (storage := storage_report(plan, sizes)),
+            "compression": compression_report(
+                model_taken(request.model, request.out, model.recipe),
+                model.float_graph,
+                plan,
+                storage,
+            ),
             "layers": [
                 {
                     "name": stage.name,
