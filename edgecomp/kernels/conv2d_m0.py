@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import window_reads
+from edgecomp.kernels.finish import requantize_refusal
 from edgecomp.kernels.gemm_dsp import block_schedule
 from edgecomp.kernels.octets_m0 import CENTRE, PIXELS, WORDS, Octets, octets
 from edgecomp.kernels.schedule import Reads, Schedule
@@ -73,13 +72,11 @@ class Conv2dM0(Kernel):
             return "groups"
         if window.dilation_h != 1 or window.dilation_w != 1:
             return "dilation"
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
         _, out_height, out_width, out_channels = as_nhwc(layer.output.shape)
         if out_height * out_width < PIXELS or out_channels < 4:
             return f"fewer than {PIXELS} pixels or 4 channels"
-        if np.any(layer.prepared.shift):
-            return "a multiplier needs a shift"
+        if reason := requantize_refusal(layer):
+            return reason
         if _prepare(layer) is None:
             return "no multiplier of few pieces is exact for every accumulator"
         return None
@@ -129,7 +126,9 @@ class Conv2dM0(Kernel):
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """One stream in the order of use."""
         found = self._octets(layer)
-        ends = "a quarter of the multiplier" + (", addend" if found.chunks.count == 1 else "")
+        ends = "a quarter of the multiplier" + (
+            "" if found.chunks.count > 1 and found.short is None else ", addend"
+        )
         comment = f"by channel: start, bytes of weight + 128, {ends}"
         return [Constant("stream", "uint32_t", found.stream, True, comment)]
 
@@ -146,16 +145,17 @@ class Conv2dM0(Kernel):
             "row_taps": window.kernel_w * shapes["channels"],
             "taps": window.kernel_h * window.kernel_w * shapes["channels"],
             "inner": _inner(layer),
-            "centre": CENTRE if found.chunks.count > 1 else 0,
+            "centre": CENTRE if found.chunked else 0,
             "words_offset": WORDS * found.chunks.count,
             "kept": self._kept(layer),
             "aside_offset": 4 * WORDS * (found.chunks.count + found.chunks.taps),
         }
 
     def _function(self, found: Octets, k: LinearConstants) -> str:
-        if found.chunks.count == 1:
+        if not found.chunked:
             return function_name("octets_wide" if found.wide else "octets", k.low, k.high)
         pieces = found.pieces
-        return function_name(
-            "octets_chunked", pieces.count, pieces.bits, k.zero_point, k.low, k.high
-        )
+        cut = (pieces.count, pieces.bits)
+        if found.short is not None:
+            return found.short.name(function_name("octets_chunked", *cut, k.low, k.high))
+        return function_name("octets_chunked", *cut, k.zero_point, k.low, k.high)

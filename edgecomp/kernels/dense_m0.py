@@ -26,9 +26,12 @@ from edgecomp.fixedpoint import IntArray
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_m0 import function_name
 from edgecomp.kernels.events import in_order
+from edgecomp.kernels.finish import requantize_refusal
 from edgecomp.kernels.gemm_dsp import channel_blocks
 from edgecomp.kernels.schedule import Reads, Schedule
 from edgecomp.requant.pieces import Pieces
+from edgecomp.requant.tflite import TfliteConstants
+from edgecomp.requant.tflite_pieces import Shortened, shortened
 from edgecomp.targets.cores import Core
 
 CHANNELS = 8
@@ -42,18 +45,18 @@ ALL = np.array([1, 1 << 8, 1 << 16, 1 << 24], np.int64)
 SWAPPED = np.array([1 << 8, 1, 1 << 24, 1 << 16], np.int64)
 
 
-def dense_stream(weights: IntArray, bias: IntArray, multiplier: IntArray, blocks: IntArray) -> Any:
+def dense_stream(weights: IntArray, bias: IntArray, ends: IntArray, blocks: IntArray) -> Any:
     """Return the stream of a layer as uint32.
 
     Args:
         weights: `(channels, inputs)`.
         bias: per channel.
-        multiplier: per channel.
+        ends: per channel what its requantization needs, `(channels, ..)`.
         blocks: channels of each block, `(blocks, 8)`; -1 is a channel of zeros.
 
     Returns:
         Per block: the starts of both fours (all, upper, swapped), per input two words of weights
-        plus 128, a quarter of the multiplier of every channel that exists.
+        plus 128, the ends of every channel that exists.
     """
     parts = []
     for block in blocks:
@@ -62,8 +65,13 @@ def dense_stream(weights: IntArray, bias: IntArray, multiplier: IntArray, blocks
         sums = np.stack([starts @ ALL, starts @ UPPER, starts @ SWAPPED], axis=1)
         codes = np.where(live[:, None], weights[block], 0) + 128
         words = np.einsum("fci,c->if", codes.reshape(2, 4, -1), ALL)
-        parts += [sums.reshape(-1), words.reshape(-1), multiplier[block[live]] >> 2]
+        parts += [sums.reshape(-1), words.reshape(-1), ends[block[live]].reshape(-1)]
     return (np.concatenate(parts) & 0xFFFFFFFF).astype(np.uint32)
+
+
+def unroll_of(inputs: int) -> int:
+    """Inputs that the loop takes at once."""
+    return max(n for n in (4, 2, 1) if inputs % n == 0)
 
 
 class DenseM0(Kernel):
@@ -77,20 +85,25 @@ class DenseM0(Kernel):
         """Any shape of at least two channels, if the sums can be parted."""
         if not core.is_v6m:
             return "the core is not of Armv6-M"
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
-        if np.any(layer.prepared.shift):
-            return "a multiplier needs a shift"
+        if reason := requantize_refusal(layer):
+            return reason
         if layer.inputs[1].shape[0] < 2:
             return "one channel"
         if layer.prepared.magnitude > LIMIT:
             return f"an accumulator can exceed {LIMIT}"
-        if self._pieces(layer) is None:
+        if self._short(layer) is None and self._pieces(layer) is None:
             return "no multiplier of three pieces is exact for every accumulator"
         return None
 
+    def _short(self, layer: Layer) -> Shortened | None:
+        """What takes the place of TFLite's arithmetic; None if not asked for or not proved."""
+        k = layer.prepared
+        return shortened(k) if isinstance(k, TfliteConstants) else None
+
     def _pieces(self, layer: Layer) -> Pieces | None:
         k = layer.prepared
+        if isinstance(k, TfliteConstants):
+            return None
         for pieces in PIECES:
             addend = np.full(len(k.bias), pieces.addend(k.zero_point, k.low), np.int64)
             if pieces.holds(k.acc_min, k.acc_max, k.multiplier, addend):
@@ -109,28 +122,36 @@ class DenseM0(Kernel):
         k = layer.prepared
         weights = layer.inputs[1].value.astype(np.int64)
         blocks = channel_blocks(len(weights), CHANNELS)
-        stream = dense_stream(weights, k.bias, k.multiplier, blocks)
+        short = self._short(layer)
         comment = "by 8 channels: starts, bytes of weight + 128, quarters of the multipliers"
+        if short:
+            ends = np.stack([short.addend, short.factor], axis=1)
+            comment += ", each behind its addend"
+        else:
+            ends = k.multiplier[:, None] >> 2
+        stream = dense_stream(weights, k.bias, ends, blocks)
         return [Constant("stream", "uint32_t", stream, True, comment)]
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Sizes and the function."""
         out_channels, in_channels = layer.inputs[1].shape
-        pieces, k = self._pieces(layer), layer.prepared
+        short, k = self._short(layer), layer.prepared
+        pieces = short.pieces if short else self._pieces(layer)
         assert pieces is not None
-        unroll = max(n for n in (4, 2, 1) if in_channels % n == 0)
+        name = function_name("dot", unroll_of(in_channels), pieces.bits, k.low, k.high)
         count = min(out_channels, CHANNELS)
-        block_words = 6 + 2 * in_channels + count
+        block_words = 6 + 2 * in_channels + count * (2 if short else 1)
         return {
             "rows": math.prod(layer.inputs[0].shape[:-1]),
             "in_channels": in_channels,
             "out_channels": out_channels,
             "count": count,
-            "unroll": unroll,
+            "unroll": unroll_of(in_channels),
             "whole_words": max(1, out_channels // CHANNELS) * block_words,
             "stream_words": math.ceil(out_channels / CHANNELS) * block_words,
             "p": pieces,
-            "addend": pieces.addend(k.zero_point, k.low),
-            "name": function_name("dot", unroll, pieces.bits, k.low, k.high),
+            "t": short,
+            "addend": 0 if short else pieces.addend(k.zero_point, k.low),
+            "name": short.name(name) if short else name,
             "k": k,
         }

@@ -14,9 +14,12 @@ import numpy as np
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.conv2d_m0 import function_name
+from edgecomp.kernels.finish import requantize_refusal
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.requant.pieces import Pieces
+from edgecomp.requant.tflite import TfliteConstants
+from edgecomp.requant.tflite_pieces import Shortened, shortened
 from edgecomp.targets.cores import Core
 
 MAX_PLANE_BYTES = 2048
@@ -151,21 +154,26 @@ class DepthwiseM0(Kernel):
             return "stride other than 1 and 2"
         if max(window.pad_top, window.pad_left, window.pad_bottom, window.pad_right) > 2:
             return "padding wider than the window reaches"
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
-        if np.any(layer.prepared.shift):
-            return "a multiplier needs a shift"
+        if reason := requantize_refusal(layer):
+            return reason
         strips = strips_of(layer)
         if strips.inner.outputs < 2:
             return "one output in a row"
         if strips.plane_bytes > MAX_PLANE_BYTES:
             return "rows wider than the plane may be"
-        if self._pieces(layer) is None:
-            return "no multiplier of two pieces is exact for every accumulator"
+        if self._short(layer) is None and self._pieces(layer) is None:
+            return "no multiplier of few pieces is exact for every accumulator"
         return None
+
+    def _short(self, layer: Layer) -> Shortened | None:
+        """What takes the place of TFLite's arithmetic; None if not asked for or not proved."""
+        k = layer.prepared
+        return shortened(k) if isinstance(k, TfliteConstants) else None
 
     def _pieces(self, layer: Layer) -> Pieces | None:
         k = layer.prepared
+        if isinstance(k, TfliteConstants):
+            return None
         for pieces in PIECES:
             addend = np.full(len(k.bias), pieces.addend(k.zero_point, k.low), np.int64)
             if pieces.holds(k.acc_min, k.acc_max, k.multiplier, addend):
@@ -213,23 +221,33 @@ class DepthwiseM0(Kernel):
             weights = np.swapaxes(weights, 1, 2)
         codes = np.pad(weights.reshape(-1, 9) & 0xFF, ((0, 0), (0, 3))).reshape(-1, 3, 4)
         words = (codes << np.array([0, 8, 16, 24])).sum(axis=2)
-        stream = np.concatenate([k.bias[:, None], k.multiplier[:, None] >> 2, words], axis=1)
         comment = "by channel: bias, a quarter of the multiplier, bytes of 9 weights"
+        if short := self._short(layer):
+            columns = [k.bias[:, None], short.factor[:, None], words, short.addend[:, None]]
+            comment += ", addend"
+        else:
+            columns = [k.bias[:, None], k.multiplier[:, None] >> 2, words]
+        stream = np.concatenate(columns, axis=1)
         return [
             Constant("stream", "uint32_t", (stream & 0xFFFFFFFF).astype(np.uint32), True, comment)
         ]
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """The strips and the function."""
-        pieces, k = self._pieces(layer), layer.prepared
+        short, k = self._short(layer), layer.prepared
+        pieces = short.pieces if short else self._pieces(layer)
         assert pieces is not None
         stride = layer.params.stride_w
+        name = function_name("plane", stride, pieces.bits, k.zero_point, k.low, k.high)
         return {
             **window_context(layer),
             "s": strips_of(layer),
             "p": pieces,
             "stride": stride,
-            "name": function_name("plane", stride, pieces.bits, k.zero_point, k.low, k.high),
+            "k": k,
+            "t": short,
+            "channel_words": 6 if short else 5,
+            "name": short.name(name) if short else name,
         }
 
 

@@ -29,6 +29,8 @@ from edgecomp.fixedpoint import IntArray
 from edgecomp.ir import Array
 from edgecomp.ops.linear import LinearConstants
 from edgecomp.requant.pieces import POINT, Pieces, signed_pieces
+from edgecomp.requant.tflite import TfliteConstants
+from edgecomp.requant.tflite_pieces import Shortened, shortened
 
 PIXELS = 8
 """Outputs at once."""
@@ -83,6 +85,7 @@ class Octets:
         addend: of the requantization where there are several chunks; else the stream has it.
         stream: uint32, per channel: start, weights, multiplier / 4 and, for one chunk, addend.
         wide: whether odd sums start lower; only with one chunk.
+        short: what takes the place of TFLite's arithmetic; the stream has its addends.
     """
 
     chunks: Chunks
@@ -90,6 +93,12 @@ class Octets:
     addend: int
     stream: Array
     wide: bool = False
+    short: Shortened | None = None
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the function for chunks computes it, be there but one."""
+        return self.chunks.count > 1 or self.short is not None
 
 
 def _padded(weights: Array) -> IntArray:
@@ -127,10 +136,10 @@ def _single(weights: IntArray, k: LinearConstants, *, wide: bool) -> Octets | No
     return Octets(Chunks(weights.shape[1], 0, 1), SINGLE, 0, stream, wide)
 
 
-def cut_taps(weights: IntArray) -> Chunks:
-    """Return the fewest chunks of which every sum can be parted."""
+def cut_taps(weights: IntArray, least: int = 2) -> Chunks:
+    """Return the fewest chunks of which every sum can be parted, but no fewer than `least`."""
     taps = weights.shape[1]
-    for count in range(2, taps // TAPS_AT_ONCE + 2):
+    for count in range(least, taps // TAPS_AT_ONCE + 2):
         length = -(-taps // (count * TAPS_AT_ONCE)) * TAPS_AT_ONCE
         first = taps - (count - 1) * length
         if first <= 0:
@@ -142,6 +151,17 @@ def cut_taps(weights: IntArray) -> Chunks:
     return Chunks(taps % TAPS_AT_ONCE or TAPS_AT_ONCE, TAPS_AT_ONCE, -(-taps // TAPS_AT_ONCE))
 
 
+def _tflite_octets(padded: IntArray, k: TfliteConstants) -> Octets | None:
+    """Prepare a layer in TFLite's arithmetic: multipliers of three pieces, addends of their own."""
+    short = shortened(k)
+    if short is None or padded.shape[1] <= TAPS_AT_ONCE:
+        return None
+    chunks = cut_taps(padded, 1)
+    start = k.bias - chunks.count * CENTRE
+    stream = _stream((start, _words(padded), short.factor, short.addend))
+    return Octets(chunks, short.pieces, 0, stream, short=short)
+
+
 def octets(weights: Array, k: LinearConstants) -> Octets | None:
     """Prepare a layer; None if its requantization cannot be proved.
 
@@ -150,6 +170,8 @@ def octets(weights: Array, k: LinearConstants) -> Octets | None:
         k: bias, multipliers and ranges, without shifts.
     """
     padded = _padded(weights)
+    if isinstance(k, TfliteConstants):
+        return _tflite_octets(padded, k)
     single = _single(padded, k, wide=False) or _single(padded, k, wide=True)
     if single is not None:
         return single

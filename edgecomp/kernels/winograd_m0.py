@@ -55,7 +55,7 @@ class WinogradM0(Kernel):
             return "output channels not a multiple of 8"
         if out_width < COLUMNS or out_height < 2:
             return f"fewer than {COLUMNS} x 2 outputs"
-        if layer.node.numerics != "edgecomp":
+        if k.arithmetic != "edgecomp":
             return f"its numerics are {layer.node.numerics}"
         if np.any(k.shift):
             return "a multiplier needs a shift"

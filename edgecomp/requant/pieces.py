@@ -33,11 +33,13 @@ class Pieces:
         count: pieces, 2 or 3.
         bits: bits of every piece but the highest.
         signed: whether the accumulator is signed; else products of lower pieces have 32 bits.
+        point: fraction bits of a quarter of the multiplier.
     """
 
     count: int
     bits: int
     signed: bool = True
+    point: int = POINT
 
     @property
     def lower_bits(self) -> int:
@@ -47,11 +49,12 @@ class Pieces:
     @property
     def shift(self) -> int:
         """The last shift."""
-        return POINT - self.lower_bits
+        return self.point - self.lower_bits
 
     def addend(self, zero_point: int, low: int) -> int:
         """Return what is added to the product of the highest piece: a code of `low` becomes 0."""
-        return ((1 << (POINT - 1)) + ((zero_point - low) << POINT)) >> self.lower_bits
+        whole = (1 << (self.point - 1)) + ((zero_point - low) << self.point)
+        return whole >> self.lower_bits
 
     def cut(self, multiplier: IntArray) -> IntArray:
         """Return the pieces, lowest first, `(count, ...)`."""
