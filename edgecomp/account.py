@@ -8,7 +8,8 @@ from typing import Any
 
 from edgecomp import __version__
 from edgecomp.artifact import layout_of, stored_tensors
-from edgecomp.build.compile import Images, Stack
+from edgecomp.build.compile import Images
+from edgecomp.build.link import Stack
 from edgecomp.build.placement import Placement
 from edgecomp.build.toolchain import find_tool
 from edgecomp.compressing import model_taken

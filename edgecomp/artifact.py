@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecomp.build.compile import compile_host_check
+from edgecomp.build.host import compile_host_check
 from edgecomp.build.loader import behind_loader, in_slots
 from edgecomp.data import Preprocessing
 from edgecomp.device.bench import SerialBench

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecomp.build.compile import Optimize
+from edgecomp.build.flags import Optimize
 from edgecomp.errors import DoesNotFitError
 from edgecomp.frontend import read_model
 from edgecomp.pipeline import build

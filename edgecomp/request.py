@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecomp.build.board_files import FirmwareProtocol
-from edgecomp.build.compile import Optimize
+from edgecomp.build.flags import Optimize
 from edgecomp.config import Recipe
 from edgecomp.ir import Graph
 from edgecomp.quant import CalibrationReport

@@ -28,8 +28,10 @@ firmware) and `commands` (every command, with relative paths, for the manifest).
 stack's size is part of the link, and is handed it because `build` knows nothing of `plan`.
 """
 
-from edgecomp.build.compile import Images, Optimize, compile_host_check, compile_images
+from edgecomp.build.compile import Images, compile_images
 from edgecomp.build.disassembly import Instruction, Program, disassemble
+from edgecomp.build.flags import Optimize
+from edgecomp.build.host import compile_host_check
 from edgecomp.build.isa import verify_isa
 from edgecomp.build.sizes import ImageSizes, Symbol, fit_problems, measure, symbol_at
 from edgecomp.build.toolchain import (

@@ -15,7 +15,7 @@ from edgecomp.build.board_files import (
     render_link_script,
     render_startup,
 )
-from edgecomp.build.compile import FIRMWARE_FLAGS, WARNING_FLAGS
+from edgecomp.build.flags import FIRMWARE_FLAGS, WARNING_FLAGS
 from edgecomp.build.toolchain import run_tool
 from edgecomp.errors import UserError
 from edgecomp.paths import firmware_dir

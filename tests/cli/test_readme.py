@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from edgecomp import errors
-from edgecomp.build.compile import WARNING_FLAGS
+from edgecomp.build.flags import WARNING_FLAGS
 from edgecomp.cli.app import app
 from edgecomp.config import parse_recipe
 from tests.cli.conftest import Inputs

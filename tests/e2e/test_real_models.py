@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from edgecomp.artifact import BuiltModel, open_artifact, open_engine
-from edgecomp.build.compile import WARNING_FLAGS
+from edgecomp.build.flags import WARNING_FLAGS
 from edgecomp.checking import check
 from edgecomp.data import load_dataset
 from edgecomp.device import run_samples

@@ -8,7 +8,7 @@ import pytest
 from fake_support import INPUTS, LAYOUT, build, write_model
 from object_cache import ObjectCache
 
-from edgecomp.build import Images, compile, compile_host_check
+from edgecomp.build import Images, compile_host_check, link
 from edgecomp.device import CheckResult, HostEngine, run_samples
 from edgecomp.targets.boards import get_board
 
@@ -16,7 +16,7 @@ from edgecomp.targets.boards import get_board
 @pytest.fixture(scope="session")
 def objects(tmp_path_factory: pytest.TempPathFactory) -> ObjectCache:
     """Objects that `built` made: it compiles nothing twice for boards of the same core."""
-    return ObjectCache(tmp_path_factory.mktemp("objects"), compile.run_tool)
+    return ObjectCache(tmp_path_factory.mktemp("objects"), link.run_tool)
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, objects: ObjectCache) -> Cal
     def images(name: str, fault: int = 0, stack_bytes: int | None = None) -> Images:
         work = tmp_path_factory.mktemp("build") / "work"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(compile, "run_tool", objects)
+            patch.setattr(link, "run_tool", objects)
             return build(work, get_board(name), fault, stack_bytes)
 
     return images

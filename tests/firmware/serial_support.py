@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecomp.build.compile import WARNING_FLAGS
+from edgecomp.build.flags import WARNING_FLAGS
 from edgecomp.device.records import ModelLayout
 from edgecomp.device.serial_port import LineLostError
 from edgecomp.device.serial_session import SerialSession

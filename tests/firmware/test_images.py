@@ -22,7 +22,7 @@ from fake_support import (
 
 from edgecomp.build import compile_host_check, compile_images, find_tool, verify_isa
 from edgecomp.build.board_files import write_board_files
-from edgecomp.build.compile import WARNING_FLAGS
+from edgecomp.build.flags import WARNING_FLAGS
 from edgecomp.device import HostEngine, QemuEngine, run_samples
 from edgecomp.errors import DeviceError, DoesNotFitError, InternalError, ToolError, UserError
 from edgecomp.paths import firmware_dir

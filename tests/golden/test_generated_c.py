@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgecomp.build.compile import WARNING_FLAGS
+from edgecomp.build.flags import WARNING_FLAGS
 from edgecomp.interp import run_int
 from edgecomp.ir.serialize import load_graph, save_graph
 from edgecomp.ops import PARAMS

@@ -11,7 +11,7 @@ import serial
 
 from edgecomp.artifact import HARNESS_FOLDER, SOURCE_FOLDER, BuiltModel, open_artifact
 from edgecomp.build.board_files import write_board_files
-from edgecomp.build.compile import WARNING_FLAGS
+from edgecomp.build.flags import WARNING_FLAGS
 from edgecomp.build.toolchain import run_tool
 from edgecomp.codegen.mlperf import TASKS
 from edgecomp.device.virtual import virtual_board

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecomp.build.compile import WARNING_FLAGS
+from edgecomp.build.flags import WARNING_FLAGS
 from edgecomp.codegen.cformat import (
     C_KEYWORDS,
     LINE_WIDTH,
