@@ -27,6 +27,8 @@ _SAME = {"pad_top": 1, "pad_left": 1, "pad_bottom": 1, "pad_right": 1}
 _LOWER = {"pad_bottom": 1, "pad_right": 1}
 _TWICE = {"stride_h": 2, "stride_w": 2}
 _KWS_FIRST = {"pad_top": 4, "pad_left": 1, "pad_bottom": 5, "pad_right": 1, **_TWICE}
+_SIDES = {"pad_left": 1, "pad_right": 1}
+_SIDE = {"pad_right": 1}
 
 # Height, width and channels of the input, output channels, height and width of the window.
 _CONVOLUTIONS: Sequence[tuple[tuple[int, int, int], int, tuple[int, int], Mapping[str, Any]]] = (
@@ -57,6 +59,19 @@ _CONVOLUTIONS: Sequence[tuple[tuple[int, int, int], int, tuple[int, int], Mappin
     ((9, 11, 5), 7, (3, 3), _SAME),
     ((10, 10, 12), 20, (5, 5), {}),
     ((1, 64, 9), 16, (1, 5), {"pad_left": 2, "pad_right": 2}),
+    # Rows, as stages that are fused by rows have them.
+    ((10, 10, 1), 64, (10, 4), {**_SIDES, **_TWICE}),
+    ((1, 5, 64), 64, (1, 1), {}),
+    ((3, 32, 3), 16, (3, 3), _SIDES),
+    ((3, 32, 16), 16, (3, 3), _SIDES),
+    ((3, 32, 16), 32, (3, 3), {**_SIDE, **_TWICE}),
+    ((3, 16, 32), 32, (3, 3), _SIDES),
+    ((3, 16, 32), 64, (3, 3), {**_SIDE, **_TWICE}),
+    ((3, 8, 64), 64, (3, 3), _SIDES),
+    ((1, 32, 16), 32, (1, 1), _TWICE),
+    ((1, 16, 32), 64, (1, 1), _TWICE),
+    ((1, 48, 8), 16, (1, 1), {}),
+    ((1, 24, 16), 32, (1, 1), {}),
 )
 # Height, width, channels; height and width of the window.
 _DEPTHWISE: Sequence[tuple[tuple[int, int, int], tuple[int, int], Mapping[str, Any]]] = (
@@ -73,6 +88,10 @@ _DEPTHWISE: Sequence[tuple[tuple[int, int, int], tuple[int, int], Mapping[str, A
     ((12, 12, 23), (3, 3), _SAME),
     ((7, 9, 13), (5, 5), {}),
     ((1, 50, 24), (1, 9), {}),
+    ((3, 5, 64), (3, 3), _SIDES),
+    ((3, 48, 8), (3, 3), _SIDES),
+    ((3, 48, 16), (3, 3), {**_SIDE, **_TWICE}),
+    ((3, 24, 32), (3, 3), _SIDES),
 )
 _DENSE = ((640, 128), (128, 128), (128, 8), (8, 128), (128, 640), (64, 12), (784, 100), (99, 31))
 _MAPS = ((32, 32, 16), (16, 16, 32), (8, 8, 64), (7, 5, 13))

@@ -120,16 +120,18 @@ def _step(program: RowProgram, step: RowStep, function: str, plan: Plan) -> Step
     shape = plan.graph.tensors[step.tensor].shape
     what = f"{step.tensor}: a row of {_shape(shape)}" if step.kernel != MEAN else step.tensor
     pad = move = below = moves = None
-    if line and line.rows > 1:
-        bytes_moved = (line.rows - 1) * line.row_bytes
-        words = line.row_bytes % BUFFER_ALIGN == 0
+    moved = program.moved(step, 0) or program.moved(step, made - 1)
+    if moved and moved.rows > 1:
+        bytes_moved = (moved.rows - 1) * moved.row_bytes
+        words = moved.row_bytes % BUFFER_ALIGN == 0
         move = (
-            f"ec_move_{'words' if words else 'bytes'}({_at('scratch', line.offset)}, "
-            f"{_at('scratch', line.offset + line.row_bytes)}, {bytes_moved});"
+            f"ec_move_{'words' if words else 'bytes'}({_at('scratch', moved.offset)}, "
+            f"{_at('scratch', moved.offset + moved.row_bytes)}, {bytes_moved});"
         )
-        moves = f"row >= {max(line.filling, 1)}"
-        if line.pad_top:
-            pad = Filling(line.first_pad(), line.code, line.pad_top * line.row_bytes)
+        is_ready = program.moved(step, 0) is None
+        moves = f"row >= {max(moved.filling, step.rows if is_ready else 1)}"
+        if moved.pad_top and not is_ready:
+            pad = Filling(moved.first_pad(), moved.code, moved.pad_top * moved.row_bytes)
     if line and made > step.rows:
         below = Filling(line.newest, line.code, line.row_bytes)
     return StepSource(
@@ -146,8 +148,10 @@ def _step(program: RowProgram, step: RowStep, function: str, plan: Plan) -> Step
     )
 
 
-def _target(line: Line) -> str:
+def _target(program: RowProgram, line: Line) -> str:
     """Where the new row of a line lies."""
+    if line.within:
+        return _target(program, program.lines[line.within])
     if line.filling <= 1:
         return _at("scratch", line.newest)
     first = _at("scratch", line.place_of(0))
@@ -182,7 +186,7 @@ def _call(program: RowProgram, step: RowStep, function: str) -> str:
         assert line is not None
         size, pitch = program.source_row_bytes, program.source_row_bytes
         source = "source" if program.streamed else f"source + turn * {pitch}"
-        return f"__builtin_memcpy({_target(line)}, {source}, {size});"
+        return f"__builtin_memcpy({_target(program, line)}, {source}, {size});"
     arguments = [_window(program, step, read) for read in step.reads]
     scratch = _at("scratch", step.scratch_offset)
     if step.kernel == MEAN:
@@ -193,7 +197,7 @@ def _call(program: RowProgram, step: RowStep, function: str) -> str:
         )
         return f"{function}({', '.join([*arguments, 'result', sums, 'row'])});"
     if line:
-        arguments.append(_target(line))
+        arguments.append(_target(program, line))
     else:
         arguments.append(f"result + row * {program.result_row_bytes}")
     if step.scratch_bytes:
@@ -204,6 +208,8 @@ def _call(program: RowProgram, step: RowStep, function: str) -> str:
 def _window(program: RowProgram, step: RowStep, read: Read) -> str:
     """Where the rows lie that a step reads."""
     line: Line | None = program.lines.get(read.tensor)
+    if line and line.within:
+        return _target(program, line)
     if line:
         return _at("scratch", line.offset + read.slot * line.row_bytes)
     return f"source + row * {read.stride * program.source_row_bytes}"

@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 from edgecomp.ir import Graph, Node, Tensor
 from edgecomp.kernels import Kernel, Layer
 from edgecomp.kernels.rows import (
+    ELEMENT_OPS,
     RowWindow,
     is_mean_of_all,
     row_layer,
     row_refusal,
     row_window,
 )
-from edgecomp.plan.arena import Block, place
 from edgecomp.plan.rows import COPY, MEAN, Line, Read, RowProgram, RowStep
+from edgecomp.plan.rows_layout import laid_out
 from edgecomp.plan.types import BUFFER_ALIGN
 
 Pick = Callable[[Layer], Kernel]
@@ -209,8 +210,36 @@ class _Fusion:
         rows = self._rows_made(layer)
         return RowStep(layer.output.name, name, clock.first, clock.every, rows, reads, scratch)
 
+    def _host_lines(self) -> None:
+        """Write rows that only an element-wise layer reads where that one writes its own."""
+        for layer, kernel in zip(self.layers, self.picked, strict=True):
+            host = self.lines.get(layer.output.name)
+            if kernel is None or host is None or host.within or layer.node.op not in ELEMENT_OPS:
+                continue
+            for index, tensor in enumerate(layer.inputs):
+                if self._is_guest(tensor, layer) and kernel.overlap(row_layer(layer), index) == 0:
+                    guest = replace(self.lines[tensor.name], within=host.tensor)
+                    self.lines[tensor.name] = guest
+                    break
+
+    def _is_guest(self, tensor: Tensor, layer: Layer) -> bool:
+        """Whether rows of `tensor` are read by `layer` alone, in the turn that makes them."""
+        line = self.lines.get(tensor.name)
+        if line is None or line.lasting or line.pad_bottom or tensor.name == self.source:
+            return False
+        if any(other.within == tensor.name for other in self.lines.values()):
+            return False
+        readers = [one for one in self.layers if tensor.name in one.node.inputs]
+        once = self._computed(layer.node).count(tensor.name) == 1
+        return (
+            once
+            and readers == [layer]
+            and self.clocks[tensor.name] == self.clocks[layer.output.name]
+        )
+
     def program(self, streamed: bool) -> RowProgram:
         """Put the steps together and lay out the scratch."""
+        self._host_lines()
         steps = [self._step(index) for index in range(len(self.layers))]
         source, result = self.graph.tensors[self.source], self.graph.tensors[self.result]
         if self.copy:
@@ -251,70 +280,3 @@ def _row_bytes(tensor: Tensor) -> int:
 def _require_aligned(offset: int) -> None:
     if offset % BUFFER_ALIGN:
         raise Unfusable("rows that do not begin at whole words")
-
-
-def laid_out(program: RowProgram, overlaps: Mapping[tuple[str, str], int]) -> RowProgram:
-    """Give lines and the kernels' scratch their places.
-
-    Args:
-        program: the stage, without places.
-        overlaps: for a row that is read and one that is written then: by how much the latter must
-            begin before the former where it may lie over it.
-
-    What lives within a turn shares memory by the order of the steps and comes first; then come the
-    lasting lines in the order in which they are first written, so that the late ones may lie over
-    rows of the source that are dead by then.
-    """
-    steps = program.steps
-    position = {step.tensor: index for index, step in enumerate(steps)}
-    passing: dict[str, Block] = {}
-    for index, step in enumerate(steps):
-        line = program.lines.get(step.tensor)
-        if line and not line.lasting:
-            readers = [
-                number
-                for number, other in enumerate(steps)
-                if any(read.tensor == step.tensor for read in other.reads)
-            ]
-            passing[f"line {step.tensor}"] = Block(line.size_bytes, index, max(readers))
-        if step.scratch_bytes and step.kernel != MEAN:
-            passing[f"step {step.tensor}"] = Block(step.scratch_bytes, index, index)
-    offsets: dict[str, int] = {}
-    end = 0
-    if passing:
-        names = {name: index for index, name in enumerate(passing)}
-        over = {
-            (names[f"line {a}"], names[f"line {b}"]): distance
-            for (a, b), distance in overlaps.items()
-            if f"line {a}" in names and f"line {b}" in names
-        }
-        places, end = place(list(passing.values()), BUFFER_ALIGN, over)
-        offsets = dict(zip(passing, places, strict=True))
-    lasting = [line for line in program.lines.values() if line.lasting]
-    for line in sorted(lasting, key=lambda one: _first_turn(steps[position[one.tensor]])):
-        offsets[f"line {line.tensor}"] = end
-        end += _aligned(line.size_bytes)
-    for step in steps:
-        if step.kernel == MEAN:
-            offsets[f"step {step.tensor}"] = end
-            end += _aligned(step.scratch_bytes)
-    return replace(
-        program,
-        steps=tuple(
-            replace(step, scratch_offset=offsets.get(f"step {step.tensor}", 0)) for step in steps
-        ),
-        lines=_moved(program.lines, offsets),
-        scratch_bytes=end,
-    )
-
-
-def _moved(lines: Mapping[str, Line], offsets: Mapping[str, int]) -> dict[str, Line]:
-    return {name: replace(line, offset=offsets[f"line {name}"]) for name, line in lines.items()}
-
-
-def _first_turn(step: RowStep) -> int:
-    return step.first
-
-
-def _aligned(size_bytes: int) -> int:
-    return -(-size_bytes // BUFFER_ALIGN) * BUFFER_ALIGN

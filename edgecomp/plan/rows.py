@@ -33,6 +33,8 @@ class Line:
         fills: whether nobody reads before all its rows are there: the first rows then fill it from
             its begin, so that its end is not touched before it must be.
         offset: in the stage's scratch.
+        within: the tensor in whose line these rows are written, each where that tensor's row of
+            the same number will lie: its layer works in place.  Such a line has no bytes.
     """
 
     tensor: str
@@ -45,11 +47,12 @@ class Line:
     lasting: bool
     fills: bool = False
     offset: int = 0
+    within: str = ""
 
     @property
     def size_bytes(self) -> int:
         """Bytes of all its rows."""
-        return self.rows * self.row_bytes
+        return 0 if self.within else self.rows * self.row_bytes
 
     @property
     def newest(self) -> int:
@@ -170,6 +173,24 @@ class RowProgram:
         """Whether the last step sums up all rows."""
         return self.steps[-1].kernel == MEAN
 
+    @cached_property
+    def hosts(self) -> frozenset[str]:
+        """Tensors in whose lines another tensor's rows are written first."""
+        return frozenset(line.within for line in self.lines.values()) - {""}
+
+    def place_of(self, tensor: str, row: int) -> int:
+        """Where a row of a tensor with a line is written, in the stage's scratch."""
+        line = self.lines[tensor]
+        return self.place_of(line.within, row) if line.within else line.place_of(row)
+
+    def moved(self, step: RowStep, row: int) -> Line | None:
+        """The line that makes room for a row that the step writes."""
+        line = self.lines.get(step.tensor)
+        if line and line.within:
+            return self.lines[line.within]
+        is_ready = step.tensor in self.hosts and row < step.rows
+        return None if is_ready else line
+
     def rows_made(self, step: RowStep) -> int:
         """Rows that the step writes, padding below included."""
         line = self.lines.get(step.tensor)
@@ -198,7 +219,10 @@ class RowProgram:
                 for step in self.steps
             ),
             lines={
-                names[key]: replace(line, tensor=names[key]) for key, line in self.lines.items()
+                names[key]: replace(
+                    line, tensor=names[key], within=names[line.within] if line.within else ""
+                )
+                for key, line in self.lines.items()
             },
         )
 
@@ -234,7 +258,7 @@ class RowProgram:
                 result = max(result, end - low) if made else result
             if step.tensor in self.lines:
                 line = self.lines[step.tensor]
-                ends.append(line.place_of(row) + line.row_bytes)
+                ends.append(self.place_of(step.tensor, row) + line.row_bytes)
             if step.scratch_bytes:
                 ends.append(step.scratch_offset + step.scratch_bytes)
             if ends:

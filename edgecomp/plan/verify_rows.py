@@ -58,20 +58,19 @@ class RowReplay:
 
     def _step(self, row: int, step: RowStep) -> None:
         """One action: the line moves on, what is needed is read, a row is written."""
-        line = self.program.lines.get(step.tensor)
+        line = self.program.moved(step, row)
         real = row < step.rows
         if line:
             begin, end = self.scratch + line.offset, self.scratch + line.offset + line.size_bytes
+            padding = self.base[line.tensor] + PADDING
             if row == 0 and line.pad_top:
                 first = self.scratch + line.first_pad()
-                self.bytes[first : first + line.pad_top * line.row_bytes] = (
-                    self.base[step.tensor] + PADDING
-                )
+                self.bytes[first : first + line.pad_top * line.row_bytes] = padding
             elif row >= line.filling:
                 self.bytes[begin : end - line.row_bytes] = self.bytes[begin + line.row_bytes : end]
             if not real:
                 place = self.scratch + line.place_of(row)
-                self.bytes[place : place + line.row_bytes] = self.base[step.tensor] + PADDING
+                self.bytes[place : place + line.row_bytes] = padding
         if not real:
             return
         if step.kernel == COPY and not self.program.streamed:
@@ -97,7 +96,7 @@ class RowReplay:
                 self.bytes[place] = self._code(step.tensor, 0)
             return
         if line:
-            begin, size = self.scratch + line.place_of(row), line.row_bytes
+            begin, size = self.scratch + p.place_of(step.tensor, row), line.row_bytes
         else:
             begin, size = self.result + row * p.result_row_bytes, p.result_row_bytes
         self._check_apart(step, begin, size)
@@ -113,10 +112,7 @@ class RowReplay:
         tensor = layer.graph.tensors[read.tensor]
         row_bytes = tensor.size_bytes // tensor.shape[1]
         line = self.program.lines.get(read.tensor)
-        if line:
-            window = self.scratch + line.offset + read.slot * line.row_bytes
-        else:
-            window = self.source + read.first(row) * row_bytes
+        window = self._slot(read, row) if line else self.source + read.first(row) * row_bytes
         if begin < window + read.rows * row_bytes and window < begin + size:
             inputs = [i for i, x in enumerate(layer.inputs) if not x.is_const]
             where = f"plan: {self.name}, {step.tensor!r} is written over {read.tensor!r}"
@@ -151,13 +147,20 @@ class RowReplay:
         for index in range(window.rows):
             needed = window.first(row) + index
             if line:
-                begin = self.scratch + line.offset + (read.slot + index) * size
+                begin = self._slot(read, row) + index * size
             else:
                 begin = self.source + (window.first(row) + index) * size
             inside = 0 <= needed < height
             wanted = self._code(read.tensor, needed) if inside else self.base[read.tensor] + PADDING
             what = f"row {needed} of {read.tensor!r} for its row {row}"
             self._check(step, slice(begin, begin + size), wanted, what)
+
+    def _slot(self, read: Read, row: int) -> int:
+        """Where the rows of a line begin that a step reads for its own row."""
+        line = self.program.lines[read.tensor]
+        if line.within:
+            return self.scratch + self.program.place_of(read.tensor, row)
+        return self.scratch + line.offset + read.slot * line.row_bytes
 
     def _check_result(self) -> None:
         """All rows of the result must be there, whole, and as many as the layer has."""

@@ -15,8 +15,6 @@ GENERIC_CYCLES = 12.0
 """Cycles of a multiply-accumulate by a kernel of which nothing was measured."""
 RANK_CYCLES = 0.5
 """The same by the first kernel of the table on a core where none was measured; 1.0 by the next."""
-ROW_CYCLES = {"depthwise_row_dsp": 3.6, "conv2d_row_dsp": 1.6, "dense_row_dsp": 1.6}
-"""The same by kernels of rows, whose shapes are too few in the tables for an estimate."""
 TURN_CYCLES = 40
 """Cycles of a row beside its kernel."""
 WORD_CYCLES = 3
@@ -41,10 +39,8 @@ class Ways:
                 # Where nothing was measured, the order of the table must do.
                 is_last = any(costs) or kernel.name.endswith("_generic")
                 each = GENERIC_CYCLES if is_last else RANK_CYCLES * (rank + 1)
-                each = ROW_CYCLES.get(kernel.name, each)
                 cycles = math.ceil(each * max(layer.macs, layer.output.size))
-                if cost and kernel.name not in ROW_CYCLES:
-                    cycles = cost.cycles
+                cycles = cost.cycles if cost else cycles
                 found.append((kernel.scratch_bytes(layer), cycles, kernel))
             self._options[key] = sorted(found, key=lambda option: option[1])
         return self._options[key]

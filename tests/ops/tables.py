@@ -6,6 +6,7 @@ from tests.ops import (
     average_pool,
     concat,
     conv2d,
+    conv2d_rows,
     dense,
     div,
     gather,
@@ -33,6 +34,7 @@ MODULES = (
     conv2d, dense, matmul, add, sub, mul, div, maximum, minimum, unary, prelu, max_pool,
     average_pool, reduce_mean, reduce_sum, reduce_max, reduce_min, argmax, softmax,
     layer_norm, pad, concat, gather, resize, reshape, transpose,
+    conv2d_rows,
 )  # fmt: skip
 
 ALL_CASES = tuple(case for module in MODULES for case in module.CASES)
