@@ -100,6 +100,8 @@ class Kernel(ABC):
     """How the weights lie that it reads: key of `STORAGES`."""
     goals: ClassVar[frozenset[Goal]] = EVERY_GOAL
     """Builds that may choose it: a kernel that buys cycles with flash is for `speed` only."""
+    is_lean: ClassVar[bool] = False
+    """Chosen only where memory decides: there are kernels with fewer instructions."""
     in_place: ClassVar[tuple[int, ...]] = ()
     """Inputs over which the output may lie exactly, beyond what the schedule's distance allows."""
 

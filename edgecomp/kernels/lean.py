@@ -231,6 +231,7 @@ class LeanConv(Kernel):
     """What kernels without scratch share; blocks of `CHANNELS` output channels."""
 
     op: ClassVar[str] = "conv2d"
+    is_lean: ClassVar[bool] = True
     channels_at_once: ClassVar[int]
     pixels_at_once: ClassVar[int]
     start_bytes: ClassVar[int]

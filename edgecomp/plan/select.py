@@ -72,7 +72,7 @@ def candidates(layer: Layer, core: Core, goal: Goal, table: CostTable) -> list[C
 
     A kernel without a measurement that is preferred to all measured ones is taken for better.
     """
-    kernels = applicable(layer, core)
+    kernels = [kernel for kernel in applicable(layer, core) if not kernel.is_lean]
     preferred = next((kernel for kernel in kernels if goal in kernel.goals), kernels[0])
     unknown = Cost(max(layer.macs, 1), max(layer.macs, 1), 0, {})
     known = [
