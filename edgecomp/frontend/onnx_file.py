@@ -11,7 +11,7 @@ from edgecomp.errors import UnsupportedError, UserError
 from edgecomp.frontend.names import UniqueNames
 from edgecomp.ir import Array, Shape
 
-OLDEST_OPSET = 11
+OLDEST_OPSET = 7
 STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 
 InputShapes = Mapping[str, Sequence[int]]
@@ -24,10 +24,10 @@ _INSTEAD = {
     "LSTM": "recurrent layers are not supported; use convolutions over time",
     "GRU": "recurrent layers are not supported; use convolutions over time",
     "RNN": "recurrent layers are not supported; use convolutions over time",
-    "ConvTranspose": "use nearest-neighbour upsampling outside the network, or a plain convolution",
-    "InstanceNormalization": "use BatchNormalization, which is folded into the convolution",
-    "LayerNormalization": "use BatchNormalization, which is folded into the layer before",
-    "ArgMax": "end the network at the scores; the generated `<model>_argmax` picks the class",
+    "GatherND": "use Gather or Slice with constant indices",
+    "GatherElements": "use Gather or Slice with constant indices",
+    "NonMaxSuppression": "end the network at the boxes and scores, and choose on the device's side",
+    "CumSum": "multiply by a constant triangular matrix",
 }
 
 
@@ -206,9 +206,9 @@ def refuse_unknown(
         UnsupportedError: for the first one, the others listed in its message.
     """
     bad = [
-        (_qualified(node), names[index])
+        (qualified(node), names[index])
         for index, node in enumerate(nodes)
-        if index in names and _qualified(node) not in known
+        if index in names and qualified(node) not in known
     ]
     if not bad:
         return
@@ -222,6 +222,13 @@ def refuse_unknown(
     raise UnsupportedError(
         op, layer, limit, "; ".join(hints) or "docs/ops.md lists what is supported"
     )
+
+
+def unknown_operator(node: onnx.NodeProto, layer: str) -> UnsupportedError:
+    """The error for an operator that cannot be imported."""
+    op = qualified(node)
+    hint = _INSTEAD.get(op, "docs/ops.md lists what is supported")
+    return UnsupportedError(op, layer, "this operator is not supported", hint)
 
 
 def refuse_inconsistent(model: onnx.ModelProto, name: str) -> None:
@@ -240,6 +247,6 @@ def refuse_inconsistent(model: onnx.ModelProto, name: str) -> None:
         ) from error
 
 
-def _qualified(node: onnx.NodeProto) -> str:
+def qualified(node: onnx.NodeProto) -> str:
     """Operator name, with its domain where that is not the standard one."""
     return node.op_type if node.domain in STANDARD_DOMAINS else f"{node.domain}.{node.op_type}"

@@ -21,6 +21,7 @@ from edgecomp.frontend.onnx_file import (
     layer_names,
     load_model,
     opset_version,
+    qualified,
     refuse_inconsistent,
     refuse_unknown,
 )
@@ -41,6 +42,12 @@ _CODE_TYPES = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
 _MOVES_CODES = frozenset(
     {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "Concat"}
     | {"Slice", "Split", "Gather", "Tile", "Expand", "DepthToSpace", "SpaceToDepth"}
+)
+_KNOWN = (
+    frozenset(ONNX_IMPORTERS)
+    | _DROPPED
+    | {qdq.QUANTIZE, qdq.DEQUANTIZE}
+    | {_MICROSOFT + op for op in (qdq.QUANTIZE, qdq.DEQUANTIZE)}
 )
 
 
@@ -65,10 +72,10 @@ def read_onnx(path: Path, *, input_shapes: InputShapes | None = None) -> Graph:
 
 def convert(model: onnx.ModelProto, name: str, input_shapes: InputShapes) -> Graph:
     """Turn a checked model into a graph called `name`; see `read_onnx`."""
-    return _Conversion(model).run(name, input_shapes)
+    return OnnxConversion(model).run(name, input_shapes)
 
 
-class _Conversion:
+class OnnxConversion:
     """One file on its way into a graph."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -90,14 +97,8 @@ class _Conversion:
 
     def run(self, name: str, input_shapes: InputShapes) -> Graph:
         """Convert inputs, nodes and outputs, in this order."""
-        imported = {
-            index: layer for index, layer in enumerate(self._layers) if index not in self._foldable
-        }
-        own = _DROPPED | {qdq.QUANTIZE, qdq.DEQUANTIZE}
-        known = frozenset(ONNX_IMPORTERS) | own
-        known |= {_MICROSOFT + op for op in (qdq.QUANTIZE, qdq.DEQUANTIZE)}
-        refuse_unknown(self._graph.node, imported, known)
-        refuse_inconsistent(self._model, name)
+        self._refuse_unknown()
+        self._refuse_inconsistent(name)
         inputs = self._inputs(input_shapes)
         for tensor in self._initializers.values():
             self._build.add_constant(tensor.name, Constant(elements(tensor)))
@@ -108,6 +109,21 @@ class _Conversion:
             else:
                 self._import(node, self._layers[index])
         return self._build.build(name, inputs, self._outputs(), self._io_names)
+
+    @property
+    def imported(self) -> dict[int, str]:
+        """Names of the layers that are not constants, by index."""
+        return {i: layer for i, layer in enumerate(self._layers) if i not in self._foldable}
+
+    def is_known(self, node: onnx.NodeProto) -> bool:
+        """Whether the operator can be imported at all."""
+        return qualified(node) in _KNOWN
+
+    def _refuse_unknown(self) -> None:
+        refuse_unknown(self._graph.node, self.imported, _KNOWN)
+
+    def _refuse_inconsistent(self, name: str) -> None:
+        refuse_inconsistent(self._model, name)
 
     def _inputs(self, input_shapes: InputShapes) -> list[str]:
         values = [v for v in self._graph.input if v.name not in self._initializers]
@@ -185,6 +201,7 @@ class _Conversion:
             qdq.QUANTIZE: self._quantize,
             qdq.DEQUANTIZE: self._dequantize,
             "Cast": self._cast,
+            "Dropout": self._dropout,
         }
         try:
             if node.op_type in importers:
@@ -251,6 +268,16 @@ class _Conversion:
                 node, f"its scale or zero point differs from that of {source!r}'s quantization"
             )
         return source
+
+    def _dropout(self, node: ImportedNode) -> str:
+        """Nothing happens, unless the file was exported for training."""
+        training = self._build.value(node.inputs[2]) if node.has_input(2) else None
+        ratio = self._build.value(node.inputs[1]) if node.has_input(1) else np.array(0.5)
+        if training is not None and training.any() and (ratio is None or ratio.any()):
+            raise self._build.unsupported(
+                node, "it drops elements, as in training", "export in evaluation mode"
+            )
+        return node.inputs[0]
 
     def _cast(self, node: ImportedNode) -> str:
         target = int(node.attrs["to"])

@@ -36,13 +36,14 @@ def read_tflite(path: Path) -> Graph:
         UserError: the file cannot be read, or its numbers are unusable.
         UnsupportedError: layers that cannot be compiled.
     """
-    return _Conversion(load_tflite(path)).run(c_identifier(path.stem))
+    return TfliteConversion(load_tflite(path)).run(c_identifier(path.stem))
 
 
-class _Conversion:
+class TfliteConversion:
     """One file on its way into a graph."""
 
     def __init__(self, file: TfliteFile) -> None:
+        """Name the tensors."""
         self._file = file
         unique = UniqueNames()
         self._names = [unique.take(tensor.name) for tensor in file.tensors]
@@ -75,6 +76,10 @@ class _Conversion:
 
     def _refuse_unknown(self) -> None:
         """Refuse what cannot be imported, all of it in one message."""
+        self._refuse_operators()
+        self._refuse_state()
+
+    def _refuse_operators(self) -> None:
         known = {*TFLITE, _QUANTIZE, _DEQUANTIZE}
         unknown = Counter(op.op_type for op in self._file.operators if op.op_type not in known)
         if unknown:
@@ -83,6 +88,19 @@ class _Conversion:
             raise UnsupportedError(
                 first.op_type, self._layer(first), f"these operators cannot be compiled: {names}"
             )
+
+    def _refuse_operator(self, operator: TfliteOperator) -> None:
+        """Refuse one that cannot be imported."""
+        if operator.op_type not in {*TFLITE, _QUANTIZE, _DEQUANTIZE}:
+            raise UnsupportedError(
+                operator.op_type,
+                self._layer(operator),
+                "this operator is not supported",
+                "docs/ops.md lists what is supported",
+            )
+
+    def _refuse_state(self) -> None:
+        """Refuse tensors that live on between inferences."""
         for tensor in self._file.tensors:
             if tensor.is_variable:
                 raise UserError(

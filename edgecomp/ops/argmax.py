@@ -12,6 +12,7 @@ import numpy as np
 from edgecomp.fixedpoint import quantize_multiplier, rescale, saturate
 from edgecomp.ir import Array, OpParams, QParams, Shape, Tensor
 from edgecomp.ops.base import Builder, Constraint, ImportedNode, Importer, Op
+from edgecomp.ops.movement import constant_ints
 from edgecomp.ops.reduce import ReduceMaxParams
 
 INDEX_QPARAMS = QParams.per_tensor(1.0, -128)
@@ -119,8 +120,7 @@ def _import(node: ImportedNode, build: Builder) -> str:
 
 def _top(node: ImportedNode, build: Builder) -> list[str]:
     """Import ONNX TopK with k = 1: the largest or smallest element and its index."""
-    count = build.value(node.inputs[1])
-    if count is None or int(count.reshape(-1)[0]) != 1:
+    if constant_ints(node, build, "k", 1) != [1]:
         raise build.unsupported(node, "only k = 1", "sort on the host", "k")
     axis = int(node.attrs.get("axis", -1)) % len(build.shape(node.inputs[0]))
     largest = bool(node.attrs.get("largest", 1))

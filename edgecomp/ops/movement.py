@@ -167,7 +167,7 @@ def constant_ints(
             raise build.unsupported(node, f"{attribute} must be constant")
         return [int(n) for n in value.reshape(-1)]
     given = node.attrs.get(attribute)
-    return None if given is None else [int(n) for n in given]
+    return None if given is None else [int(n) for n in np.atleast_1d(given)]
 
 
 def _reshape(node: ImportedNode, build: Builder) -> str:

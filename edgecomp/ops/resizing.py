@@ -1,6 +1,7 @@
 """How ONNX Resize arrives: its coordinates computed once, for every mode in use."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -36,7 +37,8 @@ def coordinates(mode: str, size: int, out: int, scale: float) -> Array | None:
         case "pytorch_half_pixel":
             return np.asarray((x + 0.5) / scale - 0.5) if out > 1 else np.zeros(1)
         case "align_corners":
-            return x * ((size - 1) / (out - 1)) if out > 1 else np.zeros(1)
+            # The output's length as the scale says it, before it was rounded down.
+            return x * ((size - 1) / (scale * size - 1)) if out > 1 else np.zeros(1)
         case "asymmetric":
             return np.asarray(x / scale)
     return None
@@ -112,8 +114,25 @@ def _scales_and_sizes(
     raise build.unsupported(node, "scales or sizes are needed for every axis")
 
 
+def _upsample(node: ImportedNode, build: Builder) -> str:
+    """Import ONNX Upsample, the Resize of old operator sets."""
+    scales = node.attrs.get("scales")
+    inputs = (node.inputs[0], "", *node.inputs[1:2])
+    if scales:
+        name = build.constant(np.asarray(scales, np.float32), f"{node.name}.scales")
+        inputs = (node.inputs[0], "", name)
+    attrs = {
+        "mode": node.attrs.get("mode", "nearest"),
+        "coordinate_transformation_mode": "asymmetric",
+        "nearest_mode": "floor",
+    }
+    return _resize(replace(node, inputs=inputs, attrs=attrs, opset=11), build)
+
+
 def _resize(node: ImportedNode, build: Builder) -> str:
     """Import ONNX Resize: nearest and linear, in every coordinate mode but crops."""
+    if node.opset < 11:
+        return _upsample(node, build)
     shape = build.shape(node.inputs[0])
     mode = node.attrs.get("mode", "nearest")
     if mode not in {"nearest", "linear"}:
@@ -138,4 +157,4 @@ def _resize(node: ImportedNode, build: Builder) -> str:
     return emit_resize(build, node, found, nearest)
 
 
-ONNX: dict[str, Importer] = {"Resize": _resize}
+ONNX: dict[str, Importer] = {"Resize": _resize, "Upsample": _upsample}

@@ -43,7 +43,7 @@ def small_net(opset: int = 17, **changes: np.ndarray) -> onnx.ModelProto:
     return make_model(nodes, {"x": ["N", 3, 6, 6]}, ["y"], constants, opset=opset)
 
 
-@pytest.mark.parametrize("opset", range(11, onnx.defs.onnx_opset_version() + 1))
+@pytest.mark.parametrize("opset", range(7, onnx.defs.onnx_opset_version() + 1))
 def test_reads_every_opset(opset: int, tmp_path: Path) -> None:
     if opset > 24:
         model = save(small_net(opset), tmp_path)
@@ -56,7 +56,7 @@ def test_reads_every_opset(opset: int, tmp_path: Path) -> None:
 
 
 def test_old_and_future_opsets_are_refused(tmp_path: Path) -> None:
-    for opset in (9, 1000):
+    for opset in (6, 1000):
         with pytest.raises(UserError, match=f"opset {opset}"):
             read_model(save(small_net(opset), tmp_path))
 

@@ -57,11 +57,7 @@ def code_error_bound(graph: Graph, node: Node) -> float:
         case "argmax":
             error = 255.0 * 2.0 ** (k.shift - 31)
         case "layer_norm":
-            # The normalized element, its gain, the offset, and epsilon's share of the variance.
-            n = layer.inputs[0].shape[-1]
-            gain = float(np.abs(k.gain).max()) * 2.0 ** (20 - k.bits)
-            error = gain * 2.0**-21 + n**0.5 * (gain * 2.0**-28 + 2.0 ** (19 - k.bits))
-            error += 2.0**-17 + gain * n**0.5 * 0.25 / (256 * max(n - 1, 1))
+            error = _norm_error(layer)
         case "average_pool" | "reduce_mean" | "reduce_sum":
             count = layer.inputs[0].size / layer.output.size
             if node.op == "average_pool":
@@ -95,3 +91,11 @@ def _tflite_bound(layer: Layer) -> float:
     size = np.maximum(np.abs(k.acc_min), np.abs(k.acc_max)).astype(np.float64)
     error = 0.5 * size * 2.0 ** (k.shift - 31) + np.where(k.shift < 0, 0.5 * 2.0**k.shift, 0.0)
     return 0.5 + float(error.max()) + FLOAT_NOISE
+
+
+def _norm_error(layer: Layer) -> float:
+    """The normalized element, its gain, the offset, and epsilon's share of the variance."""
+    k, n = layer.prepared, layer.inputs[0].shape[-1]
+    gain = float(np.abs(k.gain).max()) * 2.0 ** (20 - k.bits)
+    error = gain * 2.0**-21 + n**0.5 * (gain * 2.0**-28 + 2.0 ** (19 - k.bits))
+    return float(error + 2.0**-17 + gain * n**0.5 * 0.25 / (256 * max(n - 1, 1)))

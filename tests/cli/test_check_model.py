@@ -1,0 +1,133 @@
+"""`edgecomp check-model`: everything that is refused, and a verdict that a build would confirm."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from edgecomp.feasibility import check_model
+from edgecomp.frontend.survey import survey
+from tests.cli.support import call
+from tests.frontend.onnx_cases import make_model, node, save
+from tests.support.random_graphs import random_model
+
+BOARD = "mps2-an386"
+RNG = np.random.default_rng(5)
+W = RNG.normal(size=(4, 3, 3, 3)).astype(np.float32)
+IMAGE = {"x": ["N", 3, 8, 8]}
+
+
+def ints(*values):
+    return np.asarray(values, np.int64)
+
+
+REFUSED = {
+    "unknown": ([node("GridSample", "x g", "y")], {"g": np.zeros((1, 6, 6, 2), np.float32)},
+                "GridSample", "not supported"),
+    "recurrent": ([node("Reshape", "x s", "r"), node("LSTM", "r a b", "y", hidden_size=2)],
+                  {"s": ints(1, 1, 192), "a": np.zeros((1, 8, 192), np.float32),
+                   "b": np.zeros((1, 8, 2), np.float32)}, "LSTM", "not supported"),
+    "cubic": ([node("Resize", "x - s", "y", mode="cubic")],
+              {"s": np.array([1, 1, 2, 2], np.float32)}, "Resize", "cubic"),
+    "crops": ([node("Resize", "x roi s", "y",
+                    coordinate_transformation_mode="tf_crop_and_resize")],
+              {"roi": np.array([0, 0, 0, 0, 1, 1, 1, 1], np.float32),
+               "s": np.array([1, 1, 2, 2], np.float32)}, "Resize", "coordinates"),
+    "power": ([node("Pow", "x x", "y")], {}, "Pow", "one constant"),
+    "long-index": ([node("Concat", "x x", "c", axis=1), node("Reshape", "c s", "r"),
+                    node("ArgMax", "r", "y", axis=1)], {"s": ints(1, 384)}, "ArgMax", "256"),
+    "several": ([node("TopK", "x k", "y i", "top", axis=1)], {"k": ints(2)}, "TopK", "k = 1"),
+    "computed-weights": ([node("Conv", "x x", "y")], {}, "Conv", "constant"),
+    "mean-is-used": ([node("LayerNormalization", "x g", "y m", axis=-1)],
+                     {"g": np.ones(8, np.float32)}, "LayerNormalization", "further output 'm'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_layer_is_refused_with_a_reason(name, tmp_path):
+    nodes, constants, op, reason = REFUSED[name]
+    outputs = ["y", "m"] if name == "mean-is-used" else ["y"]
+    types = {"y": 7} if "ArgMax" in nodes[-1].op_type else None
+    model = make_model(nodes, IMAGE, outputs, constants, types=types)
+    found = check_model(str(save(model, tmp_path)), BOARD)
+    assert found["verdict"] == "refused"
+    (refusal,) = found["refused"]
+    assert refusal["op"] == op
+    assert reason in refusal["reason"]
+
+
+def several_refusals():
+    nodes = [
+        node("Conv", "x w", "c", "first"),
+        node("GridSample", "c g", "d", "grid"),
+        node("Relu", "d", "r"),
+        node("Pow", "r r", "p", "power"),
+        node("Resize", "p - s", "u", "up", mode="cubic"),
+        node("CumSum", "u a", "y", "sum"),
+    ]
+    constants = {
+        "w": W, "g": np.zeros((1, 6, 6, 2), np.float32), "a": np.array(1, np.int64),
+        "s": np.array([1, 1, 2, 2], np.float32),
+    }  # fmt: skip
+    return make_model(nodes, IMAGE, ["y"], constants)
+
+
+def test_every_refused_layer_is_listed(tmp_path):
+    found = survey(str(save(several_refusals(), tmp_path)))
+    assert [refusal.layer for refusal in found.refusals] == ["grid", "power", "up", "sum"]
+    assert found.layers == 6
+
+
+def test_the_command_says_what_to_do_instead(tmp_path):
+    path = save(several_refusals(), tmp_path)
+    answer = call("check-model", path, "--board", BOARD)
+    assert answer.code == 2
+    assert "refused   CumSum in layer 'sum'" in answer.out
+    assert "instead: multiply by a constant triangular matrix" in answer.out
+    assert answer.out.endswith("verdict   refused\n")
+    asked = call("check-model", path, "--board", BOARD, "--json")
+    assert asked.code == 2
+    assert len(json.loads(asked.out)["refused"]) == 4
+
+
+def small_net(features=5):
+    nodes = [
+        node("Conv", "x w", "c", "first", pads=[1, 1, 1, 1]),
+        node("Relu", "c", "r"),
+        node("Flatten", "r", "f"),
+        node("MatMul", "f m", "y", "last"),
+    ]
+    weights = RNG.normal(size=(4 * 8 * 8, features)).astype(np.float32)
+    return make_model(nodes, IMAGE, ["y"], {"w": W, "m": weights})
+
+
+def test_what_fits_is_measured(tmp_path):
+    answer = call("check-model", save(small_net(), tmp_path), "--board", BOARD, "--json")
+    assert answer.code == 0
+    found = json.loads(answer.out)
+    assert found["verdict"] == "ok"
+    assert 2_000 < found["flash"]["bytes"] < found["flash"]["board_bytes"]
+    assert found["ram"]["bytes"] > found["ram"]["arena_bytes"] >= 192
+    assert found["macs"] == 4 * 27 * 64 + 256 * 5
+    assert found["modelled_cycles"] > found["macs"] / 4
+
+
+def test_what_is_too_large_does_not_fit(tmp_path):
+    answer = call("check-model", save(small_net(1200), tmp_path), "--board", "microbit")
+    assert answer.code == 3
+    assert answer.out.endswith("verdict   does not fit\n")
+
+
+def test_a_file_that_is_no_model_is_an_error(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"nothing")
+    assert call("check-model", tmp_path / "net.onnx", "--board", BOARD).code == 2
+
+
+@pytest.mark.slow
+def test_random_networks_of_supported_layers_are_ok(tmp_path):
+    for seed in range(1000, 1040):
+        random = random_model(seed)
+        path = tmp_path / f"{random.name}.onnx"
+        onnx.save(random.proto, path)
+        assert check_model(str(path), BOARD)["verdict"] == "ok", seed
