@@ -15,6 +15,7 @@ from edgecomp.artifact import (
     SOURCE_FOLDER,
     open_artifact,
 )
+from edgecomp.budget import check_target
 from edgecomp.build import verify_isa
 from edgecomp.build.compile import Images, compile_images
 from edgecomp.build.loader import behind_loader, in_slots, loader_elf
@@ -146,6 +147,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
             limit=request.limit,
         )
         report = build_report(request, model, plan, board, images, measured)
+        check_target(model.recipe.target, report.values)
         write_atomically(folder / "report.json", report.to_json())
     return report.values
 

@@ -11,8 +11,11 @@ NAME = "build"
 
 
 def command(
-    model: options.Model,
-    board: Annotated[str, typer.Option(help="Board to build for; see `edgecomp boards`.")],
+    model: options.ModelOrRecipe = None,
+    board: Annotated[
+        str | None,
+        typer.Option(help="Board to build for, the recipe's unless given; see `edgecomp boards`."),
+    ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.")] = Path("out"),
     data: options.Data = None,
     calibration_data: options.CalibrationData = None,
@@ -60,13 +63,15 @@ def command(
 
     On an emulated board the firmware is run and compared with the host, bit for bit.
     """
+    from edgecomp.config import Recipe, read_recipe
     from edgecomp.pipeline import build
     from edgecomp.report.render import print_report
     from edgecomp.request import Request
 
+    read = read_recipe(recipe) if recipe else Recipe()
     request = Request(
-        model=model,
-        board=board,
+        model=options.given("MODEL", model, read.model),
+        board=options.given("--board", board, read.target.board),
         out=out,
         data=data,
         calibration_data=calibration_data,

@@ -11,8 +11,8 @@ NAME = "compress"
 
 
 def command(
-    model: options.Model,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.")],
+    model: options.ModelOrRecipe = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Output folder.")] = Path("compressed"),
     recipe: options.RecipeFile = None,
     step: Annotated[
         list[str] | None,
@@ -40,11 +40,12 @@ def command(
         read = with_steps(read, step)
     given = {key: value for key, value in (("train", data), ("test", test)) if value is not None}
     read = read.model_copy(update={"data": read.data.model_copy(update=given)})
+    source = options.given("MODEL", model, read.model)
     options.interruption.leaves = (
         f"what was finished is kept in {out}; the same command goes on from there"
     )
     report = compress(
-        CompressRequest(model, out, read, options.input_shapes(input_shape)),
+        CompressRequest(source, out, read, options.input_shapes(input_shape)),
         options.progress(quiet=json),
     )
     if json:

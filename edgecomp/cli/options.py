@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="model.onnx, model.pt2, file.py:factory or zoo:NAME")
 ]
+ModelOrRecipe = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="model.onnx, model.pt2, file.py:factory or zoo:NAME; the recipe's unless given",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Data = Annotated[
     str | None,
@@ -74,6 +81,19 @@ def choice(name: str, value: str, allowed: Sequence[str]) -> str:
     if value not in allowed:
         raise UserError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
     return value
+
+
+def given(name: str, value: str | None, of_recipe: str | None) -> str:
+    """Return what a command was given, or what the recipe says.
+
+    Raises:
+        UserError: neither says anything.
+    """
+    found = value or of_recipe
+    if found is None:
+        key = {"MODEL": "model", "--board": "target: {board: ...}"}[name]
+        raise UserError(f"give {name}, or a recipe with {key}")
+    return found
 
 
 def input_shapes(texts: Sequence[str] | None) -> dict[str, tuple[int, ...]] | None:

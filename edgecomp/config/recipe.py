@@ -2,6 +2,8 @@
 
 ```yaml
 extends: deep-compression
+model: resnet8.py:build
+target: {board: nucleo_f446re, flash: 96K, ram: 48K, accuracy: ">=85%"}
 data:
   scale: 0.0039215686
   mean: [0.49, 0.48, 0.45]
@@ -56,10 +58,49 @@ class DataSection(Section):
     @classmethod
     def _expand(cls, value: str | None) -> str | None:
         """Put environment variables in."""
-        for name in re.findall(r"\$\{(\w+)\}", value or ""):
-            if name not in os.environ:
-                raise ValueError(f"the environment variable {name} is not set")
-        return value and re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match[1]], value)
+        return _expanded(value)
+
+
+def _expanded(value: str | None) -> str | None:
+    """A text with `${NAME}` replaced by environment variables."""
+    for name in re.findall(r"\$\{(\w+)\}", value or ""):
+        if name not in os.environ:
+            raise ValueError(f"the environment variable {name} is not set")
+    return value and re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match[1]], value)
+
+
+class TargetSection(Section):
+    """What the result is for, and what it must keep to; a build that does not is refused.
+
+    Attributes:
+        board: to build for, unless a command names one.
+        flash: bytes of the image, a number or `96K`.
+        ram: bytes of arena, data and stack together.
+        accuracy: of the quantized network on the samples that measure it: `0.85` or `">=85%"`.
+    """
+
+    board: str | None = None
+    flash: Annotated[int, Field(ge=1)] | None = None
+    ram: Annotated[int, Field(ge=1)] | None = None
+    accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @field_validator("flash", "ram", mode="before")
+    @classmethod
+    def _bytes(cls, value: Any) -> Any:
+        """Read `96K` and `1M`."""
+        found = re.fullmatch(r"(\d+)\s*([KM])i?B?", value) if isinstance(value, str) else None
+        return int(found[1]) << {"K": 10, "M": 20}[found[2]] if found else value
+
+    @field_validator("accuracy", mode="before")
+    @classmethod
+    def _share(cls, value: Any) -> Any:
+        """Read `>=85%`."""
+        if not isinstance(value, str):
+            return value
+        found = re.fullmatch(r">?=?\s*([\d.]+)\s*(%?)", value.strip())
+        if found is None:
+            raise ValueError('write a floor as 0.85 or ">=85%"')
+        return float(found[1]) / (100 if found[2] else 1)
 
 
 class QuantizeSection(Section):
@@ -104,12 +145,23 @@ class TrainingSection(Section):
 
 
 class Recipe(Section):
-    """A recipe; a section that is not given has its defaults."""
+    """A recipe; a section that is not given has its defaults.
 
+    `model` is taken where a command is given none.
+    """
+
+    model: str | None = None
+    target: TargetSection = TargetSection()
     data: DataSection = DataSection()
     quantize: QuantizeSection = QuantizeSection()
     training: TrainingSection = TrainingSection()
     steps: tuple[SerializeAsAny[Step], ...] = ()
+
+    @field_validator("model")
+    @classmethod
+    def _expand(cls, value: str | None) -> str | None:
+        """Put environment variables in."""
+        return _expanded(value)
 
 
 def read_recipe(path: str | Path) -> Recipe:

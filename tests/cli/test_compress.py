@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from edgecomp.compress.train import loop
+from edgecomp.errors import RecipeError
 from edgecomp.frontend import read_model
 from edgecomp.ir.serialize import load_graph
 from edgecomp.ops import PARAMS
-from tests.cli.support import FAST, call
+from edgecomp.recipes import Cluster, Huffman, Prune, Recipe, Store, Train
+from tests.cli.support import FAST, call, press_ctrl_c, start
 from tests.compress.support import pictures
 
 pytest.importorskip("torch")
@@ -22,6 +24,7 @@ steps:
   - train: {epochs: 3, learning_rate: 3.0e-3}
   - prune: {amount: 0.5, what: weights, epochs: 2}
   - cluster: {clusters: 8, epochs: 1}
+  - huffman: layer
 """
 
 
@@ -47,10 +50,18 @@ def done(folder):
 def test_the_account_has_a_row_per_step(done):
     out, report = done
     assert report == json.loads((out / "compression.json").read_text())
-    start, trained, pruned, clustered = report["steps"]
+    start, trained, pruned, clustered, coded = report["steps"]
     assert start["nonzero_weights"] == trained["nonzero_weights"] == start["weights"]
     assert pruned["nonzero_weights"] == pytest.approx(start["weights"] / 2, abs=2)
     assert clustered["most_values_per_layer"] == 8
+    assert start["weights_bytes"] == start["weights"] == clustered["weights"]
+    assert start["weights_bytes_by_storage"] == {"dense8": start["weights"]}
+    assert clustered["weights_bytes_by_storage"].keys() <= {"codebook", "dense8", "sparse"}
+    assert coded["weights_bytes_by_storage"] == {"huffman": coded["weights_bytes"]}
+    assert coded["weights_bytes"] < clustered["weights_bytes"] < start["weights_bytes"]
+    assert report["ratio_vs_int8"] == start["weights"] / coded["weights_bytes"] > 3
+    assert report["ratio_vs_float32"] == 4 * report["ratio_vs_int8"]
+    assert coded["test_accuracy"] == report["test"]["accuracy"]
     assert report["samples"] == {"train": 320, "validation": 80}
     assert report["test"]["samples"] == 100
     assert report["test"]["accuracy"] > 0.8
@@ -103,10 +114,24 @@ def test_a_training_that_diverges_keeps_the_last_good_weights(folder, monkeypatc
         (("-s", "train=1", "--data", "absent.npz"), "absent.npz does not exist"),
         (("-s", "train=1", "--data", "TRAIN", "--test", "TRAIN"), "are the same"),
         (("-s", "train={epochs: 1, layers: x}", "--data", "TRAIN"), "steps.train.layers"),
+        (("-s", "cluster=4", "-s", "prune=0.5", "--data", "TRAIN"), "cannot follow cluster"),
+        (("-s", "quantize=int4", "-s", "train=1", "--data", "TRAIN"), "cannot follow quantize"),
+        (("-s", "quantize={weights: mixed}", "--data", "TRAIN"), "mixed goes with bytes"),
+        (("-s", "prune={macs: 0.001}", "--data", "TRAIN"), "the nearest was 0."),
+        (
+            ("-s", "quantize={weights: mixed, bytes: 100}", "--data", "TRAIN"),
+            "the weights cannot fit 100 bytes",
+        ),
+        (("-s", "distill=none.onnx", "--data", "TRAIN"), "none.onnx"),
+        (("-s", "train=1", "--data", "WIDE"), "shape"),
+        (("--recipe", "deep"), "recipes of the package are deep-compression, lossless"),
     ],
 )
 def test_mistakes_are_explained(options, says, folder, tmp_path):
-    given = [str(o).replace("TRAIN", str(folder / "train.npz")) for o in options]
+    wide = tmp_path / "wide.npz"
+    np.savez(wide, x=np.zeros((40, 17, 16), np.float32), y=np.zeros(40, np.int64))
+    named = {"TRAIN": str(folder / "train.npz"), "WIDE": str(wide)}
+    given = [named.get(str(option), str(option)) for option in options]
     answer = call("compress", ZOO, *given, "-o", tmp_path / "out")
     assert answer.code == 2
     assert says in answer.err
@@ -129,6 +154,16 @@ def test_a_build_takes_the_steps_and_keeps_the_bits(folder):
     report = json.loads(answer.out)
     assert report["bit_exact"]["mismatches"] == 0
     assert report["accuracy"]["int8"] > 0.8
+    made = report["compression"]
+    parameters = made["float32_bytes"] // 4
+    weights = made["steps"][0]["weights"]
+    assert made["int8_bytes"] == weights + 4 * (parameters - weights)
+    assert made["weights_bytes"] == sum(layer["weights_bytes"] for layer in report["layers"])
+    assert made["ratio_vs_float32"] == made["float32_bytes"] / made["weights_bytes"] > 8
+    assert made["decoder_bytes"] > 0
+    # What the last layer would save is less than what its decoding costs.
+    assert {layer["storage"] for layer in report["layers"]} == {"huffman", "dense8"}
+    assert [row["step"] for row in made["steps"]][-1] == "huffman: layer"
     taken = json.loads((folder / "firmware-compressed" / "compression.json").read_text())
     assert taken["steps"][-1]["most_values_per_layer"] == 8
     quantized = load_graph(out / "graph.npz", PARAMS)
@@ -142,3 +177,62 @@ def test_show_tells_which_channels_are_coupled():
     assert "   30 channels made by 1\n" in answer.out
     found = json.loads(call("show", "--groups", ZOO, "--json").out)
     assert [entry["channels"] for entry in found] == [30, 10]
+
+
+def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(folder, tmp_path):
+    out = tmp_path / "cut"
+    given = ("compress", ZOO, "--data", folder / "train.npz", "-o", out)
+    steps = ("-s", "train=2", "-s", "prune={amount: 0.5, what: weights, epochs: 25}")
+    process = start(*given, *steps, cwd=tmp_path)
+    heard = ""
+    while "epoch 2 of 25" not in heard:
+        line = process.stderr.readline()
+        assert line, heard
+        heard += line
+    press_ctrl_c(process)
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"what was finished is kept in {out}; the same command goes on" in rest
+    answer = call(*given, *steps[:2], "-s", "prune={amount: 0.5, what: weights, epochs: 25}")
+    assert answer.code == 0
+    assert "train: 2: read from an earlier run" in answer.err
+    assert "going on after epoch" in answer.err
+
+
+def test_a_target_that_is_not_met_is_refused_with_what_came_of_it(folder, tmp_path):
+    for target, code, says in (
+        ("flash: 4K", 3, "the recipe allows 4,096 bytes of flash, the image takes"),
+        ('accuracy: ">=99.9%"', 6, "wants accuracy of at least 0.9990, the quantized network has"),
+    ):
+        recipe = tmp_path / "target.yaml"
+        recipe.write_text(f"model: '{ZOO}'\ntarget: {{board: mps2-an386, {target}}}\n")
+        out = tmp_path / "firmware"
+        answer = call("build", "--recipe", recipe, "--data", folder / "test.npz", *FAST, "-o", out)
+        assert answer.code == code, answer.err
+        assert says in answer.err
+        assert not out.exists()
+
+
+def test_recipes_in_python_do_what_the_command_does(done, folder):
+    _, report = done
+    recipe = Recipe(
+        [
+            Train(3, learning_rate=3e-3),
+            Prune(0.5, what="weights", epochs=2),
+            Cluster(8, epochs=1),
+            Huffman("layer"),
+        ],
+        training={"batch": 32, "validation": 0.2},
+    )
+    with np.load(folder / "train.npz") as file:
+        arrays = dict(file)
+    result = recipe.run(ZOO, arrays, test=folder / "test.npz")
+    assert result.report["steps"] == report["steps"]
+    graph = read_model(done[0] / "model.npz")
+    for name, tensor in graph.tensors.items():
+        if tensor.is_const:
+            np.testing.assert_array_equal(result.graph.tensors[name].value, tensor.value)
+    again = Recipe([Store(["dense8", "huffman"])]).run(result.graph, arrays)
+    assert again.report["steps"][-1]["weights_bytes"] == report["steps"][-1]["weights_bytes"]
+    with pytest.raises(RecipeError, match="step 2, prune: cannot follow cluster"):
+        Recipe([Cluster(4), Prune(0.5)])
