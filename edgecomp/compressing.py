@@ -29,6 +29,7 @@ from edgecomp.passes import run_passes
 from edgecomp.paths import sha256_of, write_atomically
 from edgecomp.plan.planner import macs_of
 from edgecomp.quant import QuantizeOptions, quantize_model
+from edgecomp.report.curves import curves_svg
 from edgecomp.samples import input_codes, real_outputs
 
 Say = Callable[[str], None]
@@ -37,6 +38,7 @@ MODEL_FILE = "model.npz"
 RECIPE_FILE = "recipe.yaml"
 REPORT_FILE = "compression.json"
 LAST_GOOD_FILE = "last_good.npz"
+TICKETS_FILE = "lottery.svg"
 STEPS_FOLDER = "steps"
 CALIBRATION_SAMPLES = 200
 
@@ -134,6 +136,9 @@ def compress(request: CompressRequest, say: Say = lambda text: None) -> dict[str
         "test": _test(graph, recipe, train, test),
     }
     write_atomically(folder / REPORT_FILE, json.dumps(report, indent=2) + "\n")
+    for row in rows:
+        if "rounds" in row and row["rounds"][0]["validation"] is not None:
+            write_atomically(folder / TICKETS_FILE, _tickets(row["rounds"]))
     return report
 
 
@@ -193,6 +198,21 @@ def _read_data(graph: Graph, recipe: Recipe) -> tuple[Dataset | None, Dataset | 
 
 def _examples(graph: Graph, dataset: Dataset) -> Examples:
     return make_examples(graph, dataset.real(), dataset.targets, dataset.source)
+
+
+def _tickets(rounds: list[dict[str, Any]]) -> str:
+    """The accuracy of lottery tickets over the share of weights that is kept, as a picture."""
+    on = "test" if rounds[0]["test"] is not None else "validation"
+    lines = {
+        name: [(row["kept"], row[key]) for row in rounds if row.get(key) is not None]
+        for name, key in (("tickets", on), ("drawn again", f"control_{on}"))
+    }
+    return curves_svg(
+        f"Lottery tickets, accuracy on the {on} samples",
+        "weights that are kept",
+        "accuracy",
+        {name: line for name, line in lines.items() if line},
+    )
 
 
 def _ratios(rows: list[dict[str, Any]]) -> dict[str, Any]:
