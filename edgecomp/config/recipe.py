@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, SerializeAsAny, ValidationError, field_validator
+from pydantic import Field, SerializeAsAny, ValidationError, WithJsonSchema, field_validator
 
 from edgecomp.config.section import Section, entry_of, explain, nearest
 from edgecomp.config.steps import STEPS, parse_steps
@@ -38,6 +38,8 @@ from edgecomp.errors import RecipeError
 PRESETS = Path(__file__).parent / "presets"
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
+_NUMBER_OR_TEXT = WithJsonSchema({"type": ["number", "string"]})
+_Bytes = Annotated[int, Field(ge=1), _NUMBER_OR_TEXT]
 _Numbers = _Finite | tuple[_Finite, ...]
 
 
@@ -80,9 +82,9 @@ class TargetSection(Section):
     """
 
     board: str | None = None
-    flash: Annotated[int, Field(ge=1)] | None = None
-    ram: Annotated[int, Field(ge=1)] | None = None
-    accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
+    flash: _Bytes | None = None
+    ram: _Bytes | None = None
+    accuracy: Annotated[float, Field(ge=0, le=1), _NUMBER_OR_TEXT] | None = None
 
     @field_validator("flash", "ram", mode="before")
     @classmethod

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from edgecomp.config.section import Section
 
@@ -126,6 +126,12 @@ class Prune(TrainingStep):
     pattern: str = "1x4"
     round_to: Annotated[int, Field(ge=1, le=64)] = 4
     macs: _Share | None = None
+
+    @field_validator("pattern", mode="before")
+    @classmethod
+    def _not_a_time(cls, value: Any) -> Any:
+        """Undo what YAML 1.1 makes of 2:4: two minutes and four seconds."""
+        return f"{value // 60}:{value % 60}" if isinstance(value, int) else value
 
     @field_validator("pattern")
     @classmethod
@@ -286,7 +292,10 @@ class Store(Step):
     main: ClassVar[str] = "storages"
     keeps_weights: ClassVar[bool] = True
 
-    storages: tuple[Literal["dense8", "packed4", "codebook", "sparse", "huffman"], ...]
+    storages: Annotated[
+        tuple[Literal["dense8", "packed4", "codebook", "sparse", "huffman"], ...],
+        WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}}),
+    ]
 
     @field_validator("storages", mode="before")
     @classmethod

@@ -1,10 +1,25 @@
 """Recipes with steps: what they say, what they extend, and where they are wrong."""
 
+import re
+from pathlib import Path
+
 import jsonschema
 import pytest
 import yaml
 
-from edgecomp.config import Cluster, Prune, Recipe, Train, parse_recipe, recipe_schema, with_steps
+from edgecomp import config
+from edgecomp.config import (
+    Cluster,
+    Distill,
+    Prune,
+    Recipe,
+    TargetSection,
+    Train,
+    parse_recipe,
+    recipe_schema,
+    resolved,
+    with_steps,
+)
 from edgecomp.config.recipe import PRESETS
 from edgecomp.errors import RecipeError
 
@@ -83,3 +98,62 @@ def test_the_schema_tells_right_from_wrong():
     for wrong in ("steps: [{prone: 0.5}]", "steps: [{prune: {amout: 0.5}}]", "stps: []"):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(yaml.safe_load(wrong), schema)
+
+
+MANUAL = Path(__file__).parents[2] / "docs" / "recipes.md"
+
+
+def test_the_manual_is_right(monkeypatch):
+    monkeypatch.setenv("DATA", "samples")
+    text = MANUAL.read_text(encoding="utf-8")
+    yaml_text = text.partition("```yaml\n")[2].partition("```")[0]
+    recipe = parse_recipe(yaml_text)
+    jsonschema.validate(yaml.safe_load(yaml_text), recipe_schema())
+    assert [step.verb for step in recipe.steps] == [
+        "train", "prune", "distill", "quantize", "cluster", "huffman",
+    ]  # fmt: skip
+    assert recipe.steps[2] == Distill(teacher="original", temperature=4)
+    assert recipe.target == TargetSection(
+        board="nucleo_f446re", flash=96 << 10, ram=48 << 10, accuracy=0.85
+    )
+    for verb in config.STEPS:
+        assert f"| `{verb}" in text, verb
+    for file in PRESETS.glob("*.yaml"):
+        assert f"`{file.stem}`" in text
+
+
+def test_what_is_written_out_can_be_read_again():
+    given = parse_recipe(
+        "target: {flash: 8K, accuracy: '>= 90 %'}\n"
+        "steps: [distill: a.onnx, prune: {macs: 0.5}, prune: {what: blocks, pattern: '2:4'},"
+        " lottery: 0.5, factorize: {energy: 0.9}, quantize: int4, store: sparse]"
+    )
+    again = parse_recipe(yaml.safe_dump(resolved(given)))
+    assert again == given
+    assert given.steps[2].share == 0.5
+    assert given.steps[5].how == "adaround"
+
+
+@pytest.mark.parametrize(
+    ("steps", "says"),
+    [
+        ("quantize: int4, prune: 0.5", "steps.prune: cannot follow quantize"),
+        ("cluster: 4, quantize: int4", "steps.quantize: cannot follow cluster"),
+        ("quantize: int4, cluster: 8, huffman: layer, cluster: 4, store: codebook", ""),
+        ("quantize: int8, quantize: int4", ""),
+        ("prune: {what: blocks, pattern: 4:2}", "write a pattern as 1x4"),
+        ("prune: {macs: 0.5, what: weights}", "only channels that go make MACs fewer"),
+        ("quantize: {weights: int4, bytes: 9}", "mixed goes with bytes"),
+        ("quantize: int2", "did you mean 'int8'|'int4'"),
+        ("store: huffmann", "steps.store"),
+        ("distil: x", "did you mean 'distill'"),
+    ],
+)
+def test_steps_that_cannot_be_are_refused(steps, says):
+    parts = re.split(r", (?=[a-z]+:)(?![^{]*})", steps)
+    text = f"steps: [{', '.join('{' + part + '}' for part in parts)}]"
+    if not says:
+        assert parse_recipe(text).steps
+        return
+    with pytest.raises(RecipeError, match=says):
+        parse_recipe(text)
