@@ -105,7 +105,7 @@ class Conv2dM0(Kernel):
         chunks = self._octets(layer).chunks
         return 4 * WORDS * (chunks.count + chunks.taps) + self._aside_bytes(layer)
 
-    def schedule(self, layer: Layer) -> Schedule:
+    def schedule(self, layer: Layer) -> Schedule | None:
         """Blocks of 8 pixels in order; each reads its windows before it writes.
 
         What the last block shares with the one before is read first of all.

@@ -129,7 +129,7 @@ class Conv2dM3(Kernel):
         padding = shape.channels if layer.params.has_padding else 0
         return 4 * shape.pairs * shape.taps + padding
 
-    def schedule(self, layer: Layer) -> Schedule:
+    def schedule(self, layer: Layer) -> Schedule | None:
         """Blocks of pixels in order; each reads its windows before it writes."""
         windows = window_reads(layer, [0], [layer.inputs[0].shape[-1] - 1])
         return block_schedule(windows, 2 * ConvShape.of(layer).pairs, layer.output.shape[-1])
@@ -137,7 +137,9 @@ class Conv2dM3(Kernel):
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """One stream in the order of use."""
         stream = pair_stream(self._weights(layer), layer.prepared, lane_bits(layer))
-        comment = "taps, channels, 2 * zero point + 1; by channel: start, weights, 2 * multiplier"
+        comment = (
+            "taps, channels twice, 2 * zero point + 1; by channel: start, weights, 2 * multiplier"
+        )
         return [Constant("stream", "uint32_t", stream, True, comment)]
 
     @staticmethod

@@ -36,6 +36,8 @@ STEP = 4
 """Columns are filled up to a multiple of so many taps; the loop takes twice as many at once."""
 MAX_SIZE = 32767
 """Largest height, width or number of channels of layers that share functions."""
+HEAD = 1 + (1 << 16)
+"""Channels of a stream, and how many outputs a pixel has, in one word."""
 MAX_PAIRS = 3
 """Pairs of pixels at once: six accumulators' halves and three words."""
 
@@ -98,8 +100,9 @@ def pair_stream(weights: Array, prepared: LinearConstants, bits: int = LANE_BITS
         bits: distance of the lanes.
 
     Returns:
-        uint32: taps, channels, `2 * zero_point + 1`; for each channel the start (2 words), the
-        weights as bytes, filled up with 0 to a multiple of `STEP`, and what `short_ends` gives.
+        uint32: taps, `channels * HEAD`, `2 * zero_point + 1`; for each channel the start (2
+        words), the weights as bytes, filled up with 0 to a multiple of `STEP`, and what
+        `short_ends` gives.
     """
     channels = len(weights)
     taps = padded_taps(weights.shape[1], STEP)
@@ -109,7 +112,7 @@ def pair_stream(weights: Array, prepared: LinearConstants, bits: int = LANE_BITS
     ends = short_ends(prepared)
     excess = 128 * weights.astype(np.int64).sum(axis=1) if bits == WIDE_BITS else 0
     starts = lane_starts(prepared.bias - excess, prepared.bias, bits)
-    head = np.array([taps, channels, (2 * prepared.zero_point + 1) & 0xFFFFFFFF], np.uint32)
+    head = np.array([taps, channels * HEAD, (2 * prepared.zero_point + 1) & 0xFFFFFFFF], np.uint32)
     return np.concatenate([head, np.concatenate([starts, words, ends], axis=1).reshape(-1)])
 
 

@@ -79,4 +79,3 @@ class Conv2dLeanM3(LeanConv):
             "unroll": unroll,
             "stream_words": len(self.stream(layer)),
         }
-

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from edgecomp.ir import Graph
-from edgecomp.kernels import Layer
+from edgecomp.kernels import KERNELS, Layer
 from edgecomp.kernels.base import Goal
 from edgecomp.plan.costs import PLAIN, CostTable
 from edgecomp.plan.select import Candidate, candidates
@@ -75,15 +75,21 @@ def _flash(one: Candidate) -> int:
     return one.weights_bytes + one.cost.own_bytes
 
 
+def _refusal(layer: Layer, storage: str, core: Core) -> str | None:
+    """Say why a layer's weights cannot be stored so; None if they can."""
+    reason = STORAGES[storage].refusal(layer.inputs[1].value)
+    if reason is not None or storage == PLAIN:
+        return reason
+    able = [k for k in KERNELS.values() if k.op == layer.node.op and k.storage == storage]
+    reasons = [kernel.applies(layer, core) for kernel in able]
+    return None if None in reasons else "; ".join(dict.fromkeys(filter(None, reasons)))
+
+
 def _choose(layer: Layer, core: Core, goal: Goal, table: CostTable) -> _Chosen:
     plain = _best(layer, (PLAIN,), core, goal, table)
-    weights = layer.inputs[1].value
-    refusals = [
-        f"{name}: {reason}"
-        for name in layer.storages
-        if (reason := STORAGES[name].refusal(weights)) is not None
-    ]
-    possible = tuple(n for n in layer.storages if STORAGES[n].refusal(weights) is None)
+    reasons = {name: _refusal(layer, name, core) for name in layer.storages}
+    refusals = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
+    possible = tuple(name for name, reason in reasons.items() if reason is None)
     best = _best(layer, possible, core, goal, table) if possible else None
     measured = best is not None and bool(best.cost.functions or best.cost.own_bytes)
     choice = StorageChoice(

@@ -16,8 +16,10 @@ from edgecomp.storage.bits import BitReader, pack_bits
 from edgecomp.storage.canonical import PrefixCode, Tables
 from edgecomp.storage.runs import Runs
 
-LIMITS = (3, 7, 15, 31, 63, 127)
+LIMITS = (127, 63, 31, 15, 7, 3)
 """Longest gaps of one symbol that are tried."""
+WORTH = 0.99
+"""Part of the bytes that a shorter limit must not exceed: it costs more symbols to read."""
 
 
 class Huffman(Storage):
@@ -29,10 +31,12 @@ class Huffman(Storage):
         """Code in each of the ways and take the one with the fewest bytes."""
         flat = weights.reshape(-1).astype(np.int64)
         runs = Runs.of(flat)
-        found = [_plain(flat, weights.shape)]
-        if len(runs.values):
-            found += [_with_gaps(runs, limit, weights.shape) for limit in LIMITS]
-        return min(found, key=lambda one: one.bytes)
+        best = _plain(flat, weights.shape)
+        for limit in LIMITS if len(runs.values) else ():
+            coded = _with_gaps(runs, limit, weights.shape)
+            if coded.bytes < (best.bytes if best.decoder == "huffman" else WORTH * best.bytes):
+                best = coded
+        return best
 
     def decode(self, encoded: Encoded) -> Array:
         """Read symbol by symbol, as the device does."""

@@ -103,6 +103,7 @@ def test_host_c_computes_the_same(compiler, core, step, tmp_path):
     ("board", "step"),
     [
         ("mps2-an385-v6m", 16),
+        ("mps2-an385", 20),
         ("mps2-an386", 12),
         ("mps3-an547", 20),
         *(pytest.param(board, 1, marks=pytest.mark.slow) for board in EMULATED),

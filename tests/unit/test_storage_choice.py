@@ -9,6 +9,7 @@ from edgecomp.interp import run_int
 from edgecomp.ir.serialize import load_graph, save_graph
 from edgecomp.kernels import Layer
 from edgecomp.ops import PARAMS
+from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
 from edgecomp.plan.planner import plan_graph
 from edgecomp.storage import allow_storage
@@ -67,6 +68,17 @@ def test_what_the_weights_do_not_fit_is_refused():
     plan = plan_graph(graph_of(1.0, ("packed4",)), M4)
     assert [stage.storage for stage in plan.stages] == ["dense8"]
     assert "do not fit four bits" in plan.storage_choices[0].text
+
+
+def test_what_no_kernel_computes_is_refused():
+    """A channel has few different weights, but depthwise layers have one table for all."""
+    params = Conv2dParams(kernel_h=3, kernel_w=3, groups=40)
+    case = OpCase("one", "conv2d", params, (Act((1, 6, 6, 40)), Weights((40, 3, 3, 1)), Bias()))
+    graph = case_graph(case)
+    graph = allow_storage(graph, graph.nodes[0].inputs[1], ("codebook",))
+    plan = plan_graph(graph, M4)
+    assert [stage.storage for stage in plan.stages] == ["dense8"]
+    assert "different weights" in plan.storage_choices[0].text
 
 
 def test_a_stored_graph_keeps_its_storages(tmp_path):
