@@ -19,6 +19,7 @@ from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
 from edgecomp.ops.div import import_division
 from edgecomp.ops.expression import Expr, X, call
+from edgecomp.ops.log_softmax import LogSoftmaxParams
 from edgecomp.ops.maximum import MaximumParams
 from edgecomp.ops.movement import ConcatParams, PadParams
 from edgecomp.ops.mul import MulParams
@@ -196,6 +197,11 @@ def _softmax(node: ImportedNode, build: GraphBuilder) -> str:
     return build.emit("softmax", [x], SoftmaxParams(), node)
 
 
+def _log_softmax(node: ImportedNode, build: GraphBuilder) -> str:
+    """LOG_SOFTMAX along the last axis."""
+    return build.emit("log_softmax", node.inputs[:1], LogSoftmaxParams(), node)
+
+
 def _mean(node: ImportedNode, build: GraphBuilder) -> str:
     axes = constant_input(node, build, 1, "the axes").reshape(-1).tolist()
     rank = len(build.shape(node.inputs[0]))
@@ -259,6 +265,7 @@ TFLITE: Mapping[str, TfliteImporter] = {
     "POW": import_power,
     "SQUARED_DIFFERENCE": _squared_difference,
     "SOFTMAX": _softmax,
+    "LOG_SOFTMAX": _log_softmax,
     "MEAN": _mean,
     "RESHAPE": _reshape,
     "SQUEEZE": _reshape,

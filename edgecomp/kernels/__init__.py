@@ -159,6 +159,7 @@ KERNELS: dict[str, Kernel] = {
         pool_generic.ReduceMinGeneric(),
         pool_generic.ArgMaxGeneric(),
         pool_generic.SoftmaxGeneric(),
+        norm_generic.LogSoftmaxGeneric(),
         norm_generic.LayerNormGeneric(),
         movement_generic.PadGeneric(),
         movement_generic.ConcatGeneric(),

@@ -94,22 +94,30 @@ class Softmax(Op[SoftmaxParams]):
         return prepared.codes(arrays[0].astype(np.int64))
 
 
-def from_onnx(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX Softmax; before opset 13 it flattens the axes from `axis` on."""
+def along_last_axis(node: ImportedNode, build: Builder, op: str, params: OpParams) -> str:
+    """Emit a layer that works along the last axis for one that works along any.
+
+    Before operator set 13 softmax and its like flatten the axes from `axis` on.
+    """
     x = node.inputs[0]
     shape = build.shape(x)
     rank = len(shape)
     if node.opset < 13:
         axis = int(node.attrs.get("axis", 1)) % rank
         flat = (math.prod(shape[:axis]), math.prod(shape[axis:]))
-        y = build.emit("softmax", [build.reshape(x, flat, node)], SoftmaxParams(), node)
+        y = build.emit(op, [build.reshape(x, flat, node)], params, node)
         return build.reshape(y, shape, node)
     axis = int(node.attrs.get("axis", -1)) % rank
     if axis == rank - 1:
-        return build.emit("softmax", [x], SoftmaxParams(), node)
+        return build.emit(op, [x], params, node)
     perm = [a for a in range(rank) if a != axis] + [axis]
-    y = build.emit("softmax", [build.transpose(x, perm, node)], SoftmaxParams(), node)
+    y = build.emit(op, [build.transpose(x, perm, node)], params, node)
     return build.transpose(y, [int(a) for a in np.argsort(perm)], node)
+
+
+def from_onnx(node: ImportedNode, build: Builder) -> str:
+    """Import ONNX Softmax; before opset 13 it flattens the axes from `axis` on."""
+    return along_last_axis(node, build, "softmax", SoftmaxParams())
 
 
 ONNX: dict[str, Importer] = {"Softmax": from_onnx}

@@ -266,6 +266,7 @@ RULES: dict[str, Rule] = {
     "argmax": softmax,
     "matmul": keep,
     "softmax": softmax,
+    "log_softmax": softmax,
     "layer_norm": keep,
     "pad": pad,
     "concat": concat,

@@ -60,6 +60,8 @@ def _largest(graph: Graph, node: Node, qparams: Mapping[str, QParams]) -> float:
         return sizes[0] * x.size / y.size
     if node.op == "matmul":
         return sizes[0] * sizes[1] * graph.node_inputs(node)[0].shape[-1]
+    if node.op == "log_softmax":
+        return 2 * sizes[0] + math.log(graph.node_inputs(node)[0].shape[-1])
     if node.op == "layer_norm":
         # Room for the offsets' fraction bits.
         longest = math.sqrt(graph.node_inputs(node)[0].shape[-1])

@@ -140,7 +140,8 @@ def _matmul(build: QdqBuilder, node: Node) -> Emitted:
 
 def _softmax(build: QdqBuilder, node: Node) -> Emitted:
     x = build.take(node.inputs[0], first=False)
-    return build.emit("Softmax", [x], real_name(node), axis=-1), False
+    op_type = "LogSoftmax" if node.op == "log_softmax" else "Softmax"
+    return build.emit(op_type, [x], real_name(node), axis=-1), False
 
 
 def _layer_norm(build: QdqBuilder, node: Node) -> Emitted:
@@ -226,6 +227,7 @@ EMITTERS: dict[str, Emitter] = {
     "argmax": _argmax,
     "matmul": _matmul,
     "softmax": _softmax,
+    "log_softmax": _softmax,
     "layer_norm": _layer_norm,
     "pad": _pad,
     "concat": _concat,

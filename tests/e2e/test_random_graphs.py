@@ -26,10 +26,12 @@ LEAST_SPREAD = 10
 OPERATORS = frozenset(
     """
     Abs Acos Acosh Add Asin Asinh Atan Atanh AveragePool BatchNormalization Ceil Celu Clip Concat
-    Conv Cos Cosh Div Dropout Elu Erf Exp Flatten Floor Gelu Gemm GlobalAveragePool GlobalMaxPool
-    HardSigmoid HardSwish Identity LeakyRelu Log MatMul MaxPool Mish Mul Neg PRelu Pad Reciprocal
-    ReduceMean Relu Reshape Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt
-    Squeeze Sub Tan Tanh ThresholdedRelu Transpose Unsqueeze
+    Conv ConvTranspose Cos Cosh DepthToSpace Div Dropout Elu Erf Exp Flatten Floor Gelu Gemm
+    GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity InstanceNormalization
+    LayerNormalization LeakyRelu Log MatMul Max MaxPool Min Mish Mul Neg PRelu Pad Reciprocal
+    ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Resize Round Selu Shrink Sigmoid
+    Sign Sin Sinh Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Tan Tanh
+    ThresholdedRelu Transpose Unsqueeze
     """.split()  # noqa: SIM905 - a list of one word per line helps nobody
 )
 

@@ -11,6 +11,7 @@ from tests.ops import (
     div,
     gather,
     layer_norm,
+    log_softmax,
     matmul,
     max_pool,
     maximum,
@@ -33,7 +34,7 @@ from tests.ops import (
 MODULES = (
     conv2d, dense, matmul, add, sub, mul, div, maximum, minimum, unary, prelu, max_pool,
     average_pool, reduce_mean, reduce_sum, reduce_max, reduce_min, argmax, softmax,
-    layer_norm, pad, concat, gather, resize, reshape, transpose,
+    log_softmax, layer_norm, pad, concat, gather, resize, reshape, transpose,
     conv2d_rows,
 )  # fmt: skip
 

@@ -41,12 +41,11 @@ def code_error_bound(graph: Graph, node: Node) -> float:
         case "softmax" if k.arithmetic == "tflite":
             # Terms are rounded to Q12.19 for a sum of at least 1; the series is good to 2^-22.
             error = 256 * (layer.output.shape[-1] * 2.0**-20 + 2.0**-20 + 2.0**-22)
-        case "add" | "sub":
-            error = 2 * 255 * 0.5 * 2.0**-k.fraction_bits
+        case "add" | "sub" | "maximum" | "minimum":
+            # Either operand's multiplier is rounded; of two extremes one counts.
+            error = (2 if node.op in {"add", "sub"} else 1) * 255 * 0.5 * 2.0**-k.fraction_bits
             if k.fraction_bits == 0:
                 error += 0.5  # the multipliers' own rounding is all there is
-        case "maximum" | "minimum":
-            error = 255 * 0.5 * 2.0**-k.fraction_bits + (0.5 if k.fraction_bits == 0 else 0.0)
         case "div":
             error = 255.0 * 2.0 ** (int(np.max(k.shift)) - 31)
         case "mul":
@@ -56,6 +55,8 @@ def code_error_bound(graph: Graph, node: Node) -> float:
             error = 255.0**2 * depth * 2.0 ** (k.shift - 31)
         case "argmax":
             error = 255.0 * 2.0 ** (k.shift - 31)
+        case "log_softmax":
+            error = _log_error(layer)
         case "layer_norm":
             error = _norm_error(layer)
         case "average_pool" | "reduce_mean" | "reduce_sum":
@@ -99,3 +100,11 @@ def _norm_error(layer: Layer) -> float:
     gain = float(np.abs(k.gain).max()) * 2.0 ** (20 - k.bits)
     error = gain * 2.0**-21 + n**0.5 * (gain * 2.0**-28 + 2.0 ** (19 - k.bits))
     return float(error + 2.0**-17 + gain * n**0.5 * 0.25 / (256 * max(n - 1, 1)))
+
+
+def _log_error(layer: Layer) -> float:
+    """Slope and table, the chord instead of the arc, the exponentials of the sum."""
+    assert layer.output.qparams is not None
+    k, share = layer.prepared, layer.output.shape[-1] * 0.5
+    error = (255 * 0.5 + 35) * 2.0**-k.fraction_bits
+    return float(error + (2.0**-20 + share / 2**k.exponent_bits) / layer.output.qparams.scalar)

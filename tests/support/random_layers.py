@@ -7,6 +7,18 @@ Nothing here knows what edgecomp supports beyond the list of operators in docs/o
 from collections.abc import Callable
 
 from tests.support.onnx_net import Net, Value
+from tests.support.random_choices import (
+    attention,
+    blocks_of_pixels,
+    conv_transpose,
+    cut,
+    extremum,
+    normalization,
+    quotient,
+    reduction,
+    resize,
+    split,
+)
 from tests.support.random_functions import clip, gelu, guarded, silu, step, unary
 from tests.support.random_joins import concat, constant_operand, gate, join, residual
 from tests.support.random_linear import batch_norm, conv, gemm, matmul, prelu
@@ -28,5 +40,7 @@ BLOCKS: tuple[tuple[Block, int], ...] = (
     (reduce_mean, 2), (softmax, 1), (join, 4), (residual, 4), (gate, 1), (constant_operand, 4),
     (concat, 3), (clip, 2), (unary, 9), (step, 4), (guarded, 2), (silu, 1), (gelu, 1), (pad, 2),
     (flatten, 2), (reshape, 2), (squeeze, 2), (unsqueeze, 1), (transpose, 2), (nothing, 1),
+    (cut, 2), (split, 1), (resize, 2), (reduction, 2), (extremum, 2), (quotient, 1), (attention, 2),
+    (conv_transpose, 2), (normalization, 2), (blocks_of_pixels, 1),
 )  # fmt: skip
 """Every block and how often it is tried."""

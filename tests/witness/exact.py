@@ -169,6 +169,16 @@ def _softmax(params, shapes, read, index):
     return powers[index[-1]] / sum(powers)
 
 
+def _log_softmax(params, shapes, read, index):
+    row = [read(0, (*index[:-1], i)) for i in range(shapes[0][-1])]
+    largest = max(row)
+    total = sum(_exp(x - largest) for x in row)
+    with localcontext() as context:
+        context.prec = 60
+        logarithm = Fraction((Decimal(total.numerator) / Decimal(total.denominator)).ln())
+    return read(0, index) - largest - logarithm
+
+
 def _exp(x):
     with localcontext() as context:
         context.prec = 60
@@ -294,6 +304,7 @@ _DEFINITIONS = {
     "argmax": _argmax,
     "matmul": _matmul,
     "softmax": _softmax,
+    "log_softmax": _log_softmax,
     "layer_norm": _layer_norm,
     "pad": _pad,
     "concat": _concat,

@@ -95,5 +95,6 @@ MORE: dict[str, Compute] = {
     "reduce_min": _reduced("amin"),
     "argmax": _argmax,
     "matmul": _matmul,
+    "log_softmax": lambda graph, node, arrays: arrays[0].log_softmax(dim=-1),
     "layer_norm": _layer_norm,
 }
