@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from edgecomp.kernels.base import Kernel, Layer
 from edgecomp.kernels.events import broadcast_elements, in_order
+from edgecomp.kernels.finish import sum_constants, sum_refusal
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.targets.cores import Core
 
@@ -22,8 +23,8 @@ class AddDsp(Kernel):
         """Two computed operands of one shape."""
         if not core.dsp:
             return "the core lacks the DSP extension"
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
+        if reason := sum_refusal(layer):
+            return reason
         if any(x.is_const or x.shape != layer.output.shape for x in layer.inputs):
             return "a constant or repeated operand"
         return None
@@ -36,7 +37,7 @@ class AddDsp(Kernel):
         """The loop and what is left over."""
         size = layer.output.size
         return {
-            "k": layer.prepared,
+            "k": sum_constants(layer),
             "size": size,
             "at_once": AT_ONCE,
             "turns": size // AT_ONCE,

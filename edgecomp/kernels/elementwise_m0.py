@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from edgecomp.kernels.base import Kernel, Layer
 from edgecomp.kernels.conv2d_m0 import function_name
 from edgecomp.kernels.events import broadcast_elements, in_order
+from edgecomp.kernels.finish import sum_constants, sum_refusal
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.targets.cores import Core
 
@@ -23,11 +24,13 @@ class AddM0(Kernel):
         """Two computed operands of one shape."""
         if not core.is_v6m:
             return "the core is not of Armv6-M"
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
+        if reason := sum_refusal(layer):
+            return reason
         if any(x.is_const or x.shape != layer.output.shape for x in layer.inputs):
             return "a constant or repeated operand"
-        if layer.prepared.fraction_bits == 0:
+        k = sum_constants(layer)
+        assert k is not None
+        if k.fraction_bits == 0:
             return "no bits behind the point"
         return None
 
@@ -37,7 +40,8 @@ class AddM0(Kernel):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """The function and its numbers."""
-        size, k = layer.output.size, layer.prepared
+        size, k = layer.output.size, sum_constants(layer)
+        assert k is not None
         unroll = UNROLL if size % UNROLL == 0 else 1
         return {
             "k": k,

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from edgecomp.kernels.base import Kernel, Layer
 from edgecomp.kernels.events import broadcast_elements, in_order
+from edgecomp.kernels.finish import sum_constants, sum_refusal
 from edgecomp.kernels.gemm_m3 import clamp_suffix, core_refusal
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.targets.cores import Core
@@ -21,11 +22,8 @@ class AddM3(Kernel):
 
     def applies(self, layer: Layer, core: Core) -> str | None:
         """Two computed operands of one shape."""
-        reason = core_refusal(core)
-        if reason is not None:
+        if reason := core_refusal(core) or sum_refusal(layer):
             return reason
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
         if any(x.is_const or x.shape != layer.output.shape for x in layer.inputs):
             return "a constant or repeated operand"
         return None
@@ -36,7 +34,8 @@ class AddM3(Kernel):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """The factors and the number of elements."""
-        k = layer.prepared
+        k = sum_constants(layer)
+        assert k is not None
         return {
             "k": k,
             "size": layer.output.size,

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from edgecomp.fixedpoint import INT32_MIN
 from edgecomp.kernels.base import Kernel, Layer
 from edgecomp.kernels.events import broadcast_elements, in_order
+from edgecomp.kernels.finish import sum_constants, sum_refusal
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops.add import AddConstants
 from edgecomp.targets.cores import Core
@@ -36,11 +37,12 @@ class AddMve(Kernel):
         """Two computed operands of one shape."""
         if not core.mve:
             return "the core lacks Helium (MVE)"
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
+        if reason := sum_refusal(layer):
+            return reason
         if any(x.is_const or x.shape != layer.output.shape for x in layer.inputs):
             return "a constant or repeated operand"
-        k: AddConstants = layer.prepared
+        k = sum_constants(layer)
+        assert k is not None
         if not LEAST_BITS <= k.fraction_bits <= MOST_BITS:
             return f"not {LEAST_BITS} to {MOST_BITS} fraction bits"
         if floor_addend(k) - 128 * (abs(k.multiplier_a) + abs(k.multiplier_b)) < INT32_MIN:
@@ -53,7 +55,8 @@ class AddMve(Kernel):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """The loop and what is left over."""
-        k: AddConstants = layer.prepared
+        k = sum_constants(layer)
+        assert k is not None
         return {
             "k": k,
             "addend": floor_addend(k),

@@ -11,8 +11,11 @@ import numpy as np
 
 from edgecomp.fixedpoint import IntArray
 from edgecomp.kernels.base import Layer
+from edgecomp.ops.add import AddConstants
 from edgecomp.ops.linear import LinearConstants
 from edgecomp.requant.tflite import TfliteConstants
+from edgecomp.requant.tflite_layers import TfliteAddConstants
+from edgecomp.requant.tflite_sums import linear_sum
 
 
 def requantize_refusal(layer: Layer) -> str | None:
@@ -39,6 +42,19 @@ def vector_words(k: LinearConstants) -> list[IntArray]:
     if isinstance(k, TfliteConstants):
         return [k.multiplier, -k.right_shift]
     return [(k.multiplier.astype(np.int64) << k.shift.astype(np.int64)) // 2]
+
+
+def sum_constants(layer: Layer) -> AddConstants | None:
+    """Return a sum's constants; of TFLite's the ones that take their place, None without any."""
+    k: AddConstants = layer.prepared
+    return linear_sum(k) if isinstance(k, TfliteAddConstants) else k
+
+
+def sum_refusal(layer: Layer) -> str | None:
+    """Say why two products cannot compute a sum or difference; None if they can."""
+    if sum_constants(layer) is None:
+        return "no two products give TFLite's sum for every pair of codes"
+    return None
 
 
 def beside_weights(k: LinearConstants) -> int:

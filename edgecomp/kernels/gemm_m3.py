@@ -23,6 +23,7 @@ from edgecomp.ir import Array
 from edgecomp.kernels import finish
 from edgecomp.kernels.base import Layer
 from edgecomp.kernels.pairs import padded_taps
+from edgecomp.ops.add import AddConstants
 from edgecomp.ops.linear import LinearConstants
 from edgecomp.targets.cores import Core
 
@@ -127,7 +128,7 @@ def block_pairs(pixels: int) -> int:
     return min(MAX_PAIRS, pixels // 2)
 
 
-def clamp_suffix(k: LinearConstants) -> str:
+def clamp_suffix(k: LinearConstants | AddConstants) -> str:
     """Name what arithmetic, and an activation narrower than a code, add to a function.
 
     The range of a ReLU on a tensor with zero point -128 is that of the codes.

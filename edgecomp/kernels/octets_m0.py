@@ -154,7 +154,7 @@ def cut_taps(weights: IntArray, least: int = 2) -> Chunks:
 def _tflite_octets(padded: IntArray, k: TfliteConstants) -> Octets | None:
     """Prepare a layer in TFLite's arithmetic: multipliers of three pieces, addends of their own."""
     short = shortened(k)
-    if short is None or padded.shape[1] <= TAPS_AT_ONCE:
+    if short is None:
         return None
     chunks = cut_taps(padded, 1)
     start = k.bias - chunks.count * CENTRE

@@ -262,6 +262,15 @@ OWN_CASES = (
          out=(-1, 1)),
     conv("clamp-to-one-value", Act((1, 4, 4, 3)), Weights((3, 1, 1, 3)), clamp=Clamp(0.3, 0.3),
          out=(-1, 1), few_codes=True),
+    # TFLite's roundings are cheaper behind a ReLU at the lowest code: fast kernels of all cores.
+    conv("depthwise-relu-20-channels", Act((1, 7, 11, 20)), Weights((20, 3, 3, 1)), groups=20,
+         clamp=Clamp(0), out=(0, 3), **SAME3),
+    conv("depthwise-relu-stride-2", Act((1, 9, 13, 18)), Weights((18, 3, 3, 1)), groups=18,
+         stride_h=2, stride_w=2, clamp=Clamp(0), out=(0, 3), **SAME3),
+    conv("3x3-relu-32-channels", Act((1, 8, 8, 32)), Weights((8, 3, 3, 32)), clamp=Clamp(0),
+         out=(0, 4), **SAME3),
+    conv("1x1-relu-16-to-8", Act((1, 5, 9, 16)), Weights((8, 1, 1, 16)), clamp=Clamp(0),
+         out=(0, 3)),
     conv("depthwise-relu6", Act((1, 5, 5, 4), 0, 6), Weights((4, 3, 3, 1)), groups=4,
          clamp=Clamp(0, 6), out=(0, 6), **SAME3),
     # Magnitudes.
@@ -293,6 +302,14 @@ TFLITE = frozenset(
     depthwise-multiplier-2 zero-points-lowest zero-points-highest zero-points-odd relu6
     clamp-both-sides shift shift-in-some-channels shift-large tiny-weights tiny-next-to-large
     dead-channels extreme-products largest-products saturating
+    relu depthwise-relu6 depthwise-zero-point-lowest depthwise-multiplier-2-strips
+    depthwise-stride-2 depthwise-stride-2-27x29x6 depthwise-stride-2-tiles depthwise-19x6x4
+    depthwise-9x66x5 depthwise-one-row depthwise-clamp depthwise-5x5 depthwise-130-channels
+    1x1-3x4x8-to-16 1x1-5x5x8-to-7 1x1-2x5x36-to-6 1x1-3x5x23-to-4 1x1-1x3x190-to-4
+    1x1-few-1x33x8-to-6 16-channels-same 17-channels-stride-2-clamp 2-pixels-padded one-pixel
+    winograd-5x17x16 3x3-7x9x12-to-4 3x3-same-4x12x32-to-8 3x3-wide 10x4-stride-2
+    depthwise-relu-20-channels depthwise-relu-stride-2 3x3-relu-32-channels 1x1-relu-16-to-8
+    whole-input 13-to-17-channels 1x1-27-to-16-extreme-products
     """.split()  # noqa: SIM905 - a list of one word per line helps nobody
 )
 """Cases that are computed by TFLite's arithmetic, too."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecomp.fixedpoint import saturate
@@ -55,6 +55,7 @@ def layers(draw):
     return constants(multipliers, shifts, ranges, zero_point, low, draw(st.integers(low, 127)))
 
 
+@settings(deadline=None, max_examples=40)
 @given(layers())
 def test_every_accumulator_gives_the_code_of_tflite(k):
     found = shortened(k)
