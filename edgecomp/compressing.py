@@ -33,6 +33,8 @@ from edgecomp.report.curves import curves_svg
 from edgecomp.samples import input_codes, real_outputs
 
 Say = Callable[[str], None]
+Measure = Callable[[Graph, Path], dict[str, Any]]
+"""Given a graph and the file that it is in, tells what it takes on a board."""
 
 MODEL_FILE = "model.npz"
 RECIPE_FILE = "recipe.yaml"
@@ -56,11 +58,20 @@ class CompressRequest:
     input_shapes: InputShapes | None = None
 
 
-def compress(request: CompressRequest, say: Say = lambda text: None) -> dict[str, Any]:
+def compress(
+    request: CompressRequest,
+    say: Say = lambda text: None,
+    measure: Measure | None = None,
+) -> dict[str, Any]:
     """Take the recipe's steps and write what came out; see `edgecomp compress --help`.
 
     A step that was taken before (same model, data, options and steps before it) is read from
     `out/steps`; an interrupted one goes on where it stopped.
+
+    Args:
+        request: what the user asked for.
+        say: told of progress.
+        measure: builds a graph and counts an inference; after each step, where it is given.
 
     Returns:
         The report, as written to `compression.json`.
@@ -98,7 +109,13 @@ def compress(request: CompressRequest, say: Say = lambda text: None) -> dict[str
     def validated(made: Graph) -> Score | None:
         return None if parts is None else evaluate(made, as_module(made), parts.validation)
 
-    rows = [_row(graph, "start", "", validated(graph), judge(graph))]
+    def linked(made: Graph, name: str) -> dict[str, Any]:
+        if measure is None:
+            return {}
+        file = folder / STEPS_FOLDER / f"{name}.npz"
+        return {"linked": measure(made, file)}
+
+    rows = [_row(graph, "start", "", validated(graph), judge(graph)) | linked(graph, "start")]
     say(f"before: validation {rows[0]['validation']}")
     for number, step in enumerate(recipe.steps, 1):
         key = _digest(key, step.verb, step.model_dump(), _teacher_hash(step))
@@ -122,7 +139,8 @@ def compress(request: CompressRequest, say: Say = lambda text: None) -> dict[str
                 )
             graph, note, details = outcome.graph, outcome.note, dict(outcome.details)
             _save_step(graph, details, saved)
-        rows.append(_row(graph, step.text, note, validated(graph), judge(graph)) | details)
+        row = _row(graph, step.text, note, validated(graph), judge(graph))
+        rows.append(row | details | linked(graph, saved.stem))
         say(f"{step.text}: {note}, validation {rows[-1]['validation']}")
     _save(graph, folder / MODEL_FILE)
     write_atomically(folder / RECIPE_FILE, yaml.safe_dump(resolved(recipe), sort_keys=False))

@@ -5,6 +5,7 @@ Its weights are random, but its shapes, kernels and memory plan are those that i
 
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from edgecomp.build.flags import Optimize
 from edgecomp.errors import DoesNotFitError
 from edgecomp.frontend import read_model
+from edgecomp.ir import Graph
 from edgecomp.pipeline import build
 from edgecomp.profiling import profile_folder
 from edgecomp.request import Request
@@ -50,42 +52,58 @@ def draft(
         DoesNotFitError: it does not fit; the message says what is too large.
     """
     graph = read_model(source)
-    rng = np.random.default_rng(0)
-    samples = {
-        f"x_{index}" if index else "x": rng.normal(
-            0, 1, (SAMPLES, *_model_shape(graph.views, name, graph.tensors[name].shape))
-        ).astype(np.float32)
-        for index, name in enumerate(graph.inputs)
-    }
+    request = Request(source, board, Path("out"), optimize=optimize, boards_file=boards_file)
+    try:
+        found = linked(graph, request, say)
+    except DoesNotFitError as error:
+        raise DoesNotFitError(
+            f"{source} does not fit {board}\n{error}\n"
+            "  try a smaller --width, --depth or --input, or --optimize ram"
+        ) from error
+    parameters = sum(t.size for t in graph.tensors.values() if t.is_const)
+    return {"model": source, "parameters": parameters, **found}
+
+
+def linked(
+    graph: Graph, request: Request, say: Callable[[str], None] = lambda text: None
+) -> dict[str, Any]:
+    """Build as `request` says, but in a temporary folder, and count one inference.
+
+    Without a data set random samples calibrate: good for sizes and cycles, not for answers.
+
+    Args:
+        graph: the network of `request.model`.
+        request: what to build.
+        say: told of progress.
+    """
     with tempfile.TemporaryDirectory(prefix="edgecomp-") as temporary:
-        data = Path(temporary) / "random.npz"
-        np.savez(data, allow_pickle=False, **samples)
         out = Path(temporary) / "out"
-        request = Request(
-            model=source,
-            board=board,
-            out=out,
-            data=str(data),
-            calibration="minmax",
-            optimize=optimize,
-            limit=1,
-            boards_file=boards_file,
-        )
-        try:
-            report = build(request, say)
-        except DoesNotFitError as error:
-            raise DoesNotFitError(
-                f"{source} does not fit {board}\n{error}\n"
-                "  try a smaller --width, --depth or --input, or --optimize ram"
-            ) from error
+        changes: dict[str, Any] = {"out": out, "calibration": "minmax", "limit": 1}
+        if request.data is None:
+            changes["data"] = str(_random_samples(graph, Path(temporary) / "random.npz"))
+        report = build(replace(request, **changes), say)
         say("counting one inference in the emulator")
-        profile = profile_folder(out, boards_file=boards_file)
+        profile = profile_folder(out, boards_file=request.boards_file)
     return {
-        "model": source,
         **{key: report[key] for key in ("board", "core", "macs", "flash", "ram")},
-        "parameters": sum(t.size for t in graph.tensors.values() if t.is_const),
         **{key: profile[key] for key in ("instructions", "modelled_cycles", "modelled_ms")},
     }
+
+
+def _random_samples(graph: Graph, path: Path) -> Path:
+    """Write samples that a network could be given."""
+    rng = np.random.default_rng(0)
+    shapes = [_model_shape(graph.views, n, graph.tensors[n].shape) for n in graph.inputs]
+    names = ["x"] if len(shapes) == 1 else [graph.io_names.get(n, n) for n in graph.inputs]
+    np.savez(
+        path,
+        allow_pickle=False,
+        **{
+            name: rng.normal(0, 1, (SAMPLES, *shape)).astype(np.float32)
+            for name, shape in zip(names, shapes, strict=True)
+        },
+    )
+    return path
 
 
 def _model_shape(views: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> tuple[int, ...]:

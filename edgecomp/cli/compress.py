@@ -1,11 +1,16 @@
 """`edgecomp compress`: make a network smaller by the steps of a recipe."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgecomp.cli import options
+
+if TYPE_CHECKING:
+    from edgecomp.config import Recipe
+    from edgecomp.ir import Graph
 
 NAME = "compress"
 
@@ -23,6 +28,10 @@ def command(
     ] = None,
     test: Annotated[
         str | None, typer.Option("--test", help="Test samples, instead of the recipe's.")
+    ] = None,
+    board: Annotated[
+        str | None,
+        typer.Option(help="Board to link for and to count cycles on, after every step."),
     ] = None,
     input_shape: options.InputShape = None,
     json: options.Json = False,
@@ -47,6 +56,7 @@ def command(
     report = compress(
         CompressRequest(source, out, read, options.input_shapes(input_shape)),
         options.progress(quiet=json),
+        _measure(board, read) if board else None,
     )
     if json:
         options.print_json(report)
@@ -63,6 +73,8 @@ def command(
             f"{row['weights']:10,} {row['nonzero_weights']:10,} {row['weights_bytes']:10,} "
             f"{whole / max(1, row['weights_bytes']):9.1f} x"
         )
+        if "linked" in row:
+            print(f"{'':24} {_on_board(row['linked'])}")
     stored = report["steps"][-1]["weights_bytes_by_storage"]
     print("weights: " + ", ".join(f"{count:,} bytes as {name}" for name, count in stored.items()))
     found = report["test"]
@@ -74,3 +86,36 @@ def command(
     elif found:
         print(f"test: mean squared error {found['loss']:.6g}, in int8 {found['int8_mse']:.6g}")
     print(f"wrote {out / 'model.npz'}")
+
+
+def _on_board(made: dict[str, Any]) -> str:
+    """What one step's network takes on its board, on one line."""
+    if "problem" in made:
+        return f"{made['board']}: does not fit"
+    return (
+        f"{made['board']}: flash {made['flash']['total_bytes']:,}, "
+        f"RAM {made['ram']['total_bytes']:,}, {made['modelled_cycles']:,} modelled cycles"
+    )
+
+
+def _measure(board: str, recipe: "Recipe") -> "Callable[[Graph, Path], dict[str, Any]]":
+    """What builds a graph for a board and counts an inference."""
+    from edgecomp.draft import linked
+    from edgecomp.errors import DoesNotFitError
+    from edgecomp.request import Request
+
+    def measure(graph: "Graph", file: Path) -> "dict[str, Any]":
+        data = recipe.data
+        request = Request(
+            model=str(file),
+            board=board,
+            out=Path("out"),
+            data=data.train,
+            preprocessing=data.model_dump() if data.train else None,
+        )
+        try:
+            return linked(graph, request)
+        except DoesNotFitError as error:
+            return {"board": board, "problem": str(error)}
+
+    return measure

@@ -171,6 +171,19 @@ def test_a_build_takes_the_steps_and_keeps_the_bits(folder):
     assert max(len(np.unique(value)) for value in weights) <= 8
 
 
+def test_what_each_step_takes_on_a_board(done, folder):
+    given = ("--data", folder / "train.npz", "--board", "mps2-an386", "-o", folder / "linked")
+    answer = call("compress", done[0] / "model.npz", "-s", "store=dense8", *given)
+    assert answer.code == 0, answer.err
+    coded, plain = (
+        row["linked"]
+        for row in json.loads((folder / "linked" / "compression.json").read_text())["steps"]
+    )
+    assert coded["flash"]["weights_bytes"] < plain["flash"]["weights_bytes"]
+    assert coded["modelled_cycles"] > plain["modelled_cycles"] > plain["macs"] / 2
+    assert f"flash {plain['flash']['total_bytes']:,}, RAM" in answer.out
+
+
 def test_show_tells_which_channels_are_coupled():
     answer = call("show", "--groups", ZOO)
     assert answer.code == 0, answer.err
