@@ -16,7 +16,9 @@ _BAR = 30
 def command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `build` made.")],
     image: Annotated[str, typer.Option(help="firmware, check or loader.")] = "firmware",
-    port: Annotated[str | None, typer.Option(help="Serial port, or socket://HOST:PORT.")] = None,
+    port: Annotated[
+        str | None, typer.Option(help="Serial port, socket://HOST:PORT, or for swd the probe's id.")
+    ] = None,
     method: Annotated[
         str | None, typer.Option(help="loader, an3155, samba, uf2, msd, swd, ...  [default: best]")
     ] = None,
