@@ -145,6 +145,8 @@ KERNELS: dict[str, Kernel] = {
         operands_generic.DivGeneric(),
         operands_generic.MaximumGeneric(),
         operands_generic.MinimumGeneric(),
+        operands_generic.CompareGeneric(),
+        operands_generic.WhereGeneric(),
         elementwise_generic.UnaryTable(),
         elementwise_generic.PReluGeneric(),
         pool_mve.MaxPoolMve(),

@@ -29,6 +29,7 @@ from edgecomp.ops import (
     slicing,
     softmax,
     unary,
+    where,
 )
 from edgecomp.ops.base import Builder, ImportedNode, Importer, Op, check_constraints
 
@@ -44,6 +45,8 @@ OPS: dict[str, Op[Any]] = {
         div.Div(),
         maximum.Maximum(),
         maximum.Minimum(),
+        where.Compare(),
+        where.Where(),
         unary.Unary(),
         prelu.PRelu(),
         pool.MaxPool(),
@@ -74,6 +77,7 @@ ONNX_IMPORTERS: dict[str, Importer] = {
     **mul.ONNX,
     **div.ONNX,
     **maximum.ONNX,
+    **where.ONNX,
     **unary.ONNX,
     **prelu.ONNX,
     **pool.ONNX,
@@ -100,6 +104,8 @@ PARAMS: dict[str, type[OpParams]] = {
         mul.MulParams,
         div.DivParams,
         maximum.MaximumParams,
+        where.CompareParams,
+        where.WhereParams,
         unary.UnaryParams,
         prelu.PReluParams,
         pool.MaxPoolParams,

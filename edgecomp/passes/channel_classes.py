@@ -129,8 +129,8 @@ def _keeps_channels(graph: Graph, node: Node) -> bool:
     if isinstance(params, (ReduceMeanParams, ReduceMaxParams)):
         return rank - 1 not in params.axes
     return node.op in {
-        "add", "sub", "mul", "div", "maximum", "minimum", "unary", "prelu", "max_pool",
-        "average_pool", "concat",
+        "add", "sub", "mul", "div", "maximum", "minimum", "compare", "where", "unary", "prelu",
+        "max_pool", "average_pool", "concat",
     }  # fmt: skip
 
 

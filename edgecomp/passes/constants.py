@@ -26,4 +26,6 @@ def fold_constants(graph: Graph) -> Graph:
     return graph.with_nodes(nodes, tensors)
 
 
-_ALL_SAMPLES = frozenset({"add", "sub", "mul", "div", "maximum", "minimum", "matmul", "concat"})
+_ALL_SAMPLES = frozenset(
+    {"add", "sub", "mul", "div", "maximum", "minimum", "compare", "where", "matmul", "concat"}
+)

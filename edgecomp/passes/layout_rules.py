@@ -255,6 +255,8 @@ RULES: dict[str, Rule] = {
     "div": binary,
     "maximum": binary,
     "minimum": binary,
+    "compare": binary,
+    "where": binary,
     "unary": unary,
     "prelu": keep,
     "max_pool": keep,

@@ -12,6 +12,7 @@ import numpy as np
 from edgecomp.errors import UserError
 from edgecomp.ir import Array, Graph, Node, QParams
 from edgecomp.ops.argmax import INDEX_QPARAMS
+from edgecomp.ops.where import TRUTH_QPARAMS
 from edgecomp.quant.floors import raise_scales
 from edgecomp.quant.observe import observe_histograms, observe_ranges
 from edgecomp.quant.ranges import METHODS, choose_range, merge, range_qparams, squared_error
@@ -154,6 +155,8 @@ def _by_meaning(node: Node, symmetric: bool) -> QParams | None:
     function = node.params.expr if node.op == "unary" else None  # type: ignore[attr-defined]
     if node.op == "softmax" or function == ("sigmoid", ("x",)):
         return QParams.per_tensor(1 / 128, 0) if symmetric else QParams.per_tensor(1 / 256, -128)
+    if node.op == "compare":
+        return TRUTH_QPARAMS
     if node.op == "argmax":
         return INDEX_QPARAMS
     if function == ("tanh", ("x",)):

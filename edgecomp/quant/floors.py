@@ -73,6 +73,7 @@ def _largest(graph: Graph, node: Node, qparams: Mapping[str, QParams]) -> float:
 _BOUNDS: dict[str, Callable[[_Magnitudes], float]] = {
     "add": sum,
     "sub": sum,
+    "where": lambda sizes: max(sizes[1:]),
     "maximum": max,
     "minimum": max,
     "mul": lambda sizes: sizes[0] * sizes[1],

@@ -17,6 +17,7 @@ from edgecomp.ops.movement import ConcatParams, PadParams, ReshapeParams, Transp
 from edgecomp.ops.reduce import ReduceMaxParams
 from edgecomp.ops.reduce_mean import ReduceMeanParams
 from edgecomp.ops.unary import UnaryParams
+from edgecomp.ops.where import CompareParams
 from edgecomp.quant.qdq_builder import QdqBuilder, channels_first
 from edgecomp.quant.qdq_choices import emit_gather, emit_resize
 from edgecomp.quant.qdq_spatial import (
@@ -57,17 +58,37 @@ def _dense(build: QdqBuilder, node: Node) -> Emitted:
 
 def _elementwise(op_type: str) -> Emitter:
     def emitter(build: QdqBuilder, node: Node) -> Emitted:
-        tensors = operands(build, node)
-        first = next(build.forms[t.name].first for t in tensors if not t.is_const)
-        names = [
-            build.dequantized(t, _in_form(t.value, first))
-            if t.is_const
-            else build.take(t.name, first=first)
-            for t in tensors
-        ]
+        names, first = _alike(build, node)
         return clamped(build, node, build.emit(op_type, names, real_name(node))), first
 
     return emitter
+
+
+def _compare(build: QdqBuilder, node: Node) -> Emitted:
+    params = node.params
+    assert isinstance(params, CompareParams)
+    op_type = {"less": "Less", "less_or_equal": "LessOrEqual", "equal": "Equal"}[params.kind]
+    names, first = _alike(build, node)
+    truth = build.emit(op_type, names, f"{node.output}.truth")
+    return build.emit("Cast", [truth], real_name(node), to=TensorProto.FLOAT), first
+
+
+def _where(build: QdqBuilder, node: Node) -> Emitted:
+    (condition, *choices), first = _alike(build, node)
+    truth = build.emit("Cast", [condition], f"{node.output}.truth", to=TensorProto.BOOL)
+    return build.emit("Where", [truth, *choices], real_name(node)), first
+
+
+def _alike(build: QdqBuilder, node: Node) -> tuple[list[str], bool]:
+    """All operands in the order of the first that is computed, and whether it is channels first."""
+    tensors = operands(build, node)
+    first = next(build.forms[t.name].first for t in tensors if not t.is_const)
+    return [
+        build.dequantized(t, _in_form(t.value, first))
+        if t.is_const
+        else build.take(t.name, first=first)
+        for t in tensors
+    ], first
 
 
 def _in_form(data: Array, first: bool) -> Array:
@@ -216,6 +237,8 @@ EMITTERS: dict[str, Emitter] = {
     "div": _elementwise("Div"),
     "maximum": _elementwise("Max"),
     "minimum": _elementwise("Min"),
+    "compare": _compare,
+    "where": _where,
     "unary": _unary,
     "prelu": _prelu,
     "max_pool": emit_max_pool,

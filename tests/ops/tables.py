@@ -4,6 +4,7 @@ from tests.ops import (
     add,
     argmax,
     average_pool,
+    compare,
     concat,
     conv2d,
     conv2d_rows,
@@ -29,11 +30,12 @@ from tests.ops import (
     sub,
     transpose,
     unary,
+    where,
 )
 
 MODULES = (
-    conv2d, dense, matmul, add, sub, mul, div, maximum, minimum, unary, prelu, max_pool,
-    average_pool, reduce_mean, reduce_sum, reduce_max, reduce_min, argmax, softmax,
+    conv2d, dense, matmul, add, sub, mul, div, maximum, minimum, compare, where, unary,
+    prelu, max_pool, average_pool, reduce_mean, reduce_sum, reduce_max, reduce_min, argmax, softmax,
     log_softmax, layer_norm, pad, concat, gather, resize, reshape, transpose,
     conv2d_rows,
 )  # fmt: skip

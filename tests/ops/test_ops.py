@@ -27,7 +27,8 @@ def models(*, keep_input=False):
 
 def test_every_operator_has_cases():
     assert {case.op for case in ALL_CASES} == set(OPS)
-    assert [module.__name__.split(".")[-1] for module in MODULES] == list(OPS)
+    names = [module.__name__.split(".")[-1] for module in MODULES]
+    assert [name for name in names if name in OPS] == list(OPS)
     assert len({case.id for case in ALL_CASES}) == len(ALL_CASES)
 
 

@@ -41,8 +41,8 @@ def code_error_bound(graph: Graph, node: Node) -> float:
         case "softmax" if k.arithmetic == "tflite":
             # Terms are rounded to Q12.19 for a sum of at least 1; the series is good to 2^-22.
             error = 256 * (layer.output.shape[-1] * 2.0**-20 + 2.0**-20 + 2.0**-22)
-        case "add" | "sub" | "maximum" | "minimum":
-            # Either operand's multiplier is rounded; of two extremes one counts.
+        case "add" | "sub" | "maximum" | "minimum" | "where":
+            # Either operand's multiplier is rounded; where one is chosen, one counts.
             error = (2 if node.op in {"add", "sub"} else 1) * 255 * 0.5 * 2.0**-k.fraction_bits
             if k.fraction_bits == 0:
                 error += 0.5  # the multipliers' own rounding is all there is
@@ -73,7 +73,7 @@ def code_error_bound(graph: Graph, node: Node) -> float:
             largest = 1 / layer.output.qparams.scalar
             numerator = 0.5 if k.output_shift is None else 0.5 * 2.0**k.output_shift
             error = (numerator + 0.5 + largest * 0.5 * layer.output.shape[-1]) / unit
-        case "unary" | "pad":
+        case "unary" | "pad" | "compare":
             error = 0.0  # the nearest code, by definition
         case "resize":
             # Weights are those of the coordinates unless their fractions have large denominators.

@@ -185,6 +185,11 @@ def _exp(x):
         return Fraction((Decimal(x.numerator) / Decimal(x.denominator)).exp())
 
 
+def _compare(params, shapes, read, index):
+    a, b = read(0, index), read(1, index)
+    return Fraction({"less": a < b, "less_or_equal": a <= b, "equal": a == b}[params.kind])
+
+
 def _div(params, shapes, read, index):
     divisor = read(1, index)
     return read(0, index) / divisor if divisor else None
@@ -291,6 +296,8 @@ _DEFINITIONS = {
     "sub": lambda params, shapes, read, index: read(0, index) - read(1, index),
     "mul": lambda params, shapes, read, index: read(0, index) * read(1, index),
     "div": _div,
+    "compare": _compare,
+    "where": lambda params, shapes, read, index: read(1 if read(0, index) else 2, index),
     "maximum": lambda params, shapes, read, index: max(read(0, index), read(1, index)),
     "minimum": lambda params, shapes, read, index: min(read(0, index), read(1, index)),
     "unary": _unary,

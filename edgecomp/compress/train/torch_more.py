@@ -87,6 +87,14 @@ def _layer_norm(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor
     return y
 
 
+def _compare(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
+    """Truth values, through which no gradient flows."""
+    params: Any = node.params
+    a, b = arrays
+    truth = {"less": a < b, "less_or_equal": a <= b, "equal": a == b}[params.kind]
+    return truth.to(a.dtype)
+
+
 MORE: dict[str, Compute] = {
     "gather": _gather,
     "resize": _resize,
@@ -95,6 +103,8 @@ MORE: dict[str, Compute] = {
     "reduce_min": _reduced("amin"),
     "argmax": _argmax,
     "matmul": _matmul,
+    "compare": _compare,
+    "where": lambda graph, node, arrays: arrays[1].where(arrays[0] != 0, arrays[2]),
     "log_softmax": lambda graph, node, arrays: arrays[0].log_softmax(dim=-1),
     "layer_norm": _layer_norm,
 }
