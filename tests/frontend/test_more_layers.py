@@ -1,0 +1,95 @@
+"""Layers with several outputs, transposed convolutions, comparisons, products: as onnxruntime."""
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from tests.frontend.onnx_cases import check_model, make_model, node
+
+RNG = np.random.default_rng(11)
+
+
+def real(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def ints(*values):
+    return np.asarray(values, np.int64)
+
+
+IMAGE = {"x": [1, 4, 6, 5]}
+TWO = {"x": [1, 4, 6, 5], "z": [1, 4, 6, 5]}
+MODELS = {
+    "split": ([node("Split", "x s", "a b c", axis=1), node("Mul", "a b", "m"),
+               node("Concat", "m c", "y", axis=1)], IMAGE, {"s": ints(1, 1, 2)}),
+    "top": ([node("TopK", "x k", "v i", axis=2), node("Cast", "i", "f", to=1),
+             node("Add", "v f", "y")], IMAGE, {"k": ints(1)}),
+    "argmin": ([node("ArgMin", "x", "i", axis=1, keepdims=0), node("Cast", "i", "y", to=1)],
+               IMAGE, {}),
+    "where": ([node("Greater", "x z", "c"), node("Neg", "x", "n"), node("Where", "c n z", "y")],
+              TWO, {}),
+    "mask": ([node("Where", "c x n", "y")], IMAGE,
+             {"c": RNG.random((6, 5)) < 0.5, "n": np.array(-3, np.float32)}),
+    "logic": ([node("Less", "x h", "a"), node("GreaterOrEqual", "x z", "b"),
+               node("And", "a b", "c"), node("Xor", "a b", "d"), node("Not", "d", "e"),
+               node("Or", "c e", "f"), node("Cast", "f", "y", to=1)],
+              TWO, {"h": np.array(0.3, np.float32)}),
+    "sum-and-mean": ([node("Sum", "x z x", "s"), node("Mean", "s z", "y")], TWO, {}),
+    "extrema": ([node("Max", "x z h", "a"), node("Min", "a w", "y")], TWO,
+                {"h": np.array(-0.2, np.float32), "w": real(4, 1, 1)}),
+    "gemm": ([node("Reshape", "x s", "a"), node("Gemm", "a a c", "y", alpha=0.5, beta=2.0,
+              transB=1)], IMAGE, {"s": ints(4, 30), "c": real(4, 4)}),
+    "left-constant": ([node("MatMul", "w x", "y")], IMAGE, {"w": real(3, 6)}),
+    "batches": ([node("MatMul", "x w", "y")], IMAGE, {"w": real(4, 5, 3)}),
+    "vector": ([node("MatMul", "x w", "y")], IMAGE, {"w": real(5)}),
+    "expand": ([node("GlobalAveragePool", "x", "a"), node("Expand", "a s", "y")], IMAGE,
+               {"s": ints(1, 4, 3, 2)}),
+    "reflect": ([node("Pad", "x p", "y", mode="reflect")], IMAGE,
+                {"p": ints(0, 0, 2, 1, 0, 0, 1, 2)}),
+    "crop": ([node("Pad", "x p", "y")], IMAGE, {"p": ints(0, 0, -2, 1, 0, 0, -1, 2)}),
+    "gather": ([node("Gather", "x i", "y", axis=2)], IMAGE, {"i": np.array([[3, 0], [-1, 2]])}),
+    "group-norm": ([node("GroupNormalization", "x g b", "y", num_groups=2)], IMAGE,
+                   {"g": real(4), "b": real(4)}),
+    "upsample": ([node("Upsample", "x s", "y", mode="nearest")], IMAGE,
+                 {"s": np.array([1, 1, 2, 3], np.float32)}),
+}  # fmt: skip
+OPSETS = {"upsample": 9, "group-norm": 21}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_layer_is_onnxruntimes(name, tmp_path):
+    nodes, inputs, constants = MODELS[name]
+    check_model(make_model(nodes, inputs, ["y"], constants, opset=OPSETS.get(name, 17)), tmp_path)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"strides": [2, 2]},
+        {"strides": [2, 3], "pads": [1, 0, 2, 1], "output_padding": [1, 2]},
+        {"dilations": [2, 1], "pads": [1, 1, 0, 1]},
+        {"strides": [3, 2], "auto_pad": "SAME_UPPER"},
+        {"strides": [3, 2], "auto_pad": "SAME_LOWER"},
+        {"strides": [2, 2], "output_shape": [11, 10]},
+    ],
+    ids=str,
+)
+def test_transposed_convolution_is_onnxruntimes(attrs, groups, tmp_path):
+    weights = {"w": real(4, 3, 3, 4), "b": real(3 * groups)}
+    layer = node("ConvTranspose", "x w b", "y", group=groups, **attrs)
+    check_model(make_model([layer], IMAGE, ["y"], weights), tmp_path)
+
+
+def test_transposed_convolution_of_a_sequence_is_onnxruntimes(tmp_path):
+    layer = node("ConvTranspose", "x w", "y", strides=[3], pads=[1, 2])
+    check_model(make_model([layer], {"x": [1, 4, 9]}, ["y"], {"w": real(4, 2, 5)}), tmp_path)
+
+
+def test_indices_and_truth_values_are_outputs(tmp_path):
+    layers = [node("ArgMax", "x", "y", axis=1), node("Less", "x h", "t")]
+    model = make_model(
+        layers, IMAGE, ["y", "t"], {"h": np.array(0.1, np.float32)},
+        types={"y": TensorProto.INT64, "t": TensorProto.BOOL},
+    )  # fmt: skip
+    check_model(model, tmp_path)
