@@ -19,6 +19,11 @@ TFLM_M4_CYCLES = {"kws": 9_288_613, "ic": 36_863_699, "vww": 29_422_682, "ad": 7
 """Modelled cycles of one inference on the Cortex-M4."""
 
 TFLM_M4_ARENA_BYTES = {"kws": 22_820, "ic": 54_996, "vww": 100_708, "ad": 2_580}
+TFLM_ARENA_BYTES = {
+    "mps2-an386": TFLM_M4_ARENA_BYTES,
+    "mps3-an547": {"kws": 27_348, "ic": 55_028, "vww": 100_772, "ad": 9_268},
+}
+"""Arena by board, where it was measured."""
 TFLM_M4_FLASH_BYTES = {"kws": 107_628, "ic": 150_024, "vww": 386_980, "ad": 305_380}
 """Code and model file."""
 
