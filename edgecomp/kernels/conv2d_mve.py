@@ -1,6 +1,7 @@
 """Convolution on cores with Helium (MVE): 2 pixels x 4 channels at once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from edgecomp.kernels.base import Constant, Kernel, Layer
@@ -39,8 +40,12 @@ class Conv2dMve(Kernel):
         return (
             no_plain_window(layer)
             or refusal(layer, core)
-            or gemm_limits(self._gemm(layer, Windows.of(layer)))
+            or gemm_limits(self._gemm(layer, self.windows(layer)))
         )
+
+    def windows(self, layer: Layer) -> Windows:
+        """How the layer's windows lie in memory."""
+        return Windows.of(layer)
 
     def _gemm(self, layer: Layer, w: Windows) -> Gemm:
         k = layer.prepared
@@ -48,18 +53,18 @@ class Conv2dMve(Kernel):
 
     def scratch_bytes(self, layer: Layer) -> int:
         """Copied windows."""
-        return Windows.of(layer).scratch_bytes
+        return self.windows(layer).scratch_bytes
 
     def schedule(self, layer: Layer) -> Schedule | None:
         """Pairs of pixels in order; where windows are copied, all that fit the scratch."""
-        w, reads = Windows.of(layer), window_reads_of(layer)
+        w, reads = self.windows(layer), window_reads_of(layer)
         if w.direct:
             return pair_schedule(reads, w.out_channels, w.groups())
         return copied_schedule(reads, w.out_channels, w.groups())
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """One stream in the order of use."""
-        weights = Windows.of(layer).matrix(layer.inputs[1].value)
+        weights = self.windows(layer).matrix(layer.inputs[1].value)
         stream = gemm_stream(weights, layer.prepared)
         comment = "by 4 channels: for each 16 inputs 4 x 16 weights; 4 biases; 4 multipliers"
         return [Constant("stream", "uint32_t", stream, True, comment)]
@@ -67,7 +72,7 @@ class Conv2dMve(Kernel):
     def context(self, layer: Layer) -> dict[str, Any]:
         """The block and how windows are copied."""
         assert layer.inputs[0].qparams is not None
-        w = Windows.of(layer)
+        w = self.windows(layer)
         g = self._gemm(layer, w)
         return {
             "w": w,
@@ -78,3 +83,21 @@ class Conv2dMve(Kernel):
             "input_zero_point": layer.inputs[0].qparams.zero_point,
             "copies": Copies(w),
         }
+
+
+class Conv2dLeanMve(Conv2dMve):
+    """The same with as few copied windows as there can be."""
+
+    name: ClassVar[str] = "conv2d_lean_mve"
+    is_lean: ClassVar[bool] = True
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Plain convolutions whose windows must be copied."""
+        reason = super().applies(layer, core)
+        if reason is None and self.windows(layer).direct:
+            reason = "windows are runs of the input"
+        return reason
+
+    def windows(self, layer: Layer) -> Windows:
+        """Two windows at a time."""
+        return replace(Windows.of(layer), is_lean=True)

@@ -41,6 +41,7 @@ class Windows:
     stride_w: int
     pad_top: int
     pad_left: int
+    is_lean: bool = False
 
     @classmethod
     def of(cls, layer: Layer) -> "Windows":
@@ -169,7 +170,7 @@ class Windows:
         limit = COLUMN_BYTES if self.by_columns else share
         most = (limit - self.window_bytes) // self.distance + 1
         possible = [n for n in range(2, self.line + 1) if self.line % n != 1]
-        sizes = [n for n in possible if n <= most] or possible[:1]
+        sizes = [n for n in possible if n <= most and not self.is_lean] or possible[:1]
         return min(sizes, key=lambda n: (n % 2 * self.line, -(-self.line // n), n))
 
     @property

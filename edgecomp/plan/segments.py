@@ -33,6 +33,8 @@ FEW_ATTEMPTS = 20
 """Orders of placement that are tried for a plan among many."""
 MAX_FORBIDDEN = 12
 """Ways to compute a stage that are given up because neighbours leave no room for them."""
+PATIENCE = 4
+"""Such ways one after the other that may be given up in vain."""
 NEIGHBOURS = 4
 """Stages behind those at the peak that are looked at."""
 
@@ -181,10 +183,9 @@ class Segments:
             else:
                 low = middle + 1
         high = math.ceil(high * SLACK)
-        best = self._plan(high)
+        best = self._without_drift(self._plan(high), high, limit)
         more = self._plan(max(best.arena_bytes, high))
-        best = more if more.arena_bytes <= best.arena_bytes else best
-        return self._without_drift(best, high, limit)
+        return more if more.arena_bytes <= best.arena_bytes else best
 
     def _plan(self, arena_bytes: int, attempts: int = ATTEMPTS) -> Plan:
         stages = numbered(self._cheapest_stages(arena_bytes)[1])
@@ -196,24 +197,25 @@ class Segments:
         Each stage pushes its output a little before its input; several in a row may push it too
         far.  One of them after the other is forbidden, as long as that helps.
         """
+        plan, fruitless = best, 0
         for _ in range(MAX_FORBIDDEN):
-            if best.arena_bytes <= arena_bytes + ARENA_ALIGN:
+            if best.arena_bytes <= arena_bytes + ARENA_ALIGN or fruitless > PATIENCE:
                 break
             found: list[tuple[int, tuple[Pair, ...], Plan]] = []
-            for stage in self._around_peak(best):
-                way = _way_of(stage)
+            ways = [way for stage in self._around_peak(plan) for way in _ways_of(stage)]
+            for way in dict.fromkeys(ways):
                 self._forbidden.append(way)
                 cycles = self._cheapest_stages(arena_bytes, tolerant=True)[0]
                 if cycles <= limit:
-                    plan = self._plan(arena_bytes, FEW_ATTEMPTS)
-                    found.append((plan.arena_bytes, way, plan))
+                    other = self._plan(arena_bytes, FEW_ATTEMPTS)
+                    found.append((other.arena_bytes, way, other))
                 self._forbidden.pop()
             if not found:
                 break
             least = min(found, key=lambda one: one[0])
-            if least[0] >= best.arena_bytes:
-                break
-            best = least[2]
+            plan, fruitless = least[2], fruitless + 1
+            if plan.arena_bytes < best.arena_bytes:
+                best, fruitless = plan, 0
             self._forbidden.append(least[1])
         return best
 
@@ -290,7 +292,7 @@ class Segments:
         return best
 
     def _is_forbidden(self, way: Choice) -> bool:
-        return any(_way_of(stage) in self._forbidden for stage in way.stages)
+        return any(one in self._forbidden for stage in way.stages for one in _ways_of(stage))
 
     def _limits(self, first: int, last: int) -> list[int]:
         """Every size of a kernel's scratch in a segment, the largest first."""
@@ -312,11 +314,12 @@ class Segments:
         return self._scratch_sizes[node.output]
 
 
-def _way_of(stage: Stage) -> tuple[Pair, ...]:
-    """What tells a way to compute a stage from others: layers and kernels."""
+def _ways_of(stage: Stage) -> list[tuple[Pair, ...]]:
+    """What tells a way to compute a stage from others: layers and kernels, or the layers alone."""
+    pairs = [(stage.output, stage.kernel)]
     if stage.rows is not None:
-        return tuple((step.tensor, step.kernel) for step in stage.rows.steps)
-    return ((stage.output, stage.kernel),)
+        pairs = [(step.tensor, step.kernel) for step in stage.rows.steps]
+    return [tuple(pairs), tuple((name, "") for name, _ in pairs)]
 
 
 def row_stage(nodes: Sequence[Node], program: RowProgram) -> Stage:

@@ -73,6 +73,18 @@ def test_a_residual_block_keeps_its_skip_rows_in_the_line_of_its_first_layer():
     assert program.turns == 12 + 3
 
 
+def test_the_second_operand_of_a_sum_is_written_where_the_sum_will_lie(plan):
+    program = plan.stages[0].rows
+    assert program is not None
+    (total,) = (step for step in program.steps if "add" in step.kernel)
+    guests = [line for line in program.lines.values() if line.within]
+    assert [(line.within, line.size_bytes) for line in guests] == [(total.tensor, 0)]
+    skipped = program.steps[1].tensor
+    wrong = {**program.lines, guests[0].tensor: replace(guests[0], within=skipped)}
+    with pytest.raises(InternalError, match="not there"):
+        verify_plan(changed(plan, lines=wrong))
+
+
 def test_a_fused_network_needs_a_fraction_of_its_tensors(plan):
     usual = plan_graph(residual(), M4)
     assert plan.arena_bytes < 0.6 * usual.arena_bytes
