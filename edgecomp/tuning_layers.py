@@ -16,6 +16,7 @@ from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
 from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
 from edgecomp.ops.softmax import SoftmaxParams
+from edgecomp.tuning_more import other_graphs
 
 _IN = QParams.per_tensor(0.02, -128)
 _WEIGHT_SCALE = 0.01
@@ -128,6 +129,7 @@ def tuning_graphs() -> Iterator[Graph]:
     """Yield one-layer networks; the same ones at every call."""
     yield from plain_graphs()
     yield from coded_graphs()
+    yield from other_graphs()
 
 
 def coded_graphs() -> Iterator[Graph]:
