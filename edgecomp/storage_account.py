@@ -16,7 +16,7 @@ def storage_report(plan: Plan, sizes: ImageSizes) -> dict[str, Any]:
         sizes: of the linked image.
     """
     decoders = plan.decoders
-    names = re.compile(rf"_*ec_({'|'.join(sorted(decoders))})_(decode|dot)(\.\w+)*")
+    names = re.compile(rf"_*ec_(prefix|{'|'.join(sorted(decoders))})_[a-z]+\d*(\.\w+)*")
     found = [s for s in sizes.symbols if decoders and names.fullmatch(s.name)]
     return {
         "decoder_bytes": sum(symbol.size_bytes for symbol in found),

@@ -34,9 +34,13 @@ class Stored(Kernel):
             layer.coded[key] = STORAGES[self.storage].encode(self.ordered(layer))
         return layer.coded[key]
 
+    def form_refusal(self, layer: Layer) -> str | None:
+        """Say why the kernel cannot compute such a layer, whatever its weights; None if it can."""
+        return None
+
     def applies(self, layer: Layer, core: Core) -> str | None:
         """Any shape, where the weights can be stored so."""
-        return STORAGES[self.storage].refusal(self.ordered(layer))
+        return self.form_refusal(layer) or STORAGES[self.storage].refusal(self.ordered(layer))
 
     def coded_constants(self, layer: Layer) -> list[Constant]:
         """The arrays of the coded weights."""
@@ -119,11 +123,10 @@ class Conv2dStored(Stored):
     op: ClassVar[str] = "conv2d"
     template: ClassVar[str] = "conv2d/stored.c.j2"
 
-    def applies(self, layer: Layer, core: Core) -> str | None:
-        """Any shape but depthwise, where the weights can be stored so."""
-        if DepthwiseStored.plain.applies(layer, core) is None:
-            return "one input channel per group"
-        return super().applies(layer, core)
+    def form_refusal(self, layer: Layer) -> str | None:
+        """Any shape but depthwise."""
+        depthwise = DepthwiseStored.refusal_of(layer) is None
+        return "one input channel per group" if depthwise else None
 
     def decode_bytes(self, layer: Layer) -> int:
         """The weights of one channel."""
@@ -152,9 +155,16 @@ class DepthwiseStored(Stored):
     template: ClassVar[str] = "conv2d/stored_depthwise.c.j2"
     plain: ClassVar[DepthwiseGeneric] = DepthwiseGeneric()
 
-    def applies(self, layer: Layer, core: Core) -> str | None:
-        """Several groups of one input channel each, where the weights can be stored so."""
-        return self.plain.applies(layer, core) or super().applies(layer, core)
+    @staticmethod
+    def refusal_of(layer: Layer) -> str | None:
+        """Only several groups of one input channel each."""
+        if layer.params.groups == 1 or layer.inputs[1].shape[3] != 1:
+            return "not one input channel per group"
+        return None
+
+    def form_refusal(self, layer: Layer) -> str | None:
+        """Only several groups of one input channel each."""
+        return self.refusal_of(layer)
 
     def ordered(self, layer: Layer) -> Array:
         """Weights as HWC, which are decoded at once."""
@@ -264,3 +274,7 @@ class DepthwiseSparse(DepthwiseStored):
 
     name: ClassVar[str] = "depthwise_sparse"
     storage: ClassVar[str] = "sparse"
+
+
+GENERIC = (DenseStored, Conv2dStored, DepthwiseStored)
+"""Kernels of which one computes every layer, if its weights can be stored so."""

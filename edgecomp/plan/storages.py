@@ -11,6 +11,7 @@ from dataclasses import replace
 from edgecomp.ir import Graph
 from edgecomp.kernels import KERNELS, Layer
 from edgecomp.kernels.base import Goal
+from edgecomp.kernels.stored import GENERIC
 from edgecomp.plan.costs import PLAIN, CostTable
 from edgecomp.plan.select import Candidate, candidates
 from edgecomp.plan.types import StorageChoice
@@ -80,9 +81,11 @@ def _refusal(layer: Layer, storage: str, core: Core) -> str | None:
     reason = STORAGES[storage].refusal(layer.inputs[1].value)
     if reason is not None or storage == PLAIN:
         return reason
-    able = [k for k in KERNELS.values() if k.op == layer.node.op and k.storage == storage]
-    reasons = [kernel.applies(layer, core) for kernel in able]
-    return None if None in reasons else "; ".join(dict.fromkeys(filter(None, reasons)))
+    own = [k for k in KERNELS.values() if k.op == layer.node.op and k.storage == storage]
+    if any(kernel.applies(layer, core) is None for kernel in own):
+        return None
+    generic = [k for k in own if isinstance(k, GENERIC) and k.form_refusal(layer) is None]
+    return "; ".join(filter(None, (kernel.applies(layer, core) for kernel in generic)))
 
 
 def _choose(layer: Layer, core: Core, goal: Goal, table: CostTable) -> _Chosen:
