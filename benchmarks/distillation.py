@@ -39,7 +39,7 @@ TASKS = {
         "har_hapt_train.npz",
         "har_hapt_test.npz",
         "zoo:cnn-1d?width=2",
-        "zoo:cnn-1d?width=0.17",
+        "zoo:cnn-1d?width=0.5",
         20,
         0.003,
         {},
@@ -62,6 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--teacher", help="a trained teacher, instead of training one")
+    parser.add_argument("--student", help="another student, zoo:NAME?width=...")
     parser.add_argument("--out", type=Path, default=Path("distillation"))
     options = parser.parse_args()
     task = TASKS[options.task]
@@ -86,7 +87,7 @@ def main() -> None:
         teacher = str(options.out / f"{options.task}-teacher" / "model.npz")
     found: dict[str, list[float]] = {"alone": [], "taught": []}
     for seed in SEEDS:
-        student = f"{task.student}&seed={seed}"
+        student = f"{options.student or task.student}&seed={seed}"
         found["alone"].append(run(student, Train(task.epochs, **more), seed, f"alone-{seed}"))
         step = Distill(teacher, epochs=task.epochs, temperature=4.0, weight=0.7, **more)
         found["taught"].append(run(student, step, seed, f"taught-{seed}"))

@@ -25,7 +25,8 @@ def test_a_network_is_measured_before_it_is_trained():
 
 
 def test_a_network_that_cannot_fit_says_so():
-    refused(call("new", "lenet-5", "--board", "microbit"), "does not fit", "--width", code=3)
+    answer = call("new", "lenet-300-100", "--board", "microbit")
+    refused(answer, "does not fit", "--width", code=3)
 
 
 def test_wrong_names_are_explained():

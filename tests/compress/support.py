@@ -1,5 +1,7 @@
 """A small task that a small network learns in a second."""
 
+import functools
+
 import numpy as np
 
 from edgecomp.compress.train.examples import make_examples, split
@@ -21,6 +23,7 @@ def pictures(count, seed=0):
     return x, y
 
 
+@functools.cache
 def network(name="lenet-300-100", width=0.1):
     """An untrained network of the zoo for these pictures."""
     source = f"zoo:{name}?input=1,{SIDE},{SIDE}&classes={CLASSES}&width={width}"

@@ -27,7 +27,6 @@ def parameters(graph):
         ("cnn-1d", 9_566),
         ("mobilenet-v1?width=0.25", 210_850),
         ("autoencoder", 265_864),
-        ("squeezenet?width=0.25&input=3,32,32", 46_290),
     ],
 )
 def test_a_network_of_the_zoo_is_a_model_like_any_other(name, count):
@@ -42,7 +41,7 @@ def test_a_network_of_the_zoo_is_a_model_like_any_other(name, count):
 
 def test_weights_follow_the_seed():
     first, again, other = (
-        read_model(f"zoo:lenet-300-100?width=0.1&seed={seed}") for seed in (1, 1, 2)
+        read_model(f"zoo:lenet-300-100?width=0.05&seed={seed}") for seed in (1, 1, 2)
     )
     name = next(name for name, tensor in first.tensors.items() if tensor.is_const)
     np.testing.assert_array_equal(first.tensors[name].value, again.tensors[name].value)
