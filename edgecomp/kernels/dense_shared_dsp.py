@@ -74,7 +74,7 @@ class DenseDspShared(Kernel):
             "entry": -(sizes.run // WORD) % UNROLL,
             "back": sizes.back,
             "channels": channels,
-            "zero_point": layer.prepared.zero_point,
+            "addend": 256 * layer.prepared.zero_point + 128,
         }
         return {
             "name": "dense4" + sizes.suffix,

@@ -10,7 +10,8 @@ are expanded once, for all output channels, to
 and `odd' * v + even' * even = 256 * (odd' * odd + x_even * even)`.  One SXTB16 per raw word gives
 the even weights.  The accumulator is 256 times the sum that the reference computes, less
 `127 * sum(odd)`, which the bias carries.  All of it is exact modulo 2^32, so that partial sums
-may wrap; the last sum must fit 24 bits, which `refusal` proves from the weights.
+may wrap; the last sum must fit 24 bits, which `refusal` proves from the weights.  The factor 256
+stays: SMMLA adds `256 * zero_point + 128`, the half to round, and SSAT shifts by 8.
 """
 
 import math

@@ -112,7 +112,7 @@ class SharedSizes:
             "column_bytes": self.column_bytes,
             "entry": -(self.steps - 1) % UNROLL if self.steps > 1 else UNROLL,
             "stride": self.out_channels,
-            "zero_point": self.k.zero_point,
+            "addend": 256 * self.k.zero_point + 128,
         }
 
     @property
