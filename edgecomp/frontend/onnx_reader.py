@@ -5,6 +5,7 @@ means is asked of `edgecomp.ops`.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ from edgecomp.ir import Array, Graph
 from edgecomp.ops import ONNX_IMPORTERS
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.expression import X
+from edgecomp.ops.movement import constant_ints
+from edgecomp.ops.slicing import axis_of, pieces
 from edgecomp.ops.unary import UnaryParams
 
 _DROPPED = frozenset({"Identity", "Dropout", "Cast"})
@@ -46,6 +49,7 @@ _MOVES_CODES = frozenset(
 _KNOWN = (
     frozenset(ONNX_IMPORTERS)
     | _DROPPED
+    | {"SplitToSequence", "SequenceAt"}
     | {qdq.QUANTIZE, qdq.DEQUANTIZE}
     | {_MICROSOFT + op for op in (qdq.QUANTIZE, qdq.DEQUANTIZE)}
 )
@@ -90,6 +94,7 @@ class OnnxConversion:
         self._foldable = onnx_fold.foldable_nodes(self._graph.node, self._initializers)
         self._alias: dict[str, str] = {}
         self._codes: set[str] = set()
+        self._sequences: dict[str, list[str]] = {}
         self._io_names: dict[str, str] = {}
         self._layers = layer_names(self._graph.node)
         self._read = {name for node in self._graph.node for name in node.input}
@@ -202,6 +207,8 @@ class OnnxConversion:
             qdq.DEQUANTIZE: self._dequantize,
             "Cast": self._cast,
             "Dropout": self._dropout,
+            "SplitToSequence": self._split_to_sequence,
+            "SequenceAt": self._sequence_at,
         }
         try:
             if node.op_type in importers:
@@ -278,6 +285,29 @@ class OnnxConversion:
                 node, "it drops elements, as in training", "export in evaluation mode"
             )
         return node.inputs[0]
+
+    def _split_to_sequence(self, node: ImportedNode) -> str:
+        """Cut a tensor into a sequence, of which only constant places can be read."""
+        shape = self._build.shape(node.inputs[0])
+        axis = axis_of(node, self._build, int(node.attrs.get("axis", 0)), len(shape))
+        given = constant_ints(node, self._build, "split", 1) or [1]
+        sizes = given
+        if not node.has_input(1) or self._constant(node.inputs[1]).ndim == 0:
+            each = given[0]
+            sizes = [min(each, shape[axis] - start) for start in range(0, shape[axis], each)]
+        outputs = tuple(f"{node.outputs[0]}.{index}" for index in range(len(sizes)))
+        keep = bool(node.attrs.get("keepdims", 1)) or node.has_input(1)
+        parts = replace(node, outputs=outputs)
+        self._sequences[node.outputs[0]] = pieces(parts, self._build, axis, sizes, keep=keep)
+        return node.outputs[0]
+
+    def _sequence_at(self, node: ImportedNode) -> str:
+        """Take one of the tensors that SplitToSequence made."""
+        sequence = self._sequences.get(node.inputs[0])
+        place = self._build.value(node.inputs[1])
+        if sequence is None or place is None:
+            raise self._build.unsupported(node, "only constant places of a split tensor are read")
+        return sequence[int(place.reshape(()))]
 
     def _cast(self, node: ImportedNode) -> str:
         target = int(node.attrs["to"])

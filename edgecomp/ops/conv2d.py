@@ -201,6 +201,9 @@ def emit_per_channel(
     node: ImportedNode, build: Builder, x: str, factor: Array, addend: Array
 ) -> str:
     """Emit `factor[c] * x + addend[c]` over axis 1 as a depthwise 1x1 convolution."""
+    spatial = len(build.shape(x)) - 2
+    if spatial not in {0, 1, 2}:
+        raise build.unsupported(node, f"{spatial} spatial axes", "use 1-D or 2-D layers")
     channels = build.shape(x)[1]
     weights = np.broadcast_to(factor, (channels,)).astype(np.float32).reshape(channels, 1, 1, 1)
     bias = np.broadcast_to(addend, (channels,)).astype(np.float32)
