@@ -26,9 +26,8 @@ def compression_report(
         plan: the plan.
         storage: the report's `storage`.
     """
-    file = model.with_name(REPORT_FILE)
-    taken = json.loads(file.read_text()) if model.suffix == ".npz" and file.exists() else None
-    before = taken["steps"][0] if taken else _sizes(float_graph)
+    steps = _steps_taken(model)
+    before = steps[0] if steps else _sizes(float_graph)
     weights, parameters = before["weights"], before["parameters"]
     linked = sum(plan.weights_bytes(stage) for stage in plan.stages)
     float32, int8 = 4 * parameters, weights + 4 * (parameters - weights)
@@ -40,8 +39,17 @@ def compression_report(
         "weights_bytes": linked,
         "decoder_bytes": storage["decoder_bytes"],
         "decode_ram_bytes": storage["decode_ram_bytes"],
-        "steps": taken["steps"] if taken else [],
+        "steps": steps,
     }
+
+
+def _steps_taken(model: Path) -> list[dict[str, Any]]:
+    """The steps that made a model, with what it was before them; none for other models."""
+    file = model.with_name(REPORT_FILE)
+    if model.suffix != ".npz" or not file.exists():
+        return []
+    steps: list[dict[str, Any]] = json.loads(file.read_text()).get("steps", [])
+    return steps if steps and {"weights", "parameters"} <= steps[0].keys() else []
 
 
 def _sizes(graph: Graph) -> dict[str, int]:
