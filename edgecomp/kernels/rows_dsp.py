@@ -103,9 +103,14 @@ class RowShape:
 
 
 def row_refusal(layer: Layer, core: Core) -> str | None:
-    """Say why a layer is not one row without padding above and below."""
+    """Say why a layer is not one row that the DSP extension can compute."""
     if not core.dsp:
         return "the core lacks the DSP extension"
+    return no_plain_row(layer) or requantize_refusal(layer)
+
+
+def no_plain_row(layer: Layer) -> str | None:
+    """Say why a layer is not one row without padding above and below."""
     w = layer.params
     if layer.output.shape[1:2] != (1,) or len(layer.output.shape) != 4:
         return "not one row"
@@ -115,7 +120,7 @@ def row_refusal(layer: Layer, core: Core) -> str | None:
         return "dilation"
     if max(w.pad_left, w.pad_right) >= w.kernel_w:
         return "padding wider than the window"
-    return requantize_refusal(layer)
+    return None
 
 
 def border_biases(layer: Layer, outside: Array) -> Array:
