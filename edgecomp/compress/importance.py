@@ -97,4 +97,5 @@ def _taylor(graph: Graph, weights: dict[str, str], examples: Examples) -> dict[s
             weight = sources[name].weight
             change = (weight.grad * weight).detach().numpy().astype(np.float64)
             found[layer] += np.square(change.reshape(len(change), -1).sum(axis=1))
-    return found
+    # Layers of many channels have little in each: compared as they are, they would lose them all.
+    return {layer: value / (value.mean() or 1.0) for layer, value in found.items()}
