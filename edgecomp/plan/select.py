@@ -17,7 +17,7 @@ from edgecomp.kernels.base import Goal
 from edgecomp.plan.costs import Cost, CostTable, cost_table
 from edgecomp.targets.cores import Core
 
-CYCLES_LIMIT = 1.17
+CYCLES_LIMIT = 1.2
 """`balanced` takes at most so many times the cycles of `speed`."""
 FLASH_WEIGHT = 2.0
 """Percents of cycles that `balanced` gives for one percent of flash."""
