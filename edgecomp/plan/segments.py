@@ -18,10 +18,9 @@ from edgecomp.plan.arena import ATTEMPTS
 from edgecomp.plan.buffers import Blocks, Distances, Pair, arena_bytes_of, layer_stage, numbered
 from edgecomp.plan.costs import CostTable
 from edgecomp.plan.fuse import fused
-from edgecomp.plan.rows import RowProgram
 from edgecomp.plan.schedule import activation_aliases
-from edgecomp.plan.types import ARENA_ALIGN, ROWS, Plan, Stage
-from edgecomp.plan.ways import Ways, row_key
+from edgecomp.plan.types import ARENA_ALIGN, Plan, Stage
+from edgecomp.plan.ways import Ways, row_key, row_stage
 from edgecomp.targets.cores import Core
 
 MAX_FUSED = 40
@@ -35,6 +34,8 @@ MAX_FORBIDDEN = 12
 """Ways to compute a stage that are given up because neighbours leave no room for them."""
 PATIENCE = 4
 """Such ways one after the other that may be given up in vain."""
+RESTARTS = 4
+"""Ways that are given up first, each in turn, where all others did not help."""
 NEIGHBOURS = 4
 """Stages behind those at the peak that are looked at."""
 
@@ -191,12 +192,29 @@ class Segments:
         stages = numbered(self._cheapest_stages(arena_bytes)[1])
         return Blocks(self.graph, stages, self.keep_input, self._known).plan(attempts)
 
-    def _without_drift(self, best: Plan, arena_bytes: int, limit: float) -> Plan:
+    def _without_drift(self, first: Plan, arena_bytes: int, limit: float) -> Plan:
         """Better a plan whose stages fit `arena_bytes` each by itself, but not together.
 
         Each stage pushes its output a little before its input; several in a row may push it too
-        far.  One of them after the other is forbidden, as long as that helps.
+        far.  One way to compute a stage after the other is given up; where that is not enough,
+        again with another one given up at the very beginning.
         """
+        best = self._descend(first, arena_bytes, limit)
+        given_up = list(self._forbidden)
+        starts = [way for stage in self._around_peak(first) for way in _ways_of(stage)[1:]]
+        for way in starts[:RESTARTS]:
+            if best.arena_bytes <= arena_bytes + ARENA_ALIGN:
+                break
+            self._forbidden = [way]
+            if self._cheapest_stages(arena_bytes, tolerant=True)[0] <= limit:
+                found = self._descend(self._plan(arena_bytes, FEW_ATTEMPTS), arena_bytes, limit)
+                if found.arena_bytes < best.arena_bytes:
+                    best, given_up = found, list(self._forbidden)
+        self._forbidden = given_up
+        return best
+
+    def _descend(self, best: Plan, arena_bytes: int, limit: float) -> Plan:
+        """Give up one way after the other, that which helps most, as long as it helps."""
         plan, fruitless = best, 0
         for _ in range(MAX_FORBIDDEN):
             if best.arena_bytes <= arena_bytes + ARENA_ALIGN or fruitless > PATIENCE:
@@ -320,17 +338,3 @@ def _ways_of(stage: Stage) -> list[tuple[Pair, ...]]:
     if stage.rows is not None:
         pairs = [(step.tensor, step.kernel) for step in stage.rows.steps]
     return [tuple(pairs), tuple((name, "") for name, _ in pairs)]
-
-
-def row_stage(nodes: Sequence[Node], program: RowProgram) -> Stage:
-    """The stage that is a program of rows; it has no number yet."""
-    return Stage(
-        index=-1,
-        nodes=tuple(nodes),
-        kernel=ROWS,
-        storage="dense8" if any(len(node.inputs) > 1 for node in nodes) else "",
-        inputs=(program.source,),
-        output=program.result,
-        scratch_bytes=program.scratch_bytes,
-        rows=program,
-    )

@@ -9,6 +9,7 @@ from edgecomp.kernels.rows import is_mean_of_all, row_layer
 from edgecomp.plan.costs import CostTable
 from edgecomp.plan.rows import COPY, RowProgram
 from edgecomp.plan.select import applicable
+from edgecomp.plan.types import ROWS, Stage
 from edgecomp.targets.cores import Core
 
 GENERIC_CYCLES = 12.0
@@ -74,3 +75,17 @@ class Ways:
 def row_key(layer: Layer) -> str:
     """The key of a layer's rows among the ways."""
     return f"row of {layer.output.name}"
+
+
+def row_stage(nodes: Sequence[Node], program: RowProgram) -> Stage:
+    """The stage that is a program of rows; it has no number yet."""
+    return Stage(
+        index=-1,
+        nodes=tuple(nodes),
+        kernel=ROWS,
+        storage="dense8" if any(len(node.inputs) > 1 for node in nodes) else "",
+        inputs=(program.source,),
+        output=program.result,
+        scratch_bytes=program.scratch_bytes,
+        rows=program,
+    )

@@ -69,23 +69,32 @@ class CostTable:
         }
 
     @cached_property
-    def _fits(self) -> dict[str, tuple[Array, Array]]:
+    def _fits(self) -> dict[tuple[str, bool], tuple[Array, Array]]:
         return {
-            kernel: (
+            (kernel, rows): (
                 _fit(points, [point.cost.instructions for point in points]),
                 _fit(points, [point.cost.cycles for point in points]),
             )
-            for kernel, points in self.points.items()
+            for kernel in self.points
+            for rows in (False, True)
+            for points in [self._alike(kernel, rows)]
         }
+
+    def _alike(self, kernel: str, rows: bool) -> tuple[Point, ...]:
+        """A kernel's points on single rows, or those on anything else; all if there are none."""
+        points = self.points[kernel]
+        return tuple(point for point in points if _is_row(point.signature) == rows) or points
 
     def cost(self, kernel: str, layer: Layer) -> Cost | None:
         """What `layer` costs when `kernel` computes it; None for a kernel never measured."""
         found = self._exact.get((kernel, signature(layer)))
         if found is not None or kernel not in self.points:
             return found
-        instructions, cycles = (float(np.dot(fit, sizes(layer))) for fit in self._fits[kernel])
+        rows = _is_row(signature(layer))
+        fits = self._fits[kernel, rows]
+        instructions, cycles = (float(np.dot(fit, sizes(layer))) for fit in fits)
         nearest = self._nearest(kernel, layer)
-        common = self._common_functions(kernel)
+        common = self._common_functions(kernel, rows)
         functions = {
             # A function that few layers call is made for their shape: this layer has its own.
             name if name in common else f"{name} for {_weights_shape(layer)}": size
@@ -93,9 +102,9 @@ class CostTable:
         }
         return Cost(math.ceil(instructions), math.ceil(cycles), nearest.own_bytes, functions)
 
-    def _common_functions(self, kernel: str) -> set[str]:
+    def _common_functions(self, kernel: str, rows: bool) -> set[str]:
         """Functions that a third of a kernel's points call: they do not depend on the shape."""
-        points = self.points[kernel]
+        points = self._alike(kernel, rows)
         counts = Counter(name for point in points for name in point.cost.functions)
         return {name for name, count in counts.items() if 3 * count >= len(points)}
 
@@ -103,7 +112,7 @@ class CostTable:
         """The cost of the point whose sizes are least far from those of `layer`, as factors."""
         wanted = np.log1p(sizes(layer))
         return min(
-            self.points[kernel],
+            self._alike(kernel, _is_row(signature(layer))),
             key=lambda point: float(np.abs(np.log1p(point.sizes) - wanted).sum()),
         ).cost
 
@@ -142,6 +151,24 @@ def is_coded(layer: Layer) -> bool:
 
 def _nonzero(layer: Layer) -> int:
     return int(np.count_nonzero(layer.inputs[1].value))
+
+
+def _is_row(text: str) -> bool:
+    """Whether a signature is that of one row, as stages fused by rows compute it.
+
+    What a kernel needs for whole layers says little of it: strips and blocks of rows are cut off.
+
+    >>> _is_row("conv2d 1x3x32x16 16x3x3x16 1x1x32x16"), _is_row("dense 1x8 4x8 1x4")
+    (True, False)
+    """
+    op, *shapes = text.split()[:4]
+    if op != "conv2d":
+        return False
+    (_, height, *_), (_, kernel_h, kernel_w, _), out = (
+        [int(n) for n in shape.split("x")] for shape in shapes
+    )
+    one_dimensional = kernel_h == 1 and kernel_w > 1
+    return len(out) == 4 and out[1] == 1 and height == kernel_h and not one_dimensional
 
 
 def _weights_shape(layer: Layer) -> str:
