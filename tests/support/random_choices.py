@@ -131,11 +131,15 @@ def normalization(net: Net, x: Value) -> Value | None:
     epsilon = float(net.pick((0.1, 1e-2)))
     if net.opset >= 17 and net.chance(0.6):
         n = x.shape[-1]
+        if n < 3:  # nothing is left of one element, and a sign of two
+            return None
         constants = [net.const(net.rng.normal(1, 0.3, n)), net.const(net.rng.normal(0, 0.3, n))]
         return net.op("LayerNormalization", [x, *constants], x.shape, axis=-1, epsilon=epsilon)
     if x.rank not in {3, 4}:
         return None
     x = net.spatial(x)
+    if np.prod(x.shape[2:]) < 3:
+        return None
     n = x.shape[1]
     constants = [net.const(net.rng.normal(1, 0.3, n)), net.const(net.rng.normal(0, 0.3, n))]
     return net.back(net.op("InstanceNormalization", [x, *constants], x.shape, epsilon=epsilon))
