@@ -40,4 +40,17 @@ CASES = (
          pad_top=1, pad_left=1, pad_bottom=1, pad_right=1),
     pool("positive-values-padded", Act((1, 4, 4, 3), 0, 5), (3, 3),
          pad_top=1, pad_left=1, pad_bottom=1, pad_right=1),
+    # Four channels are a word: words alone, words and a rest, a word of the last ones twice.
+    pool("2x2-words", Act((1, 6, 8, 8)), (2, 2), stride_h=2, stride_w=2),
+    pool("2x2-odd-channels", Act((1, 7, 5, 7)), (2, 2), stride_h=2, stride_w=2),
+    pool("3x3-padded-odd-channels", Act((1, 7, 9, 5)), (3, 3), stride_h=2, stride_w=2,
+         pad_top=1, pad_left=1, pad_bottom=1, pad_right=1),
+    pool("4x5-padded-odd-channels", Act((1, 7, 9, 13)), (4, 5), stride_h=2, stride_w=3,
+         pad_top=1, pad_left=2, pad_bottom=2, pad_right=1),
+    pool("dilated-padded-words", Act((1, 8, 9, 4)), (3, 2), dilation_h=2, dilation_w=3, stride_w=2,
+         pad_top=3, pad_left=2, pad_bottom=1, pad_right=2),
+    pool("negative-values-padded-words", Act((1, 4, 5, 6), -5, -0.0), (3, 3),
+         pad_top=1, pad_left=1, pad_bottom=1, pad_right=1),
+    pool("one-channel", Act((1, 9, 7, 1)), (2, 2), stride_h=2, stride_w=2),
+    pool("one-pixel-odd-channels", Act((1, 1, 1, 15)), (2, 2), pad_bottom=1, pad_right=1),
 )  # fmt: skip
