@@ -15,6 +15,8 @@ from edgecomp.targets.boards import Board, get_board
 from edgecomp.targets.cores import get_core
 from tests.support.bundle import Bundle, Model, bundle, in_pieces
 
+IMAGE_MODELS = 200
+"""Small models that go into one image: more would not fit the smallest flash of the boards."""
 EMULATED = (
     "mps2-an385-v6m",
     "mps2-an385",
@@ -104,7 +106,10 @@ def board_differences(models: Sequence[Model], work: Path, name: str) -> list[st
     pieces = (
         list(in_pieces(models, SMALL_ARENA_BYTES, board.core))
         if name == SMALL_BOARD
-        else [list(models)]
+        else [
+            list(models[start : start + IMAGE_MODELS])
+            for start in range(0, len(models), IMAGE_MODELS)
+        ]
     )
     lines: list[str] = []
     for number, piece in enumerate(pieces):
