@@ -139,11 +139,17 @@ class Segments:
         keep = self.keep_input and nodes[0] is self.graph.nodes[0]
         return arena_bytes_of(self._part(nodes), stages, self._known, keep_input=keep)
 
+    def _read_outside(self, nodes: tuple[Node, ...]) -> set[str]:
+        """What other nodes and the caller read: it must exist as a whole."""
+        made = {node.output for node in nodes}
+        others = (node for node in self.graph.nodes if node.output not in made)
+        return {name for node in others for name in node.inputs} | set(self.graph.outputs)
+
     def _by_rows(self, nodes: tuple[Node, ...], limit: int) -> Choice | None:
         inner = {node.output for node in nodes[:-1]}
         streamed = self._streams(nodes)
         least = 1 if streamed else 2
-        if not least <= len(nodes) <= MAX_FUSED or inner & set(self.graph.outputs):
+        if not least <= len(nodes) <= MAX_FUSED or inner & self._read_outside(nodes):
             return None
         program = fused(
             self.graph,
