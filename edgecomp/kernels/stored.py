@@ -14,8 +14,8 @@ import numpy as np
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import DepthwiseGeneric, window_context
-from edgecomp.kernels.events import in_order
-from edgecomp.kernels.schedule import Reads, Schedule
+from edgecomp.kernels.dense_generic import dense_sizes, row_by_row
+from edgecomp.kernels.schedule import Schedule
 from edgecomp.storage import STORAGES, Encoded
 from edgecomp.targets.cores import Core
 
@@ -99,19 +99,13 @@ class DenseStored(Stored):
     template: ClassVar[str] = "dense/stored.c.j2"
 
     def schedule(self, layer: Layer) -> Schedule:
-        """Row, output; each reads its whole row."""
-        out_channels, in_channels = layer.inputs[1].shape
-        rows = math.prod(layer.inputs[0].shape[:-1])
-        low = np.repeat(np.arange(rows, dtype=np.int64) * in_channels, out_channels)
-        return in_order(Reads(low, low + in_channels - 1))
+        """Row, output."""
+        return row_by_row(layer)
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Rows, inputs and outputs."""
-        out_channels, in_channels = layer.inputs[1].shape
         return {
-            "rows": math.prod(layer.inputs[0].shape[:-1]),
-            "in_channels": in_channels,
-            "out_channels": out_channels,
+            **dense_sizes(layer),
             **self.finish(layer),
             "e": self.encoded(layer),
         }

@@ -5,7 +5,7 @@ different rank get leading axes of 1.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,23 @@ from edgecomp.ir import OpParams, Shape, Tensor
 from edgecomp.ops.base import Builder, ImportedNode, SingleImporter
 from edgecomp.ops.expression import X, call
 from edgecomp.ops.unary import UnaryParams
+
+
+@dataclass(frozen=True)
+class ProductConstants:
+    """Of products of two activations.
+
+    `q = clamp(zero_point + rescale(sum (a - zero_point_a) * (b - zero_point_b)))`; a product of
+    elements is a sum of one.
+    """
+
+    zero_point_a: int
+    zero_point_b: int
+    multiplier: int
+    shift: int
+    zero_point: int
+    low: int
+    high: int
 
 
 def broadcast_shape(inputs: Sequence[Tensor]) -> Shape:

@@ -15,7 +15,7 @@ from edgecomp.errors import InternalError
 from edgecomp.fixedpoint import INT32_MAX, quantize_multiplier, rescale, saturate
 from edgecomp.ir import NO_CLAMP, Array, Clamp, OpParams, QParams, Shape, Tensor
 from edgecomp.ops.base import Constraint, Op, exact_matmul
-from edgecomp.ops.binary import one_is_computed, ranks_are_equal
+from edgecomp.ops.binary import ProductConstants, one_is_computed, ranks_are_equal
 
 LONGEST = INT32_MAX // 255**2
 
@@ -25,19 +25,6 @@ class MatMulParams(OpParams):
     """Fused activation of a product."""
 
     clamp: Clamp = NO_CLAMP
-
-
-@dataclass(frozen=True)
-class MatMulConstants:
-    """`q = clamp(zero_point + rescale(sum (a - zero_point_a) * (b - zero_point_b)))`."""
-
-    zero_point_a: int
-    zero_point_b: int
-    multiplier: int
-    shift: int
-    zero_point: int
-    low: int
-    high: int
 
 
 def sums_fit(params: MatMulParams, inputs: Sequence[Tensor]) -> bool:
@@ -83,7 +70,7 @@ class MatMul(Op[MatMulParams]):
 
     def prepare(
         self, params: MatMulParams, inputs: Sequence[Tensor], output: Tensor
-    ) -> MatMulConstants:
+    ) -> ProductConstants:
         """Make the multiplier.
 
         Raises:
@@ -97,14 +84,14 @@ class MatMul(Op[MatMulParams]):
         if (inputs[0].shape[-1] * _largest(a) * _largest(b)) << shift > INT32_MAX:
             raise InternalError(f"the scale of {output.name!r} is too small for its sums")
         low, high = params.clamp.codes(out)
-        return MatMulConstants(
+        return ProductConstants(
             a.zero_point, b.zero_point, multiplier, shift, out.zero_point, low, high
         )
 
     def int_ref(
         self,
         params: MatMulParams,
-        prepared: MatMulConstants,
+        prepared: ProductConstants,
         inputs: Sequence[Tensor],
         arrays: Sequence[Array],
     ) -> Array:

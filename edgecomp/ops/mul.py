@@ -13,7 +13,13 @@ from edgecomp.errors import InternalError
 from edgecomp.fixedpoint import quantize_multiplier, rescale, saturate
 from edgecomp.ir import NO_CLAMP, Array, Clamp, OpParams, Shape, Tensor
 from edgecomp.ops.base import Constraint, Op
-from edgecomp.ops.binary import broadcast_shape, import_binary, one_is_computed, ranks_are_equal
+from edgecomp.ops.binary import (
+    ProductConstants,
+    broadcast_shape,
+    import_binary,
+    one_is_computed,
+    ranks_are_equal,
+)
 
 MAX_SHIFT = 15
 """Products of two codes take 17 bits with their sign, so int32 has room for this left shift."""
@@ -24,19 +30,6 @@ class MulParams(OpParams):
     """Fused activation of a product."""
 
     clamp: Clamp = NO_CLAMP
-
-
-@dataclass(frozen=True)
-class MulConstants:
-    """`q = clamp(zero_point + rescale((a - zero_point_a) * (b - zero_point_b)))`."""
-
-    zero_point_a: int
-    zero_point_b: int
-    multiplier: int
-    shift: int
-    zero_point: int
-    low: int
-    high: int
 
 
 class Mul(Op[MulParams]):
@@ -58,7 +51,9 @@ class Mul(Op[MulParams]):
         """Multiply real values."""
         return params.clamp.apply(arrays[0] * arrays[1])
 
-    def prepare(self, params: MulParams, inputs: Sequence[Tensor], output: Tensor) -> MulConstants:
+    def prepare(
+        self, params: MulParams, inputs: Sequence[Tensor], output: Tensor
+    ) -> ProductConstants:
         """Make the multiplier.
 
         Raises:
@@ -72,14 +67,14 @@ class Mul(Op[MulParams]):
         if shift > MAX_SHIFT:
             raise InternalError(f"the scale of {output.name!r} is too small for a product")
         low, high = params.clamp.codes(out)
-        return MulConstants(
+        return ProductConstants(
             a.zero_point, b.zero_point, multiplier, shift, out.zero_point, low, high
         )
 
     def int_ref(
         self,
         params: MulParams,
-        prepared: MulConstants,
+        prepared: ProductConstants,
         inputs: Sequence[Tensor],
         arrays: Sequence[Array],
     ) -> Array:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgecomp.ir import Array, Node, QParams, Tensor
+from edgecomp.ir import Array, Node, OpParams, QParams, Tensor
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.gather import GatherParams
 from edgecomp.ops.movement import ConcatParams, PadParams, TransposeParams
@@ -63,36 +63,42 @@ def concat(rewriter: Rewriter, node: Node) -> None:
     rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
 
 
-def pad(rewriter: Rewriter, node: Node) -> None:
-    """Padding: the borders follow their axes."""
+def _follow_axes(
+    rewriter: Rewriter, node: Node, params_in: Callable[[Sequence[int]], OpParams]
+) -> None:
+    """Compute in the order of the input, with parameters by axis, which that order permutes."""
     perm = _own_order(rewriter, node.inputs[0])
-    old = node.params
-    assert isinstance(old, PadParams)
-    back = np.argsort(perm)
-    before, after = (tuple(widths[axis] for axis in back) for widths in (old.before, old.after))
-    params = PadParams(before, after, old.value)
+    params = params_in([int(axis) for axis in np.argsort(perm)])
     output = rewriter.emit(node, [rewriter.in_order(node.inputs[0], perm)], params)
     rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
+
+
+def pad(rewriter: Rewriter, node: Node) -> None:
+    """Padding: the borders follow their axes."""
+    old = node.params
+    assert isinstance(old, PadParams)
+
+    def params_in(order: Sequence[int]) -> PadParams:
+        before, after = (
+            tuple(widths[axis] for axis in order) for widths in (old.before, old.after)
+        )
+        return PadParams(before, after, old.value)
+
+    _follow_axes(rewriter, node, params_in)
 
 
 def gather(rewriter: Rewriter, node: Node) -> None:
     """Choices of elements: the indices follow their axes."""
-    perm = _own_order(rewriter, node.inputs[0])
     old = node.params
     assert isinstance(old, GatherParams)
-    params = GatherParams(tuple(old.indices[axis] for axis in np.argsort(perm)))
-    output = rewriter.emit(node, [rewriter.in_order(node.inputs[0], perm)], params)
-    rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
+    _follow_axes(rewriter, node, lambda order: GatherParams(tuple(old.indices[a] for a in order)))
 
 
 def resize(rewriter: Rewriter, node: Node) -> None:
     """Interpolation: the coordinates follow their axes."""
-    perm = _own_order(rewriter, node.inputs[0])
     old = node.params
     assert isinstance(old, ResizeParams)
-    params = ResizeParams(tuple(old.positions[axis] for axis in np.argsort(perm)))
-    output = rewriter.emit(node, [rewriter.in_order(node.inputs[0], perm)], params)
-    rewriter.views[node.output] = Layout.permuted(output.name, output.shape, perm)
+    _follow_axes(rewriter, node, lambda order: ResizeParams(tuple(old.positions[a] for a in order)))
 
 
 def reduce_mean(rewriter: Rewriter, node: Node) -> None:
