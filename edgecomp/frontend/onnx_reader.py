@@ -219,6 +219,12 @@ class OnnxConversion:
                 result = ONNX_IMPORTERS[node.op_type](node, self._build)
         except EdgecompError:
             raise
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise UserError(
+                f"layer {layer!r} ({node.op_type}): its attributes, constants and inputs do not "
+                f"fit together: {error!r}\n"
+                "  the file was probably edited or damaged; export the model again"
+            ) from error
         except Exception as error:
             raise InternalError(
                 f"layer {layer!r} ({node.op_type}) cannot be imported: {error!r}"

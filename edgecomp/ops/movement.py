@@ -84,10 +84,19 @@ class PadParams(OpParams):
     value: float = 0.0
 
 
+def value_is_finite(params: PadParams, inputs: Sequence[Tensor]) -> bool:
+    """The padding value must be finite, unless a max pooling follows that ignores it."""
+    return math.isfinite(params.value)
+
+
 class Pad(Movement[PadParams]):
     """A border of one constant value."""
 
     name: ClassVar[str] = "pad"
+
+    def constraints(self) -> Sequence[Constraint[PadParams]]:
+        """Limits of a border."""
+        return (value_is_finite,)
 
     def infer(self, params: PadParams, inputs: Sequence[Tensor]) -> Shape:
         """Output shape with the border."""

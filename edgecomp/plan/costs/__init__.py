@@ -190,7 +190,7 @@ def sizes(layer: Layer) -> tuple[int, ...]:
 
     Where weights are decoded, the last two are how many there are and how many are not 0.
     """
-    channels = max(layer.output.shape[-1], 1)
+    channels = max((1, *layer.output.shape)[-1], 1)
     if is_coded(layer):
         weights = layer.inputs[1].size, _nonzero(layer)
     else:
