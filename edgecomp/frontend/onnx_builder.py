@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecomp.errors import UnsupportedError, UserError
 from edgecomp.frontend.names import UniqueNames
+from edgecomp.frontend.refit import refitted
 from edgecomp.ir import Array, Clamp, DType, Graph, Node, OpParams, QParams, Shape, Tensor
 from edgecomp.ops import OPS
 from edgecomp.ops.base import ImportedNode
@@ -31,11 +32,14 @@ class Constant:
         data: elements as the file has them (any dtype), or dequantized float32.
         qparams: symmetric where possible; `axis` is the file's own axis.
         is_exact: float64 elements stay such: they are the real values of int32 codes.
+        is_refitted: where they are weights, codes that are too far from their zero point for
+            symmetric int8 are rounded once more, to a coarser scale of their output channel.
     """
 
     data: Array
     qparams: QParams | None = None
     is_exact: bool = False
+    is_refitted: bool = False
 
 
 class GraphBuilder:
@@ -79,7 +83,10 @@ class GraphBuilder:
         name = self._names.take(hint)
         source = self._constants.get(like)
         qparams = source.qparams if source else None
-        if qparams is not None and qparams.axis is not None:
+        if source is not None and qparams is not None and source.is_refitted:
+            centred = np.rint(np.asarray(data, np.float64) / qparams.scalar)
+            qparams = refitted(np.array(qparams.scale), centred, 0)
+        elif qparams is not None and qparams.axis is not None:
             qparams = self._rearranged(qparams, data)
         exact = source is not None and source.is_exact
         self.add_constant(name, Constant(np.asarray(data), qparams, exact))
@@ -127,7 +134,9 @@ class GraphBuilder:
         if qparams is not None and qparams.axis is not None:
             qparams = replace(qparams, axis=axes.index(qparams.axis))
         moved = self._names.take(f"{name}.transposed")
-        return self.add_constant(moved, Constant(constant.data.transpose(axes), qparams))
+        return self.add_constant(
+            moved, replace(constant, data=constant.data.transpose(axes), qparams=qparams)
+        )
 
     def reshape(self, name: str, shape: Shape, node: ImportedNode) -> str:
         """Add a reshape of an activation (or fold it into a constant)."""
@@ -145,7 +154,9 @@ class GraphBuilder:
                 raise self.unsupported(node, "a constant quantized per channel is reshaped")
             qparams = replace(qparams, axis=axes[0])
         moved = self._names.take(f"{name}.reshaped")
-        return self.add_constant(moved, Constant(constant.data.reshape(shape), qparams))
+        return self.add_constant(
+            moved, replace(constant, data=constant.data.reshape(shape), qparams=qparams)
+        )
 
     def unsupported(
         self, node: ImportedNode, limit: str, suggestion: str = "", attribute: str = ""
@@ -227,7 +238,10 @@ class GraphBuilder:
         moved = replace(qparams, axis=0, scale=qparams.scale * times)
         if times and not rest:
             codes = np.asarray(data, np.float64) / moved.scales(data.ndim)
-            if np.abs(codes - np.rint(codes)).max(initial=0.0) < 1e-2:
+            away = np.abs(codes - np.rint(codes)).reshape(len(codes), -1).max(axis=1, initial=0.0)
+            # Scales that were refitted do not divide the elements, but end at code 127.
+            ends = np.abs(codes).reshape(len(codes), -1).max(axis=1, initial=0.0) - 127
+            if (np.minimum(away, np.abs(ends)) < 1e-2).all():
                 return moved
         raise UnsupportedError(
             "DequantizeLinear",

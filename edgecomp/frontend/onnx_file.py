@@ -9,6 +9,7 @@ from onnx import external_data_helper, inliner, numpy_helper
 
 from edgecomp.errors import UnsupportedError, UserError
 from edgecomp.frontend.names import UniqueNames
+from edgecomp.frontend.qoperator import to_qdq
 from edgecomp.ir import Array, Shape
 
 OLDEST_OPSET = 7
@@ -17,6 +18,7 @@ STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 InputShapes = Mapping[str, Sequence[int]]
 """Shape by input name; the name `""` stands for the only input."""
 
+_STATICALLY = "quantize statically (quantize_static of onnxruntime): scales must be known"
 _INSTEAD = {
     "If": "export with the condition fixed, or simplify the model (onnxsim) so that it disappears",
     "Loop": "unroll the loop before export",
@@ -28,6 +30,11 @@ _INSTEAD = {
     "GatherElements": "use Gather or Slice with constant indices",
     "NonMaxSuppression": "end the network at the boxes and scores, and choose on the device's side",
     "CumSum": "multiply by a constant triangular matrix",
+    "DynamicQuantizeLinear": _STATICALLY,
+    "ConvInteger": _STATICALLY,
+    "MatMulInteger": _STATICALLY,
+    "com.microsoft.DynamicQuantizeMatMul": _STATICALLY,
+    "com.microsoft.MatMulIntegerToFloat": _STATICALLY,
 }
 
 
@@ -59,7 +66,10 @@ def load_model(path: Path) -> onnx.ModelProto:
 
 
 def checked(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
-    """Check version and rules of a model that came from `source`; inline its functions."""
+    """Check version and rules of a model that came from `source`; bring it to one form.
+
+    Its own functions are inlined, layers on codes become float layers between quantizers.
+    """
     opset = opset_version(model)
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= opset <= newest:
@@ -80,7 +90,7 @@ def checked(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
     except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(f"{source} is not a valid ONNX model: {first}") from error
-    return model
+    return to_qdq(model, opset)
 
 
 def _is_text(graph: onnx.GraphProto) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgecomp.errors import UnsupportedError
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
+from edgecomp.frontend.refit import INT8_LIMITS, refitted
 from edgecomp.ir import Array, QParams
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.expression import X
@@ -18,8 +19,9 @@ from edgecomp.ops.unary import UnaryParams
 QUANTIZE = "QuantizeLinear"
 DEQUANTIZE = "DequantizeLinear"
 
-INT8_LIMITS = (-128, 127)
 UINT8_SHIFT = 128
+_CODE_TYPES = {3: np.int8, 5: np.int16}
+"""What the attribute `output_dtype` says, as ONNX numbers element types; it is uint8 else."""
 
 
 def activation_qparams(node: ImportedNode, build: GraphBuilder) -> QParams:
@@ -48,10 +50,11 @@ def dequantized_constant(node: ImportedNode, build: GraphBuilder, codes: Array) 
 
     Returns:
         float32 elements; qparams of int8 (or narrower) codes, symmetric where the codes allow;
-        none for int32 biases, whose scale is that of input times weights.
+        none for int32 biases, whose scale is that of input times weights.  Codes that need nine
+        bits about their zero point get coarser scales per channel, or are marked to get them.
 
     Raises:
-        UnsupportedError: asymmetric per channel, by blocks, or of a dtype without support.
+        UnsupportedError: by blocks, or of a dtype without support.
     """
     scale, zero = _scale_and_zero(node, build)
     integers = codes.astype(np.int64)
@@ -72,17 +75,11 @@ def dequantized_constant(node: ImportedNode, build: GraphBuilder, codes: Array) 
     if fits:
         scales = tuple(float(s) for s in scale.reshape(-1).astype(np.float32))
         return Constant(data, QParams(scales, 0, axis))
-    if axis is not None or zero.size > 1:
-        raise build.unsupported(
-            node,
-            "weights quantized per channel must be symmetric (zero point 0)",
-            "quantize the weights as int8, symmetric",
-            "zero_point",
-        )
+    if axis is not None:
+        return Constant(data, refitted(scale, centred, axis))
     shift = UINT8_SHIFT if kind == "uint8" else 0
-    return Constant(
-        data, QParams.per_tensor(float(scale.reshape(())), int(zero.reshape(())) - shift)
-    )
+    qparams = QParams.per_tensor(float(scale.reshape(())), int(zero.reshape(-1)[0]) - shift)
+    return Constant(data, qparams, is_refitted=True)
 
 
 def rescaled(build: GraphBuilder, name: str, qparams: QParams, node: ImportedNode) -> str:
@@ -99,7 +96,7 @@ def _scale_and_zero(node: ImportedNode, build: GraphBuilder) -> tuple[Array, Arr
     if node.attrs.get("block_size", 0):
         raise build.unsupported(node, "quantization by blocks", attribute="block_size")
     scale = build.value(node.inputs[1])
-    zero: Array | None = np.zeros((), np.uint8)
+    zero: Array | None = np.zeros((), _CODE_TYPES.get(node.attrs.get("output_dtype", 0), np.uint8))
     if node.has_input(2):
         zero = build.value(node.inputs[2])
     elif node.op_type == DEQUANTIZE:

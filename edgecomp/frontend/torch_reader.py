@@ -24,6 +24,7 @@ from edgecomp.frontend.names import c_identifier
 from edgecomp.frontend.onnx_file import InputShapes, checked
 from edgecomp.frontend.onnx_fold import foldable_nodes
 from edgecomp.frontend.onnx_reader import convert
+from edgecomp.frontend.torch_quantized import clamp_narrow_ranges, register_quantizers
 from edgecomp.ir import Graph
 
 if TYPE_CHECKING:
@@ -140,7 +141,10 @@ def _call_factory(
         example = tuple(example) if isinstance(example, (tuple, list)) else (example,)
         if not all(isinstance(tensor, torch.Tensor) for tensor in example):
             raise UserError(f"{source}: the example input must be a tensor or a tuple of tensors")
-    return module.eval(), example
+    with contextlib.suppress(NotImplementedError):
+        # Programs that were exported once, as quantized ones are, refuse: they are in one mode.
+        module.eval()
+    return module, example
 
 
 def _load_module(path: Path) -> ModuleType:
@@ -209,6 +213,7 @@ def _load_program(torch: Any, path: Path) -> Any:
         raise UserError(f"cannot read {path}: no such file")
     try:
         with _quiet(torch):
+            register_quantizers()
             return torch.export.load(str(path))
     except Exception as error:
         raise UserError(
@@ -221,6 +226,7 @@ def _to_onnx(torch: Any, source: str, program: Any) -> onnx.ModelProto:
     """Translate an exported program to ONNX, in memory."""
     try:
         with _quiet(torch), torch.no_grad():
+            clamp_narrow_ranges(torch, program)
             # Unoptimized, since the passes do the same with the layers' names kept.
             exported = torch.onnx.export(
                 program, (), dynamo=True, opset_version=OPSET, verbose=False, optimize=False

@@ -176,19 +176,27 @@ def test_unsigned_and_shifted_weights_become_symmetric(
     )
 
 
-def test_weights_that_cannot_be_symmetric_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_weights_of_nine_bits_are_rounded_where_they_must(
+    per_channel: bool, tmp_path: Path
+) -> None:
+    """Channels within -128 to 127 of the zero point keep their codes."""
     w = np.arange(256, dtype=np.uint8).reshape(4, 64)
     constants = {"w": w, "sw": scalar(0.01), "zw": scalar(3, np.uint8)}
-    nodes = [node(D, "w sw zw", "wd"), node("Gemm", "x wd", "y", "fc", transB=1)]
+    if per_channel:
+        constants = {"w": w, "sw": np.full(4, 0.01, np.float32), "zw": np.full(4, 3, np.uint8)}
+    nodes = [node(D, "w sw zw", "wd", axis=0), node("Gemm", "x wd", "y", "fc", transB=1)]
     model = make_model(nodes, {"x": [1, 64]}, ["y"], constants)
-    with pytest.raises(UnsupportedError, match=r"'fc'.*zero point 0"):
-        run_passes(read_model(save(model, tmp_path)))
-    constants["sw"] = np.full(4, 0.01, np.float32)
-    constants["zw"] = np.full(4, 3, np.uint8)
-    nodes[0] = node(D, "w sw zw", "wd", "weights", axis=0)
-    model = make_model(nodes, {"x": [1, 64]}, ["y"], constants)
-    with pytest.raises(UnsupportedError, match=r"'weights'.*symmetric"):
-        read_model(save(model, tmp_path))
+    weights = run_passes(read_model(save(model, tmp_path))).tensor("fc.weights")
+    assert weights.qparams is not None
+    step = float(np.float32(0.01))
+    np.testing.assert_allclose(
+        weights.qparams.scale, [step, step, step * (191 - 3) / 127, step * (255 - 3) / 127], 1e-6
+    )
+    given = weights.qparams.quantize(weights.value)
+    np.testing.assert_array_equal(given[:2], w[:2].astype(np.int64) - 3)
+    away = np.abs(weights.qparams.dequantize(given) - weights.value)
+    assert (away <= 0.5001 * np.asarray(weights.qparams.scale)[:, None]).all()
 
 
 def test_weights_quantized_in_the_file_by_a_node(tmp_path: Path) -> None:
@@ -279,6 +287,19 @@ def test_quantizers_of_the_microsoft_domain(tmp_path: Path) -> None:
         made.domain = "com.microsoft"
     graph = read_model(save(make_model(nodes, {"x": [1, 4]}, ["y"], constants), tmp_path))
     assert graph.tensor("x").qparams == QParams.per_tensor(S1, -128)
+
+
+def test_type_of_codes_as_an_attribute(tmp_path: Path) -> None:
+    nodes = [node(Q, "x s", "q", output_dtype=TensorProto.INT8), node(D, "q s", "y")]
+    model = make_model(nodes, {"x": [1, 4]}, ["y"], {"s": scalar(S1)}, opset=21)
+    with pytest.raises(UnsupportedError, match="differs"):
+        read_model(save(model, tmp_path))
+    nodes[1] = node(D, "q s z", "y")
+    model = make_model(
+        nodes, {"x": [1, 4]}, ["y"], {"s": scalar(S1), "z": scalar(0, np.int8)}, opset=21
+    )
+    graph = read_model(save(model, tmp_path))
+    assert graph.tensor("x").qparams == QParams.per_tensor(S1, 0)
 
 
 def test_scale_that_is_not_positive_is_refused(tmp_path: Path) -> None:

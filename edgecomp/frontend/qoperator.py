@@ -1,0 +1,262 @@
+"""Operators on codes become float operators between quantizers, which the reader understands.
+
+ONNX has two forms of a quantized network.  In the QOperator form a layer reads codes and writes
+codes, scales and zero points being further inputs; here each such layer is taken apart into
+DequantizeLinear, the float layer and QuantizeLinear (the QDQ form), with the scales untouched.
+Sources: ONNX operators QLinearConv and QLinearMatMul; the contrib operators QGemm and QLinear* of
+onnxruntime (`docs/ContribOperators.md`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+MICROSOFT = "com.microsoft"
+FIRST_OPSET_WITH_AXIS = 13
+"""Before it only the quantizers of onnxruntime know scales per channel."""
+
+_STANDARD = frozenset({"", "ai.onnx"})
+_MOVING = frozenset(
+    {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "Identity", "Slice"}
+)
+"""Standard operators after which codes mean what they meant before, whatever the scale."""
+_EQUIVARIANT = frozenset({"Pad", "Resize", "ReduceMax", "ReduceMin"})
+"""Standard operators that onnxruntime applies to codes, and that the reader knows on reals."""
+_SOFTMAX_OF_ONE_AXIS = 13
+"""Operator set since which Softmax runs along one axis only."""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """Where a layer has an operand: its codes, scale and zero point; `axis` of several scales.
+
+    What is no code, as the condition of Where, has no scale: its place is -1.
+    """
+
+    codes: int
+    scale: int = -1
+    zero_point: int = -1
+    axis: int = 1
+
+
+@dataclass(frozen=True)
+class Form:
+    """A layer on codes: the float operator, its operands, and where scale and zero point stand.
+
+    Attributes:
+        op: the float operator.
+        operands: what it reads, in its own order.
+        scale: input that is the result's scale; its zero point is the next one.
+        bias: input that is an int32 bias at the product of the two operands' scales, or -1.
+    """
+
+    op: str
+    operands: tuple[Operand, ...]
+    scale: int
+    bias: int = -1
+
+
+def _unary(op: str) -> Form:
+    return Form(op, (Operand(0, 1, 2),), 3)
+
+
+def _binary(op: str, *, axis: int = 1, bias: int = -1, scale: int = 6) -> Form:
+    return Form(op, (Operand(0, 1, 2), Operand(3, 4, 5, axis)), scale, bias)
+
+
+def _gemm(node: onnx.NodeProto) -> Form:
+    return _binary("Gemm", axis=0 if _integer(node, "transB", 0) else 1, bias=6, scale=7)
+
+
+def _concat(node: onnx.NodeProto) -> Form:
+    places = range(2, len(node.input) - 2, 3)
+    return Form("Concat", tuple(Operand(i, i + 1, i + 2) for i in places), 0)
+
+
+def _always(form: Form) -> Callable[[onnx.NodeProto], Form]:
+    return lambda node: form
+
+
+_FORMS: Mapping[str, Callable[[onnx.NodeProto], Form]] = {
+    "QLinearConv": _always(_binary("Conv", axis=0, bias=8)),
+    "QLinearMatMul": _always(_binary("MatMul", axis=-1)),
+    "com.microsoft.QLinearConv": _always(_binary("Conv", axis=0, bias=8)),
+    "com.microsoft.QGemm": _gemm,
+    "com.microsoft.QLinearAdd": _always(_binary("Add")),
+    "com.microsoft.QLinearMul": _always(_binary("Mul")),
+    "com.microsoft.QLinearConcat": _concat,
+    "com.microsoft.QLinearWhere": _always(
+        Form("Where", (Operand(0), Operand(1, 2, 3), Operand(4, 5, 6)), 7)
+    ),
+    "com.microsoft.QLinearAveragePool": _always(_unary("AveragePool")),
+    "com.microsoft.QLinearGlobalAveragePool": _always(_unary("GlobalAveragePool")),
+    "com.microsoft.QLinearReduceMean": _always(_unary("ReduceMean")),
+    "com.microsoft.QLinearSigmoid": _always(_unary("Sigmoid")),
+    "com.microsoft.QLinearLeakyRelu": _always(_unary("LeakyRelu")),
+    "com.microsoft.QLinearSoftmax": _always(_unary("Softmax")),
+}
+_OWN_ATTRIBUTES = frozenset({"channels_last", "opset"})
+"""Attributes that the float operator does not have."""
+
+
+def to_qdq(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """Take every layer on codes apart.
+
+    Args:
+        model: any model that keeps the rules of ONNX.
+        opset: version of its standard operators.
+
+    Returns:
+        The model itself where it has no such layer, else a copy.  Layers in a form that has no
+        float equivalent here (channels last, a float result) are left as they are, for the reader
+        to refuse.
+    """
+    if not any(_qualified(node) in _FORMS for node in model.graph.node):
+        return model
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    rewriter = _Rewriter(result, opset)
+    nodes = [made for node in model.graph.node for made in rewriter.rewritten(node)]
+    del result.graph.node[:]
+    result.graph.node.extend(nodes)
+    if MICROSOFT not in {o.domain for o in result.opset_import}:
+        result.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
+    return result
+
+
+class _Rewriter:
+    """Rewrites nodes one by one, and remembers what the codes of each tensor mean."""
+
+    def __init__(self, model: onnx.ModelProto, opset: int) -> None:
+        self._opset = opset
+        self._domain = "" if opset >= FIRST_OPSET_WITH_AXIS else MICROSOFT
+        self._scales: dict[str, tuple[str, str]] = {}
+        self._taken = {t.name for t in model.graph.initializer}
+        self._taken |= {v.name for v in (*model.graph.input, *model.graph.output)}
+        self._taken |= {name for node in model.graph.node for name in node.output}
+
+    def rewritten(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """The nodes that stand for `node`."""
+        standard = node.domain in _STANDARD
+        if node.op_type == "QuantizeLinear" and len(node.input) > 2:
+            self._scales[node.output[0]] = (node.input[1], node.input[2])
+        elif standard and node.op_type in _MOVING and node.input[0] in self._scales:
+            self._scales.update(dict.fromkeys(node.output, self._scales[node.input[0]]))
+        elif standard and node.op_type in _EQUIVARIANT and node.input[0] in self._scales:
+            return self._between_quantizers(node)
+        form = _FORMS.get(_qualified(node))
+        if form is None or not self._fits(node, form(node)):
+            return [node]
+        return self._apart(node, form(node))
+
+    def _fits(self, node: onnx.NodeProto, form: Form) -> bool:
+        """Whether the float operator means the same."""
+        places = [form.scale, *(place for o in form.operands for place in (o.codes, o.scale))]
+        complete = node.output and all(_has(node, i) for i in places if i >= 0)
+        if not complete or _integer(node, "channels_last", 0):
+            return False
+        if form.op != "Softmax":
+            return True
+        written_for = _integer(node, "opset", self._opset)
+        return (written_for >= _SOFTMAX_OF_ONE_AXIS) == (self._opset >= _SOFTMAX_OF_ONE_AXIS)
+
+    def _apart(self, node: onnx.NodeProto, form: Form) -> list[onnx.NodeProto]:
+        """Dequantize the operands, compute, quantize the result."""
+        made: list[onnx.NodeProto] = []
+        inputs = []
+        for operand in form.operands:
+            places = (operand.codes, operand.scale, operand.zero_point)
+            names = [node.input[i] for i in places if _has(node, i)]
+            coded = operand.scale >= 0
+            inputs.append(self._dequantized(made, node, names, operand.axis) if coded else names[0])
+        if _has(node, form.bias):
+            inputs.append(self._bias(made, node, form))
+        attributes = [a for a in node.attribute if a.name not in _OWN_ATTRIBUTES]
+        if form.op == "ReduceMean" and self._opset >= 18:
+            inputs += self._axes(made, attributes)
+        self._finish(made, node, form.op, inputs, attributes, node.input[form.scale :][:2])
+        return made
+
+    def _between_quantizers(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """Let an operator that the file applies to codes see real numbers."""
+        made: list[onnx.NodeProto] = []
+        scale = self._scales[node.input[0]]
+        inputs = [self._dequantized(made, node, [node.input[0], *scale], 1), *node.input[1:]]
+        if node.op_type == "Pad" and len(inputs) > 2 and inputs[2]:
+            inputs[2] = self._dequantized(made, node, [inputs[2], *scale], 1)
+        self._finish(made, node, node.op_type, inputs, node.attribute, scale)
+        return made
+
+    def _finish(
+        self,
+        made: list[onnx.NodeProto],
+        node: onnx.NodeProto,
+        op: str,
+        inputs: Sequence[str],
+        attributes: Sequence[onnx.AttributeProto],
+        scale: Sequence[str],
+    ) -> None:
+        """Add the float layer, which keeps the name, and the quantizer of its result."""
+        real = self._take(f"{node.output[0]}.real")
+        layer = helper.make_node(op, inputs, [real], node.name)
+        layer.attribute.extend(attributes)
+        quantize = helper.make_node(
+            "QuantizeLinear", [real, *scale], node.output[:1], domain=self._domain
+        )
+        made += [layer, quantize]
+        if len(scale) > 1:
+            self._scales[node.output[0]] = (scale[0], scale[1])
+
+    def _dequantized(
+        self, made: list[onnx.NodeProto], node: onnx.NodeProto, names: Sequence[str], axis: int
+    ) -> str:
+        real = self._take(f"{node.output[0]}.{names[0]}")
+        made.append(
+            helper.make_node("DequantizeLinear", names, [real], domain=self._domain, axis=axis)
+        )
+        return real
+
+    def _bias(self, made: list[onnx.NodeProto], node: onnx.NodeProto, form: Form) -> str:
+        """Dequantize an int32 bias, whose scale is a product of constants."""
+        factors = [node.input[operand.scale] for operand in form.operands]
+        alpha = next((a.f for a in node.attribute if a.name == "alpha"), 1.0)
+        if alpha != 1.0:
+            factors.append(self._take(f"{node.output[0]}.alpha"))
+            value = numpy_helper.from_array(np.array(alpha, np.float32))
+            made.append(helper.make_node("Constant", [], factors[-1:], value=value))
+        scale = factors[0]
+        for factor in factors[1:]:
+            product = self._take(f"{node.output[0]}.bias_scale")
+            made.append(helper.make_node("Mul", [scale, factor], [product]))
+            scale = product
+        return self._dequantized(made, node, [node.input[form.bias], scale], 0)
+
+    def _axes(self, made: list[onnx.NodeProto], attributes: list[onnx.AttributeProto]) -> list[str]:
+        """Turn the attribute `axes` into the input that it is in newer operator sets."""
+        for attribute in [a for a in attributes if a.name == "axes"]:
+            attributes.remove(attribute)
+            name = self._take("axes")
+            made.append(helper.make_node("Constant", [], [name], value_ints=attribute.ints))
+            return [name]
+        return []
+
+    def _take(self, name: str) -> str:
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
+
+
+def _qualified(node: onnx.NodeProto) -> str:
+    return node.op_type if node.domain in _STANDARD else f"{node.domain}.{node.op_type}"
+
+
+def _has(node: onnx.NodeProto, index: int) -> bool:
+    return 0 <= index < len(node.input) and node.input[index] != ""
+
+
+def _integer(node: onnx.NodeProto, name: str, default: int) -> int:
+    return next((a.i for a in node.attribute if a.name == name), default)
