@@ -28,7 +28,8 @@ from edgecomp.codegen.mlperf import MLPERF_HEADER, mlperf_header
 from edgecomp.compressing import CompressRequest, compressed_graph
 from edgecomp.config import Recipe, read_recipe
 from edgecomp.data import Preprocessing
-from edgecomp.errors import ToolError, UserError
+from edgecomp.errors import ToolError
+from edgecomp.exporting import EXPORTERS, exporter_for
 from edgecomp.ir.serialize import save_graph
 from edgecomp.measure import check_metric, layer_sqnr, measure_model
 from edgecomp.passes.dead_channels import remove_dead_channels
@@ -37,7 +38,6 @@ from edgecomp.plan.planner import macs_of, plan_graph
 from edgecomp.plan.stack import stack_bound
 from edgecomp.plan.types import Plan
 from edgecomp.quant import QuantizeOptions, quantize_model
-from edgecomp.quant.export_qdq import export_qdq
 from edgecomp.quant.input_codes import input_quantizer
 from edgecomp.request import QuantizedModel, Request
 from edgecomp.samples import load_samples
@@ -123,7 +123,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
             say(f"no memory holds the arena: {plan.second_bytes:,} bytes of it go to another")
         say("generating C")
         build_id = _write_sources(folder, request, model, plan)
-        (folder / "model_int8.onnx").write_bytes(export_qdq(model.graph).SerializeToString())
+        (folder / "model_int8.onnx").write_bytes(EXPORTERS["qdq"](model.graph))
         save_graph(model.graph, folder / GRAPH_FILE)
         say(f"compiling for {board.name}")
         images = _compile(folder, board, plan.graph.name, request)
@@ -236,16 +236,15 @@ def _add_loader(folder: Path, board: Board, version: int) -> None:
 
 
 def quantize_only(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
-    """Quantize and write QDQ ONNX to `request.out`, without generating anything.
+    """Quantize and write QDQ ONNX or TFLite to `request.out`, without generating anything.
 
     Returns:
         `macs`, `macs_model`, `calibration_samples`, the output's name, and `layers`: each layer's
         signal to quantization noise, the worst first.
     """
-    if request.out.suffix != ".onnx":
-        raise UserError(f"{request.out} must end in .onnx")
+    exporter = exporter_for(request.out)
     model = quantize_phase(request, say)
-    write_atomically(request.out, export_qdq(model.full_graph).SerializeToString())
+    write_atomically(request.out, exporter(model.full_graph))
     dataset = model.samples.accuracy_set or model.samples.calibration_set
     layer_of = {node.output: node.name for node in model.full_graph.nodes}
     noise = layer_sqnr(model.calibration.reference, model.full_graph, dataset)

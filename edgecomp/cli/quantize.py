@@ -1,4 +1,4 @@
-"""`edgecomp quantize`: a quantized model as QDQ ONNX."""
+"""`edgecomp quantize`: a quantized model as QDQ ONNX or TFLite."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ NAME = "quantize"
 
 def command(
     model: options.Model,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Output file, .onnx.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Output file, .onnx or .tflite.")],
     data: options.Data = None,
     calibration_data: options.CalibrationData = None,
     recipe: options.RecipeFile = None,
@@ -26,9 +26,10 @@ def command(
     std: options.Std = None,
     json: options.Json = False,
 ) -> None:
-    """Quantize MODEL to int8 and write it as QDQ ONNX.
+    """Quantize MODEL to int8 and write it as QDQ ONNX or TFLite.
 
-    onnxruntime and others can run the file.
+    onnxruntime and others run the one, TensorFlow Lite for Microcontrollers the other: with
+    --numerics tflite it gives the same bits as the firmware.
     """
     from edgecomp.pipeline import quantize_only
     from edgecomp.request import Request

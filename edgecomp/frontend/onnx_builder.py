@@ -16,7 +16,10 @@ from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.movement import ReshapeParams, TransposeParams
 
-_MOVING = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"})
+_MOVING = frozenset(
+    {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"}
+    | {"RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE"}
+)
 """Layers of the file that are a movement themselves, so that it bears their name."""
 
 

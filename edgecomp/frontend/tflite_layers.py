@@ -6,6 +6,7 @@ Source: TensorFlow Lite `schema/schema.fbs`, `kernels/padding.h`, `kernels/inter
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from edgecomp.frontend.onnx_builder import GraphBuilder
 from edgecomp.frontend.tflite_more import MORE_TFLITE, TfliteImporter, constant_input
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.add import AddParams
-from edgecomp.ops.base import ImportedNode, SingleImporter
+from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.binary import import_binary
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
@@ -141,8 +142,13 @@ def _clamped(node: ImportedNode, build: GraphBuilder, name: str, clamp: Clamp) -
 
 
 def _binary(op: str, function: str, params: AddParams | MulParams) -> TfliteImporter:
-    """Importer of an element-wise operator of two operands."""
-    return _combined(import_binary(op, function, params))
+    """Importer of an element-wise operator of two operands with a fused activation."""
+
+    def importer(node: ImportedNode, build: GraphBuilder) -> str:
+        clamped = replace(params, clamp=_clamp(node, build))
+        return import_binary(op, function, clamped)(node, build)
+
+    return importer
 
 
 def _squared_difference(node: ImportedNode, build: GraphBuilder) -> str:
@@ -151,13 +157,8 @@ def _squared_difference(node: ImportedNode, build: GraphBuilder) -> str:
     return build.emit("unary", [difference], UnaryParams(call("mul", X, X)), node, ".squared")
 
 
-def _combined(imported: SingleImporter) -> TfliteImporter:
-    """Importer of two operands with a fused activation."""
-
-    def importer(node: ImportedNode, build: GraphBuilder) -> str:
-        return _clamped(node, build, imported(node, build), _clamp(node, build))
-
-    return importer
+def _division(node: ImportedNode, build: GraphBuilder) -> str:
+    return _clamped(node, build, import_division(node, build), _clamp(node, build))
 
 
 def _function(expr: Expr) -> TfliteImporter:
@@ -259,9 +260,9 @@ TFLITE: Mapping[str, TfliteImporter] = {
     "ADD": _binary("add", "add", AddParams()),
     "SUB": _binary("sub", "sub", AddParams()),
     "MUL": _binary("mul", "mul", MulParams()),
-    "DIV": _combined(import_division),
-    "MINIMUM": _combined(import_binary("minimum", "min", MaximumParams())),
-    "MAXIMUM": _combined(import_binary("maximum", "max", MaximumParams())),
+    "DIV": _division,
+    "MINIMUM": import_binary("minimum", "min", MaximumParams()),
+    "MAXIMUM": import_binary("maximum", "max", MaximumParams()),
     "POW": import_power,
     "SQUARED_DIFFERENCE": _squared_difference,
     "SOFTMAX": _softmax,

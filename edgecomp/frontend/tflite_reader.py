@@ -47,6 +47,8 @@ class TfliteConversion:
         self._file = file
         unique = UniqueNames()
         self._names = [unique.take(tensor.name) for tensor in file.tensors]
+        self._file_names = tuple(self._names)
+        self._swap_names()
         self._build = GraphBuilder(self._names)
         self._alias: dict[str, str] = {}
         self._io_names: dict[str, str] = {}
@@ -65,6 +67,16 @@ class TfliteConversion:
         if not self._is_quantized():
             return graph
         return graph.replace(nodes=tuple(replace(n, numerics="tflite") for n in graph.nodes))
+
+    def _swap_names(self) -> None:
+        """Let a layer of real numbers have the name of what is quantized behind it."""
+        made = {index for operator in self._file.operators for index in operator.outputs}
+        for operator in self._file.operators:
+            if operator.op_type != _QUANTIZE or not operator.inputs or not operator.outputs:
+                continue
+            x, y = operator.inputs[0], operator.outputs[0]
+            if x in made and self._file.tensors[x].dtype in _FLOATS:
+                self._names[x], self._names[y] = self._names[y], self._names[x]
 
     def _is_quantized(self) -> bool:
         """Whether computed tensors are int8."""
@@ -130,7 +142,7 @@ class TfliteConversion:
             name = self._build.emit("unary", [name], UnaryParams(X), node)
             if qparams is not None:
                 self._build.annotate(name, qparams)
-        self._io_names[name] = self._names[index]
+        self._io_names[name] = self._file_names[index]
         return name
 
     def _constant(self, index: int) -> Constant:

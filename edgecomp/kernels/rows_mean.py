@@ -17,6 +17,9 @@ class RowMean:
         width: pixels of a row.
         channels: of a pixel.
         start: what the sum begins with: the input's zero point, taken from every code.
+        divisor: what TFLite's average divides sums of codes by, ties away from zero; 0 where the
+            sum is requantized.
+        arithmetic: of the layer.
     """
 
     rows: int
@@ -28,18 +31,23 @@ class RowMean:
     zero_point: int
     low: int
     high: int
+    divisor: int
+    arithmetic: str
 
     @classmethod
     def of(cls, layer: Layer) -> "RowMean":
         """Read them from an average pool over everything or a mean over height and width."""
         _, rows, width, channels = layer.inputs[0].shape
         k: Any = layer.prepared
+        divisor = 0
         if layer.node.op == "reduce_mean":
             start, multiplier, shift = k.start, int(k.multiplier), int(k.shift)
         else:
             count = rows * width
             start = -count * k.input_zero_point
             multiplier, shift = int(k.multiplier[count]), int(k.shift[count])
+            divisor = count if k.arithmetic == "tflite" else 0
         return cls(
-            rows, width, channels, start, multiplier, shift, k.zero_point, k.low, k.high
+            rows, width, channels, start, multiplier, shift, k.zero_point, k.low, k.high, divisor,
+            k.arithmetic,
         )  # fmt: skip

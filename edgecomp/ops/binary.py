@@ -6,10 +6,12 @@ different rank get leading axes of 1.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
-from edgecomp.ir import OpParams, Shape, Tensor
+from edgecomp.fixedpoint import rescale, saturate
+from edgecomp.ir import NO_CLAMP, Array, OpParams, Shape, Tensor
 from edgecomp.ops.base import Builder, ImportedNode, SingleImporter
 from edgecomp.ops.expression import X, call
 from edgecomp.ops.unary import UnaryParams
@@ -23,6 +25,8 @@ class ProductConstants:
     elements is a sum of one.
     """
 
+    arithmetic: ClassVar[str] = "edgecomp"
+
     zero_point_a: int
     zero_point_b: int
     multiplier: int
@@ -30,6 +34,11 @@ class ProductConstants:
     zero_point: int
     low: int
     high: int
+
+    def finish(self, acc: Array) -> Array:
+        """Turn sums of products into output codes."""
+        scaled = rescale(acc, self.multiplier, self.shift)
+        return saturate(scaled + self.zero_point, self.low, self.high)
 
 
 def broadcast_shape(inputs: Sequence[Tensor]) -> Shape:
@@ -71,6 +80,9 @@ def import_binary(op: str, function: str, params: OpParams) -> SingleImporter:
             if value is not None and value.size == 1 and value.ndim <= len(other):
                 number = float(value.reshape(()))
                 expr = call(function, number, X) if index == 0 else call(function, X, number)
+                clamp = getattr(params, "clamp", NO_CLAMP)
+                if not clamp.is_none:
+                    expr = call("clip", expr, clamp.low, clamp.high)
                 return build.emit("unary", [node.inputs[1 - index]], UnaryParams(expr), node)
         return build.emit(op, align(node, build), params, node)
 

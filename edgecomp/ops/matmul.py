@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from edgecomp.errors import InternalError
-from edgecomp.fixedpoint import INT32_MAX, quantize_multiplier, rescale, saturate
+from edgecomp.fixedpoint import INT32_MAX, quantize_multiplier
 from edgecomp.ir import NO_CLAMP, Array, Clamp, OpParams, QParams, Shape, Tensor
 from edgecomp.ops.base import Constraint, Op, exact_matmul
 from edgecomp.ops.binary import ProductConstants, one_is_computed, ranks_are_equal
@@ -98,6 +98,4 @@ class MatMul(Op[MatMulParams]):
         """Multiply codes exactly."""
         a = arrays[0].astype(np.int32) - prepared.zero_point_a
         b = arrays[1].astype(np.int32) - prepared.zero_point_b
-        acc = exact_matmul(a, b, 255**2 * inputs[0].shape[-1])
-        scaled = rescale(acc, prepared.multiplier, prepared.shift)
-        return saturate(scaled + prepared.zero_point, prepared.low, prepared.high)
+        return prepared.finish(exact_matmul(a, b, 255**2 * inputs[0].shape[-1]))

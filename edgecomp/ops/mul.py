@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from edgecomp.errors import InternalError
-from edgecomp.fixedpoint import quantize_multiplier, rescale, saturate
+from edgecomp.fixedpoint import quantize_multiplier
 from edgecomp.ir import NO_CLAMP, Array, Clamp, OpParams, Shape, Tensor
 from edgecomp.ops.base import Constraint, Op
 from edgecomp.ops.binary import (
@@ -81,8 +81,7 @@ class Mul(Op[MulParams]):
         """Multiply codes exactly."""
         a = arrays[0].astype(np.int64) - prepared.zero_point_a
         b = arrays[1].astype(np.int64) - prepared.zero_point_b
-        scaled = rescale(a * b, prepared.multiplier, prepared.shift)
-        return saturate(scaled + prepared.zero_point, prepared.low, prepared.high)
+        return prepared.finish(a * b)
 
 
 ONNX = {

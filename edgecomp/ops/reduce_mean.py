@@ -27,12 +27,19 @@ class ReduceMeanParams(OpParams):
 class MeanConstants:
     """`q = clamp(zero_point + rescale(sum - count * input_zero_point))`."""
 
+    arithmetic: ClassVar[str] = "edgecomp"
+
     start: int
     multiplier: int
     shift: int
     zero_point: int
     low: int
     high: int
+
+    def finish(self, acc: Array) -> Array:
+        """Turn sums, `start` among them, into output codes."""
+        scaled = rescale(acc, self.multiplier, self.shift)
+        return saturate(scaled + self.zero_point, self.low, self.high)
 
 
 def reduced_shape(shape: Shape, axes: Sequence[int], *, keepdims: bool) -> Shape:
@@ -97,9 +104,7 @@ class ReduceMean(Op[ReduceMeanParams]):
         arrays: Sequence[Array],
     ) -> Array:
         """Average codes exactly."""
-        acc = self._sum(params, arrays[0], np.int64) + prepared.start
-        scaled = rescale(acc, prepared.multiplier, prepared.shift)
-        return saturate(scaled + prepared.zero_point, prepared.low, prepared.high)
+        return prepared.finish(self._sum(params, arrays[0], np.int64) + prepared.start)
 
 
 def reduced_axes(node: ImportedNode, build: Builder) -> tuple[int, ...]:

@@ -35,7 +35,9 @@ def fuse_pad(graph: Graph) -> Graph:
 def _fused(graph: Graph, pad: Node, border: PadParams, node: Node, window: Window) -> Node:
     """Return `node` with the border of `pad`, or as it is where that would change its meaning."""
     own_scale = graph.node_output(pad).qparams != graph.tensor(pad.inputs[0]).qparams
-    if own_scale or not _may_fuse(border, window):
+    # TFLite's average adds up codes, the border's among them.
+    counts_codes = node.op == "average_pool" and node.numerics == "tflite"
+    if own_scale or counts_codes or not _may_fuse(border, window):
         return node
     before, after = border.before[1:-1], border.after[1:-1]
     top, bottom = (before[0], after[0]) if len(before) == 2 else (0, 0)

@@ -12,6 +12,7 @@ from edgecomp.quant.calibrate import Calibration, needs_samples, observe_and_cho
 from edgecomp.quant.equalize import equalize
 from edgecomp.quant.quantize import quantize
 from edgecomp.quant.sharing import insert_rescales
+from edgecomp.quant.tflite_form import as_tflite
 from edgecomp.requant import prepare_node
 
 
@@ -76,6 +77,8 @@ def quantize_model(
         UserError: samples are needed and missing or wrong; an option has no such value.
     """
     options = options or QuantizeOptions()
+    if options.numerics == "tflite":
+        graph = as_tflite(graph)
     ready = insert_rescales(graph)
     present = {node.name for node in graph.nodes}
     rescales = tuple(node.name for node in ready.nodes if node.name not in present)

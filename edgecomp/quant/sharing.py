@@ -32,6 +32,15 @@ class Group:
     preset: QParams | None
 
 
+_SAME_SCALES_IN_TFLITE = frozenset({"average_pool", "maximum", "minimum"})
+
+
+def shares_qparams(node: Node) -> bool:
+    """Whether inputs and output of a layer have one scale: codes are moved, or numerics ask it."""
+    by_numerics = node.numerics == "tflite" and node.op in _SAME_SCALES_IN_TFLITE
+    return OPS[node.op].same_qparams or by_numerics
+
+
 class _Sets:
     """Disjoint sets of tensor names, each with at most one preset."""
 
@@ -72,7 +81,7 @@ def insert_rescales(graph: Graph) -> Graph:
     tensors = dict(graph.tensors)
     nodes: list[Node] = []
     for node in graph.nodes:
-        if not OPS[node.op].same_qparams:
+        if not shares_qparams(node):
             nodes.append(node)
             continue
         wanted = sets.preset(node.output) or _common(sets, node.inputs)
@@ -118,8 +127,9 @@ def share_groups(graph: Graph) -> tuple[Group, ...]:
     moved: set[str] = set()
     paddings: dict[str, float] = {}
     for node in graph.nodes:
-        if OPS[node.op].same_qparams:
-            moved.add(node.output)
+        if shares_qparams(node):
+            if OPS[node.op].same_qparams:
+                moved.add(node.output)
             for name in node.inputs:
                 sets.join(node.output, name)
             if isinstance(node.params, PadParams):

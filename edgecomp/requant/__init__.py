@@ -13,6 +13,8 @@ from edgecomp.ir import Node, Tensor
 from edgecomp.ops import OPS
 from edgecomp.requant import tflite_layers
 from edgecomp.requant.tflite import tflite_constants
+from edgecomp.requant.tflite_products import mean_constants, product_constants
+from edgecomp.requant.tflite_tables import table_constants
 
 ConstantsOf = Callable[[Node, Sequence[Tensor], Tensor, Any], Any]
 """Makes a layer's constants from those of `edgecomp`."""
@@ -40,7 +42,16 @@ REQUANTIZERS: dict[str, Requantizer] = {
     "tflite": Requantizer(
         "tflite",
         "ec_requantize_tflite",
-        {"conv2d": tflite_constants, "dense": tflite_constants, **tflite_layers.LAYERS},
+        {
+            "conv2d": tflite_constants,
+            "dense": tflite_constants,
+            "unary": table_constants,
+            "mul": product_constants,
+            "matmul": product_constants,
+            "reduce_mean": mean_constants,
+            "reduce_sum": mean_constants,
+            **tflite_layers.LAYERS,
+        },
     ),
 }
 """Every requantizer by name."""

@@ -15,7 +15,6 @@ from edgecomp.ir import Array
 SCALED_DIFF_INTEGER_BITS = 5
 ACCUMULATION_INTEGER_BITS = 12
 _DIFF_FRACTION_BITS = 31 - SCALED_DIFF_INTEGER_BITS
-_QUARTER = 1 << (_DIFF_FRACTION_BITS - 2)
 _EXP_MINUS_EIGHTH = 1895147668
 _ONE_THIRD = 715827883
 # exp(-1/4), exp(-1/2), ..., exp(-16), by the bit of the remainder that calls for each.
@@ -51,13 +50,17 @@ def shift_left(x: Array | int, bits: int) -> IntArray:
     return shifted
 
 
-def exp_on_negative_values(x: IntArray) -> IntArray:
-    """Return `exp(x)` as Q0.31 for `x <= 0` in Q5.26."""
-    modulo = (x & (_QUARTER - 1)) - _QUARTER
-    result = _exp_near_zero(shift_left(modulo, SCALED_DIFF_INTEGER_BITS))
+def exp_on_negative_values(x: IntArray, integer_bits: int = SCALED_DIFF_INTEGER_BITS) -> IntArray:
+    """Return `exp(x)` as Q0.31 for `x <= 0` with `integer_bits` before the point."""
+    fraction_bits = 31 - integer_bits
+    quarter = 1 << (fraction_bits - 2)
+    modulo = (x & (quarter - 1)) - quarter
+    result = _exp_near_zero(shift_left(modulo, integer_bits))
     remainder = modulo - x
     for exponent, factor in _BARREL:
-        bit = 1 << (_DIFF_FRACTION_BITS + exponent)
+        if exponent >= integer_bits:
+            break
+        bit = 1 << (fraction_bits + exponent)
         result = np.where(remainder & bit, high_multiply(result, factor), result)
     return np.asarray(np.where(x == 0, INT32_MAX, result), np.int64)
 
@@ -73,14 +76,24 @@ def _exp_near_zero(a: IntArray) -> IntArray:
 
 
 def one_over_one_plus(x: IntArray) -> IntArray:
-    """Return `1 / (1 + x)` for x in [0, 1), both Q0.31, by three Newton steps."""
+    """Return `1 / (1 + x)` for x in [0, 1), both Q0.31."""
+    return shift_left(_two_over_one_plus(x), 1)
+
+
+def one_minus_over_one_plus(x: IntArray) -> IntArray:
+    """Return `(1 - x) / (1 + x)` for x in [0, 1), both Q0.31."""
+    return shift_left(_two_over_one_plus(x) - _ONE_Q2, 2)
+
+
+def _two_over_one_plus(x: IntArray) -> IntArray:
+    """Return `2 / (1 + x)` as Q2.29, by three Newton steps."""
     total = x + INT32_MAX
     half = (total + 1) // 2
     guess = _48_OVER_17 + high_multiply(half, _MINUS_32_OVER_17)
     for _ in range(3):
         rest = _ONE_Q2 - high_multiply(half, guess)
         guess = guess + shift_left(high_multiply(guess, rest), 2)
-    return shift_left(guess, 1)
+    return guess
 
 
 def reciprocal(x: IntArray, integer_bits: int) -> tuple[IntArray, IntArray]:

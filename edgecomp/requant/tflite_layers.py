@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecomp.fixedpoint import IntArray, saturate
-from edgecomp.ir import Array, Node, Tensor
+from edgecomp.ir import Array, Node, QParams, Tensor
 from edgecomp.ops.add import AddConstants
 from edgecomp.ops.pool import AverageConstants
 from edgecomp.ops.softmax import SoftmaxConstants
@@ -91,10 +91,19 @@ def add_constants(
     node: Node, inputs: Sequence[Tensor], output: Tensor, own: AddConstants
 ) -> AddConstants:
     """Make the multipliers of an addition or subtraction."""
-    a, b, out = inputs[0].qparams, inputs[1].qparams, output.qparams
-    assert a is not None
-    assert b is not None
-    assert out is not None
+    operands = tuple(tensor.qparams for tensor in inputs)
+    assert operands[0] is not None
+    assert operands[1] is not None
+    assert output.qparams is not None
+    sign = -1 if node.op == "sub" else 1
+    return sum_constants((operands[0], operands[1]), output.qparams, own, sign)
+
+
+def sum_constants(
+    operands: tuple[QParams, QParams], out: QParams, own: AddConstants, sign_b: int
+) -> TfliteAddConstants:
+    """Make the multipliers of `a + sign_b * b`; `own` gives the bounds of its codes."""
+    a, b = operands
     twice = 2.0 * max(a.scalar, b.scalar)
     pairs = [
         quantize_multiplier_tflite(scale)
@@ -114,15 +123,19 @@ def add_constants(
         multiplier_out=pairs[2][0],
         shift_out=-pairs[2][1],
         zero_point=out.zero_point,
-        sign_b=-1 if node.op == "sub" else 1,
+        sign_b=sign_b,
     )
 
 
 def average_constants(
     node: Node, inputs: Sequence[Tensor], output: Tensor, own: AverageConstants
 ) -> AverageConstants:
-    """Make the constants of an average; one between different scales stays edgecomp's own."""
-    if inputs[0].qparams != output.qparams:
+    """Make the constants of an average; what TFLite has not stays edgecomp's own.
+
+    That is one between different scales, and one that counts its padding.
+    """
+    params: Any = node.params
+    if inputs[0].qparams != output.qparams or (params.count_include_pad and params.has_padding):
         return own
     return TfliteAverageConstants(0, own.multiplier, own.shift, 0, own.low, own.high)
 

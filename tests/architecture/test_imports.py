@@ -32,7 +32,7 @@ BESIDE = {
     "report": {
         "errors", "paths", "ir", "config", "targets", "ops", "kernels", "interp", "quant", "data"
     },
-    "export": {"errors", "paths", "ir", "config", "targets", "codegen"},
+    "export": {"errors", "paths", "ir", "config", "targets", "ops", "codegen"},
     "explore": {"errors", "paths", "config", "targets"},
     "zoo": {"errors", "ir", "data"},
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.matmul import MatMulParams
+from tests.support.binary_cases import as_tflite
 from tests.support.cases import Act, Again, Codes, OpCase, Operand
 
 
@@ -16,7 +17,7 @@ def matmul(
     return OpCase(name, "matmul", MatMulParams(clamp), (a, b), out)
 
 
-CASES = (
+OWN_CASES = (
     matmul("matrices", Act((5, 7)), Act((7, 6), -2, 1)),
     matmul("batch-of-one", Act((1, 5, 7)), Act((1, 7, 6))),
     matmul("heads", Act((1, 3, 5, 4)), Act((1, 3, 4, 6))),
@@ -37,4 +38,11 @@ CASES = (
     matmul("shift", Act((1, 12, 2), -7, 7), Act((1, 2, 12), -7, 7), (-0.5, 0.5)),
     matmul("tiny", Act((1, 6, 6), -1e-7, 1e-7), Act((1, 6, 6), -3e-7, 2e-7)),
     matmul("long", Act((1, 2, 900)), Act((1, 900, 3))),
+)
+TFLITE_CASES = {"heads", "zero-points-lowest", "clamp", "shift", "constant-right", "long"}
+"""What is computed in TFLite's own arithmetic, too."""
+
+CASES = (
+    *OWN_CASES,
+    *(as_tflite(case) for case in OWN_CASES if case.name in TFLITE_CASES),
 )

@@ -2,6 +2,7 @@
 
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.reduce_mean import ReduceMeanParams
+from tests.support.binary_cases import as_tflite
 from tests.support.cases import Act, OpCase
 
 
@@ -20,7 +21,7 @@ def mean(
 
 IMAGE = Act((1, 4, 5, 6))
 
-CASES = (
+OWN_CASES = (
     mean("height-and-width", IMAGE, (1, 2)),
     mean("height-and-width-gone", IMAGE, (1, 2), keepdims=False),
     mean("height", IMAGE, (1,)),
@@ -41,4 +42,11 @@ CASES = (
     mean("clamp", Act((1, 4, 5, 6)), (3,), (-1, 1), clamp=Clamp(-0.4, 0.4)),
     mean("shift", Act((1, 2, 5, 6), -8, 8), (1,), (-1, 1)),
     mean("large", Act((1, 40, 40, 2)), (1, 2), (-0.1, 0.1)),
+)
+TFLITE_CASES = {"height-and-width", "vector", "zero-points-odd", "clamp", "shift", "large"}
+"""What is computed in TFLite's own arithmetic, too."""
+
+CASES = (
+    *OWN_CASES,
+    *(as_tflite(case) for case in OWN_CASES if case.name in TFLITE_CASES),
 )

@@ -2,6 +2,7 @@
 
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.reduce_mean import ReduceMeanParams
+from tests.support.binary_cases import as_tflite
 from tests.support.cases import Act, OpCase
 
 
@@ -20,7 +21,7 @@ def total(
 
 IMAGE = Act((1, 4, 5, 6))
 
-CASES = (
+OWN_CASES = (
     total("height-and-width", IMAGE, (1, 2)),
     total("height-and-width-gone", IMAGE, (1, 2), keepdims=False),
     total("height", IMAGE, (1,)),
@@ -37,4 +38,11 @@ CASES = (
     total("clamp", Act((1, 4, 5, 6)), (3,), (-4, 4), clamp=Clamp(-2.4, 2.4)),
     total("shift", Act((1, 2, 5, 6), -8, 8), (1,), (-1, 1)),
     total("large", Act((1, 40, 40, 2)), (1, 2), (-150, 150)),
+)
+TFLITE_CASES = {"height-and-channels", "vector", "zero-points-odd", "shift"}
+"""What is computed in TFLite's own arithmetic, too."""
+
+CASES = (
+    *OWN_CASES,
+    *(as_tflite(case) for case in OWN_CASES if case.name in TFLITE_CASES),
 )

@@ -80,6 +80,6 @@ def binary_cases(op: str, params: Callable[[Clamp], OpParams]) -> tuple[OpCase, 
         case("tiny", Act((1, 6, 6), -1e-7, 1e-7), Act((1, 6, 6), -3e-7, 2e-7)),
         case("huge", Act((1, 6, 6), -1e7, 3e7), Act((1, 6, 6), -5e6, 1e7)),
     )
-    if op not in {"add", "sub"}:
+    if op not in {"add", "sub", "mul"}:
         return cases
     return (*cases, *(as_tflite(one) for one in cases if one.name in TFLITE_CASES))

@@ -36,6 +36,8 @@ def code_error_bound(graph: Graph, node: Node) -> float:
             # Operands are rounded twice at 2^20 times the common scale, the sum twice again.
             error = (2 * 255 * 0.5 + 2 * 1.0) * k.multiplier_out * 2.0 ** (-31 - k.shift_out)
             error += 0.5 * 2.0**-k.shift_out + 2 * 255 * 2.0**-30
+        case "mul" | "matmul" | "reduce_mean" | "reduce_sum" if k.arithmetic == "tflite":
+            error = _product_error(layer)
         case "average_pool" if k.arithmetic == "tflite":
             error = 0.0
         case "softmax" if k.arithmetic == "tflite":
@@ -48,11 +50,8 @@ def code_error_bound(graph: Graph, node: Node) -> float:
                 error += 0.5  # the multipliers' own rounding is all there is
         case "div":
             error = 255.0 * 2.0 ** (int(np.max(k.shift)) - 31)
-        case "mul":
-            error = 255.0**2 * 2.0 ** (k.shift - 31)
-        case "matmul":
-            depth = layer.inputs[0].shape[-1]
-            error = 255.0**2 * depth * 2.0 ** (k.shift - 31)
+        case "mul" | "matmul":
+            error = _largest_sum(layer) * 2.0 ** (k.shift - 31)
         case "argmax":
             error = 255.0 * 2.0 ** (k.shift - 31)
         case "log_softmax":
@@ -92,6 +91,26 @@ def _tflite_bound(layer: Layer) -> float:
     size = np.maximum(np.abs(k.acc_min), np.abs(k.acc_max)).astype(np.float64)
     error = 0.5 * size * 2.0 ** (k.shift - 31) + np.where(k.shift < 0, 0.5 * 2.0**k.shift, 0.0)
     return 0.5 + float(error.max()) + FLOAT_NOISE
+
+
+def _product_error(layer: Layer) -> float:
+    """Products, sums and means in TFLite's arithmetic.
+
+    A mean's multiplier is divided by its count and cut off: it is at most one off.
+    """
+    k = layer.prepared
+    error = _largest_sum(layer) * 2.0 ** (k.shift - 31)
+    return float(error + (0.5 * 2.0**k.shift if k.shift < 0 else 0.0))
+
+
+def _largest_sum(layer: Layer) -> float:
+    """The largest sum of products, or of elements, that codes can make."""
+    match layer.node.op:
+        case "mul":
+            return 255.0**2
+        case "matmul":
+            return 255.0**2 * layer.inputs[0].shape[-1]
+    return 255.0 * layer.inputs[0].size / layer.output.size
 
 
 def _norm_error(layer: Layer) -> float:

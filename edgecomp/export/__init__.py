@@ -1,0 +1,1 @@
+"""What edgecomp quantized, in the files of other runtimes."""

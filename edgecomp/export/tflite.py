@@ -1,0 +1,46 @@
+"""A quantized graph as an int8 TFLite file, for TensorFlow Lite for Microcontrollers and others.
+
+Inputs and outputs are int8 codes in the device's layout, which is TFLite's own (channels last);
+scales, zero points, weights and biases are those of the firmware.
+"""
+
+from edgecomp.errors import InternalError
+from edgecomp.export.tflite_builder import TfliteBuilder
+from edgecomp.export.tflite_layers import LAYERS, Emitter
+from edgecomp.export.tflite_moves import MOVES
+from edgecomp.export.tflite_unary import emit_unary
+from edgecomp.ir import Graph
+
+EMITTERS: dict[str, Emitter] = {**LAYERS, **MOVES, "unary": emit_unary}
+"""By operator: what adds it to the file."""
+
+
+def export_tflite(graph: Graph) -> bytes:
+    """Write a quantized graph as TFLite.
+
+    Args:
+        graph: a quantized graph.
+
+    Returns:
+        The file; the same for the same graph.  Read back and written again it has the same bytes.
+        Layers with the numerics `tflite` give the same codes in TensorFlow Lite for
+        Microcontrollers; others are at most 1 code apart for the same input codes.
+
+    Raises:
+        UnsupportedError: a layer that TFLite has no operator for.
+        InternalError: the graph is not quantized.
+    """
+    if not graph.is_quantized:
+        raise InternalError(f"{graph.name} is not quantized")
+    build = TfliteBuilder(graph)
+    inputs = [build.activation(name, build.outer_shape(name)) for name in graph.inputs]
+    for node in graph.nodes:
+        if node.op not in EMITTERS:
+            raise build.refusal(
+                node,
+                "no operator has this meaning",
+                "export QDQ ONNX, or leave the layer out of the network",
+            )
+        EMITTERS[node.op](build, node)
+    outputs = [build.take(name, build.outer_shape(name)) for name in graph.outputs]
+    return build.file.content(inputs, outputs)

@@ -1,0 +1,54 @@
+"""Quantized graphs in the files of other runtimes, by the name of the format."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from edgecomp.artifact import GRAPH_FILE
+from edgecomp.errors import UserError
+from edgecomp.export.tflite import export_tflite
+from edgecomp.ir import Graph
+from edgecomp.ir.serialize import load_graph
+from edgecomp.ops import PARAMS
+from edgecomp.paths import write_atomically
+from edgecomp.quant.export_qdq import export_qdq
+
+Exporter = Callable[[Graph], bytes]
+
+EXPORTERS: Mapping[str, Exporter] = {
+    "qdq": lambda graph: bytes(export_qdq(graph).SerializeToString()),
+    "tflite": export_tflite,
+}
+"""What writes a quantized graph, by format."""
+
+SUFFIXES = {"qdq": ".onnx", "tflite": ".tflite"}
+
+
+def exporter_for(file: Path, wanted: str | None = None) -> Exporter:
+    """The exporter of a format, or of the one that a file's name says.
+
+    Raises:
+        UserError: the name says none, or another than is wanted.
+    """
+    said = next((name for name, suffix in SUFFIXES.items() if suffix == file.suffix), None)
+    known = " or ".join(SUFFIXES.values())
+    if wanted is None and said is None:
+        raise UserError(f"{file} must end in {known}")
+    if wanted is not None and wanted != said:
+        raise UserError(f"{file} must end in {SUFFIXES[wanted]} for the format {wanted}")
+    return EXPORTERS[wanted or str(said)]
+
+
+def export_built(folder: Path, file: Path, wanted: str | None = None) -> None:
+    """Write the network of a folder that `edgecomp build` made.
+
+    Raises:
+        UserError: there is no such folder, or the file's name fits no format.
+        UnsupportedError: the format has no operator for one of the layers.
+    """
+    exporter = exporter_for(file, wanted)
+    if not (folder / GRAPH_FILE).is_file():
+        raise UserError(
+            f"{folder} holds no {GRAPH_FILE}: it is not a folder that `edgecomp build` made\n"
+            "  `edgecomp quantize MODEL -o model.tflite` exports a model that was not built"
+        )
+    write_atomically(file, exporter(load_graph(folder / GRAPH_FILE, PARAMS)))
