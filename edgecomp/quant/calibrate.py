@@ -16,6 +16,7 @@ from edgecomp.ops.where import TRUTH_QPARAMS
 from edgecomp.quant.floors import raise_scales
 from edgecomp.quant.observe import observe_histograms, observe_ranges
 from edgecomp.quant.ranges import METHODS, choose_range, merge, range_qparams, squared_error
+from edgecomp.quant.recurrent import hidden_qparams, is_recurrent
 from edgecomp.quant.sharing import Group, share_groups
 
 
@@ -155,6 +156,8 @@ def _by_meaning(node: Node, symmetric: bool) -> QParams | None:
     function = node.params.expr if node.op == "unary" else None  # type: ignore[attr-defined]
     if node.op == "softmax" or function == ("sigmoid", ("x",)):
         return QParams.per_tensor(1 / 128, 0) if symmetric else QParams.per_tensor(1 / 256, -128)
+    if is_recurrent(node):
+        return hidden_qparams(node)
     if node.op == "compare":
         return TRUTH_QPARAMS
     if node.op == "argmax":

@@ -11,6 +11,7 @@ from edgecomp.quant.bias_correction import correct_biases
 from edgecomp.quant.calibrate import Calibration, needs_samples, observe_and_choose
 from edgecomp.quant.equalize import equalize
 from edgecomp.quant.quantize import quantize
+from edgecomp.quant.recurrent import settle_cells
 from edgecomp.quant.sharing import insert_rescales
 from edgecomp.quant.tflite_form import as_tflite
 from edgecomp.requant import prepare_node
@@ -87,6 +88,7 @@ def quantize_model(
             f"{graph.name} needs calibration samples: the model file does not give the scales of "
             "all its activations; give a data set with --data"
         )
+    ready = settle_cells(ready, samples)
     equalized: tuple[str, ...] = ()
     if options.equalize and samples is not None:
         ready, equalized = equalize(ready, samples)

@@ -20,6 +20,7 @@ from edgecomp.ops.unary import UnaryParams
 from edgecomp.ops.where import CompareParams
 from edgecomp.quant.qdq_builder import QdqBuilder, channels_first
 from edgecomp.quant.qdq_choices import emit_gather, emit_resize
+from edgecomp.quant.qdq_recurrent import emit_recurrent
 from edgecomp.quant.qdq_spatial import (
     Emitted,
     clamped,
@@ -252,6 +253,9 @@ EMITTERS: dict[str, Emitter] = {
     "softmax": _softmax,
     "log_softmax": _softmax,
     "layer_norm": _layer_norm,
+    "lstm": emit_recurrent,
+    "gru": emit_recurrent,
+    "rnn": emit_recurrent,
     "pad": _pad,
     "concat": _concat,
     "gather": emit_gather,

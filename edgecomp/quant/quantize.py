@@ -9,6 +9,7 @@ from edgecomp.errors import InternalError
 from edgecomp.fixedpoint import INT32_MAX, INT32_MIN
 from edgecomp.ir import Array, DType, Graph, Node, QParams, Tensor
 from edgecomp.quant.ranges import range_qparams
+from edgecomp.quant.recurrent import is_recurrent, quantize_recurrent
 from edgecomp.requant import prepare_node
 
 LEAST_RATIO = 2.0**-15
@@ -55,6 +56,8 @@ def quantize(
         if node.op in {"conv2d", "dense"}:
             one_scale = node.op == "dense" and node.numerics == "tflite"
             inputs = _quantize_linear(graph, node, tensors, one_scale)
+        elif is_recurrent(node):
+            inputs = quantize_recurrent(graph, node, tensors)
         else:
             inputs = tuple(
                 _quantize_operand(graph, node, n, tensors, symmetric) for n in node.inputs

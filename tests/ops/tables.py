@@ -11,8 +11,10 @@ from tests.ops import (
     dense,
     div,
     gather,
+    gru,
     layer_norm,
     log_softmax,
+    lstm,
     matmul,
     max_pool,
     maximum,
@@ -26,6 +28,7 @@ from tests.ops import (
     reduce_sum,
     reshape,
     resize,
+    rnn,
     softmax,
     sub,
     transpose,
@@ -36,7 +39,7 @@ from tests.ops import (
 MODULES = (
     conv2d, dense, matmul, add, sub, mul, div, maximum, minimum, compare, where, unary,
     prelu, max_pool, average_pool, reduce_mean, reduce_sum, reduce_max, reduce_min, argmax, softmax,
-    log_softmax, layer_norm, pad, concat, gather, resize, reshape, transpose,
+    log_softmax, layer_norm, lstm, gru, rnn, pad, concat, gather, resize, reshape, transpose,
     conv2d_rows,
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgecomp.ir import Array, Graph, Node
 from edgecomp.kernels import Layer
+from tests.support.bounds_recurrent import recurrent_error
 
 FLOAT_NOISE = 1e-6
 """What float64 itself may add: results are below 2^8 codes, sums have below 2^20 terms."""
@@ -54,10 +55,8 @@ def code_error_bound(graph: Graph, node: Node) -> float:
             error = _largest_sum(layer) * 2.0 ** (k.shift - 31)
         case "argmax":
             error = 255.0 * 2.0 ** (k.shift - 31)
-        case "log_softmax":
-            error = _log_error(layer)
-        case "layer_norm":
-            error = _norm_error(layer)
+        case "log_softmax" | "layer_norm" | "lstm" | "gru" | "rnn":
+            error = _OF_ROWS.get(node.op, recurrent_error)(layer)
         case "average_pool" | "reduce_mean" | "reduce_sum":
             count = layer.inputs[0].size / layer.output.size
             if node.op == "average_pool":
@@ -127,3 +126,6 @@ def _log_error(layer: Layer) -> float:
     k, share = layer.prepared, layer.output.shape[-1] * 0.5
     error = (255 * 0.5 + 35) * 2.0**-k.fraction_bits
     return float(error + (2.0**-20 + share / 2**k.exponent_bits) / layer.output.qparams.scalar)
+
+
+_OF_ROWS = {"layer_norm": _norm_error, "log_softmax": _log_error}

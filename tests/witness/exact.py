@@ -11,6 +11,8 @@ from itertools import product
 
 import numpy as np
 
+from tests.witness.exact_recurrent import recurrent_value
+
 
 def exact_code(graph, node, codes, sample, index):
     """The real-valued code of an output element: clamped, saturated, not rounded.
@@ -313,6 +315,9 @@ _DEFINITIONS = {
     "softmax": _softmax,
     "log_softmax": _log_softmax,
     "layer_norm": _layer_norm,
+    "lstm": recurrent_value,
+    "gru": recurrent_value,
+    "rnn": recurrent_value,
     "pad": _pad,
     "concat": _concat,
     "gather": _gather,

@@ -10,8 +10,8 @@ from tests.support.cases import case_codes, case_graph
 from tests.witness.exact import exact_code, sampled_elements
 
 ELEMENTS = 60
-SLOW = frozenset({"softmax-1000", "softmax-1000-sharp"})
-"""A thousand exact exponentials for each element."""
+SLOW = frozenset({"softmax-1000", "softmax-1000-sharp", "lstm-words", "gru-words"})
+"""A thousand exact exponentials for each element, or a hundred rows of products."""
 CASES = [
     pytest.param(case, id=case.id, marks=[pytest.mark.slow] if case.id in SLOW else [])
     for case in ALL_CASES

@@ -95,6 +95,13 @@ def _compare(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
     return truth.to(a.dtype)
 
 
+def _recurrent(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
+    """The layer's own steps; torch's tensors have all the methods that they need."""
+    from edgecomp.compress.train.torch_recurrent import recurrent
+
+    return recurrent(node, arrays)
+
+
 MORE: dict[str, Compute] = {
     "gather": _gather,
     "resize": _resize,
@@ -107,4 +114,7 @@ MORE: dict[str, Compute] = {
     "where": lambda graph, node, arrays: arrays[1].where(arrays[0] != 0, arrays[2]),
     "log_softmax": lambda graph, node, arrays: arrays[0].log_softmax(dim=-1),
     "layer_norm": _layer_norm,
+    "lstm": _recurrent,
+    "gru": _recurrent,
+    "rnn": _recurrent,
 }

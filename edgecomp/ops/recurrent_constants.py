@@ -1,0 +1,79 @@
+"""Integers that every recurrent layer needs; the formulas are in docs/numerics.md."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecomp.fixedpoint import IntArray, quantize_multiplier, rescale
+from edgecomp.ir import Array, QParams
+from edgecomp.ops.gates import PreActivations
+
+
+@dataclass(frozen=True)
+class Start:
+    """A computed state that a layer begins with: its codes, rescaled.
+
+    `rescale(code - zero_point)` with these gives the memory, or hidden codes less their zero point.
+    """
+
+    multiplier: int
+    shift: int
+    zero_point: int
+
+    @classmethod
+    def of(cls, q: QParams, unit: float) -> "Start":
+        """From codes with the parameters `q` to integers in units of `unit`."""
+        return cls(*quantize_multiplier(q.scalar / unit), q.zero_point)
+
+    def __call__(self, codes: Array) -> IntArray:
+        """Rescale codes."""
+        return rescale(codes.astype(np.int64) - self.zero_point, self.multiplier, self.shift)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How integers in some unit become codes: `sat(rescale(value) + zero_point)`."""
+
+    multiplier: int
+    shift: int
+    zero_point: int
+
+    @classmethod
+    def of(cls, unit: float, q: QParams) -> "Finish":
+        """From integers in units of `unit` to codes with the parameters `q`."""
+        return cls(*quantize_multiplier(unit / q.scalar), q.zero_point)
+
+    def __call__(self, value: Array) -> IntArray:
+        """Make codes."""
+        scaled = rescale(value, self.multiplier, self.shift) + self.zero_point
+        return np.clip(scaled, -128, 127)
+
+
+@dataclass(frozen=True)
+class RecurrentConstants:
+    """Integers that all recurrent layers need; see docs/numerics.md.
+
+    Attributes:
+        pre: pre-activations.
+        clip: their largest size in units, or None.
+        finish: what makes hidden codes: of real numbers in units of 2^-15, or in those of
+            pre-activations (RNN with ReLU).
+        hidden_start: what rescales a hidden state that is computed; else None.
+        memory_start: likewise a memory.
+        first_hidden: codes of a constant hidden state to begin with, `(batch, units)`.
+        first_memory: likewise the memory.
+        emitted: from the memory to codes of the output, for layers that emit it.
+    """
+
+    pre: PreActivations
+    clip: int | None
+    finish: Finish
+    hidden_start: Start | None
+    memory_start: Start | None
+    first_hidden: IntArray
+    first_memory: IntArray
+    emitted: Finish | None
+
+    def clamped(self, pre: IntArray) -> IntArray:
+        """Clamp pre-activations."""
+        return pre if self.clip is None else np.clip(pre, -self.clip, self.clip)
