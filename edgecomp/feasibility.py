@@ -32,6 +32,8 @@ from edgecomp.quant.input_codes import input_quantizer
 from edgecomp.targets.boards import Board, get_board
 
 SAMPLES = 16
+MOST_SAMPLED = 2**24
+"""Elements of activations that random samples may give rise to: large networks see fewer."""
 CYCLES_PER_MAC = 8
 CYCLES_PER_ELEMENT = 40
 """What kernels that were never measured on a core are taken to cost."""
@@ -83,7 +85,7 @@ def check_model(
     }
     if refusals or graph is None:
         return report
-    say(f"quantizing with {SAMPLES} random samples and planning")
+    say("quantizing with random samples and planning")
     try:
         quantized, _ = quantize_model(
             graph, random_samples(graph), QuantizeOptions(calibration="minmax")
@@ -130,8 +132,10 @@ def _passed(graph: Graph, refusals: list[Refusal]) -> Graph:
 def random_samples(graph: Graph) -> dict[str, Array]:
     """Normally distributed inputs, the same ones at every call."""
     rng = np.random.default_rng(0)
+    elements = sum(t.size for t in graph.tensors.values() if not t.is_const)
+    samples = min(max(MOST_SAMPLED // elements, 1), SAMPLES)
     return {
-        name: rng.normal(0, 1, (SAMPLES, *graph.tensors[name].shape)).astype(np.float32)
+        name: rng.standard_normal((samples, *graph.tensors[name].shape), np.float32)
         for name in graph.inputs
     }
 

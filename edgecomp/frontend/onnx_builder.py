@@ -1,6 +1,5 @@
 """Collects the graph that the importers of the operators emit."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgecomp.errors import UnsupportedError, UserError
+from edgecomp.frontend.limits import LARGEST_NUMBER, check_network, check_size
 from edgecomp.frontend.names import UniqueNames
 from edgecomp.frontend.refit import refitted
 from edgecomp.ir import Array, Clamp, DType, Graph, Node, OpParams, QParams, Shape, Tensor
@@ -21,10 +21,6 @@ _MOVING = frozenset(
     | {"RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE"}
 )
 """Layers of the file that are a movement themselves, so that it bears their name."""
-
-
-LARGEST_TENSOR = 2**31
-"""Elements."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,7 @@ class GraphBuilder:
         same = operator.same_qparams and len({tensor.qparams for tensor in tensors}) == 1
         qparams = tensors[0].qparams if same else None
         shape = operator.infer(params, tensors)
-        _check_size(output, shape)
+        check_size(output, shape)
         self._tensors[output] = Tensor(output, shape, qparams=qparams)
         self._producers[output] = len(self._nodes)
         self._nodes.append(made)
@@ -171,7 +167,7 @@ class GraphBuilder:
 
     def add_input(self, name: str, shape: Shape) -> str:
         """Add a graph input."""
-        _check_size(name, shape)
+        check_size(name, shape)
         self._unused.discard(name)
         self._tensors[name] = Tensor(name, shape)
         return name
@@ -204,6 +200,7 @@ class GraphBuilder:
     ) -> Graph:
         """Return the graph of what was collected."""
         graph = Graph(name, tuple(inputs), tuple(outputs), (), {}, io_names=dict(io_names))
+        check_network(self._nodes, self._tensors)
         return graph.with_nodes(self._nodes, self._tensors)
 
     def _saturate(self, index: int, qparams: QParams) -> None:
@@ -222,8 +219,9 @@ class GraphBuilder:
         constant = self._constants[name]
         exact = constant.data.dtype == np.float64 and constant.is_exact
         data = np.ascontiguousarray(constant.data, dtype=np.float64 if exact else np.float32)
-        if not np.isfinite(data).all():
-            kind = "NaN" if np.isnan(data).any() else "infinite"
+        if not np.abs(data).max(initial=0.0) <= LARGEST_NUMBER:
+            finite = np.isfinite(data).all()
+            kind = "huge" if finite else "NaN" if np.isnan(data).any() else "infinite"
             raise UserError(
                 f"layer {self.layer!r}: the constant {name!r} has {kind} elements\n"
                 "  the training probably diverged; export a healthy checkpoint"
@@ -274,9 +272,3 @@ def _check_fit(op: str, params: OpParams, tensors: Sequence[Tensor], node: Impor
             f"group(s) with {weights[0]} outputs, but it is given {has} inputs\n"
             "  the file was probably edited, or the input shape is wrong"
         )
-
-
-def _check_size(name: str, shape: Shape) -> None:
-    """Refuse sizes that no microcontroller has, before anything is allocated."""
-    if math.prod(shape) > LARGEST_TENSOR or math.prod(shape) <= 0:
-        raise UserError(f"tensor {name!r} would have the shape {'x'.join(map(str, shape))}")

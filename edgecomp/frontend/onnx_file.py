@@ -5,10 +5,12 @@ from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import external_data_helper, inliner, numpy_helper
+from onnx import inliner, numpy_helper
 
 from edgecomp.errors import UnsupportedError, UserError
+from edgecomp.frontend.limits import LARGEST_CONSTANT, check_functions, check_size
 from edgecomp.frontend.names import UniqueNames
+from edgecomp.frontend.onnx_external import load_external_data, refuse_external_attributes
 from edgecomp.frontend.qoperator import to_qdq
 from edgecomp.ir import Array, Shape
 
@@ -61,7 +63,7 @@ def load_model(path: Path) -> onnx.ModelProto:
         raise UserError(f"{path} holds no network: it is empty, truncated or not an ONNX model")
     if not _is_text(model.graph):
         raise UserError(f"{path} has names that are not text: the file is damaged")
-    _load_external_data(model, path)
+    load_external_data(model, path)
     return checked(model, str(path))
 
 
@@ -77,8 +79,10 @@ def checked(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
             f"{source} uses ONNX opset {opset}; {OLDEST_OPSET} to {newest} are supported\n"
             "  export with another opset_version, or use onnx.version_converter"
         )
+    check_functions(model)
     if model.functions:
         model = inliner.inline_local_functions(model)
+    refuse_external_attributes(model, source)
     # The checker wants a shape of every input and output; the reader needs only the inputs', and
     # may get them from the user.
     complete = onnx.ModelProto()
@@ -101,22 +105,6 @@ def _is_text(graph: onnx.GraphProto) -> bool:
         names += [node.op_type, node.domain, *node.input, *node.output]
         names += [attribute.name for attribute in node.attribute]
     return all(isinstance(name, str) for name in names)
-
-
-def _load_external_data(model: onnx.ModelProto, path: Path) -> None:
-    """Load weights that lie in files beside the model."""
-    outside = [t for t in model.graph.initializer if external_data_helper.uses_external_data(t)]
-    if not outside:
-        return
-    try:
-        external_data_helper.load_external_data_for_model(model, str(path.parent))
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        entries = [entry for tensor in outside for entry in tensor.external_data]
-        names = ", ".join(sorted({entry.value for entry in entries if entry.key == "location"}))
-        raise UserError(
-            f"{path} keeps its weights in {names}, which cannot be read: {error}\n"
-            "  put that file beside the model, or save the model with its weights inside"
-        ) from error
 
 
 def opset_version(model: onnx.ModelProto) -> int:
@@ -248,13 +236,16 @@ def refuse_inconsistent(model: onnx.ModelProto, name: str) -> None:
         UserError: types or shapes contradict each other.
     """
     try:
-        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+        inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(
             f"the layers of {name} do not fit together: {first}\n"
             "  the file was probably edited or damaged; export the model again"
         ) from error
+    for value in inferred.graph.value_info:
+        shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        check_size(value.name, tuple(max(n, 1) for n in shape), LARGEST_CONSTANT)
 
 
 def qualified(node: onnx.NodeProto) -> str:

@@ -13,10 +13,14 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from edgecomp.errors import UserError
+from edgecomp.frontend.limits import LARGEST_CONSTANT, check_size
 from edgecomp.ir import Array, Shape
 
 SHAPE_OPS = frozenset({"Shape", "Size"})
 """Constant whatever their input is, since all shapes are known."""
+
+LARGEST_SHAPE_INPUT = 64
+"""Elements of a constant that may be a shape, a size or a count."""
 
 _RANDOM = frozenset(
     {"Bernoulli", "Multinomial"}
@@ -72,6 +76,8 @@ def fold(node: onnx.NodeProto, inputs: Sequence[Array], opset: int) -> list[Arra
     model = onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid(node.domain, opset)]
     )
+    for name, shape in _result_shapes(model, values).items():
+        check_size(name, shape, LARGEST_CONSTANT)
     try:
         with np.errstate(all="ignore"):
             results = ReferenceEvaluator(model).run(None, values)
@@ -81,6 +87,28 @@ def fold(node: onnx.NodeProto, inputs: Sequence[Array], opset: int) -> list[Arra
             f"{error}\n  export the model again with constant folding switched on"
         ) from error
     return [np.asarray(result) for result in results]
+
+
+def _result_shapes(model: onnx.ModelProto, values: Mapping[str, Array]) -> dict[str, Shape]:
+    """Shapes of results, as far as ONNX knows them before it computes anything."""
+    typed = onnx.ModelProto()
+    typed.CopyFrom(model)
+    del typed.graph.input[:]
+    for name, value in values.items():
+        if value.size <= LARGEST_SHAPE_INPUT:
+            typed.graph.initializer.append(numpy_helper.from_array(value, name))
+        else:
+            kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+            typed.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, value.shape))
+    try:
+        inferred = onnx.shape_inference.infer_shapes(typed, data_prop=True).graph
+    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
+        return {}
+    return {
+        value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
+        for value in inferred.output
+        if all(d.dim_value > 0 for d in value.type.tensor_type.shape.dim)
+    }
 
 
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The only module, with its helpers beside it, that knows ONNX's graph structure; 
 means is asked of `edgecomp.ops`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -219,7 +220,7 @@ class OnnxConversion:
                 result = ONNX_IMPORTERS[node.op_type](node, self._build)
         except EdgecompError:
             raise
-        except (ValueError, KeyError, IndexError, TypeError) as error:
+        except (ValueError, KeyError, IndexError, TypeError, ArithmeticError, MemoryError) as error:
             raise UserError(
                 f"layer {layer!r} ({node.op_type}): its attributes, constants and inputs do not "
                 f"fit together: {error!r}\n"
@@ -237,6 +238,10 @@ class OnnxConversion:
 
     def _check_constants(self, node: ImportedNode) -> None:
         """Refuse NaN and infinite weights by the names the file gives them."""
+        for name, number in node.attrs.items():
+            finite = not isinstance(number, float) or math.isfinite(number)
+            if not finite and node.op_type not in _MAY_BE_INFINITE:
+                raise UserError(f"layer {node.name!r} ({node.op_type}): its {name} is {number}")
         for name in node.inputs:
             value = self._build.value(name) if name else None
             if value is None or value.dtype.kind != "f" or node.op_type in _MAY_BE_INFINITE:

@@ -9,6 +9,7 @@ Source: ONNX operators QuantizeLinear and DequantizeLinear, opset 10 to 25.
 import numpy as np
 
 from edgecomp.errors import UnsupportedError
+from edgecomp.frontend.limits import LARGEST_NUMBER, SMALLEST_SCALE
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
 from edgecomp.frontend.refit import INT8_LIMITS, refitted
 from edgecomp.ir import Array, QParams
@@ -106,6 +107,9 @@ def _scale_and_zero(node: ImportedNode, build: GraphBuilder) -> tuple[Array, Arr
         raise build.unsupported(
             node, "scale and zero point must be constants", "quantize statically"
         )
-    if not (np.isfinite(scale).all() and (scale > 0).all()):
-        raise UnsupportedError(node.op_type, node.name, "a scale is not a positive number")
+    if not ((scale >= SMALLEST_SCALE) & (scale <= LARGEST_NUMBER)).all():
+        limit = (
+            f"a scale is not a positive number between {SMALLEST_SCALE:g} and {LARGEST_NUMBER:g}"
+        )
+        raise UnsupportedError(node.op_type, node.name, limit)
     return scale, zero

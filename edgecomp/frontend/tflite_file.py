@@ -15,10 +15,16 @@ from typing import Any
 import numpy as np
 
 from edgecomp.errors import UserError
+from edgecomp.frontend.limits import (
+    LARGEST_CONSTANT,
+    LARGEST_NETWORK,
+    LARGEST_NUMBER,
+    SMALLEST_SCALE,
+    check_layer_count,
+)
 from edgecomp.ir import Array, Shape
 
 MAGIC = b"TFL3"
-LARGEST_TENSOR = 2**31
 _MAX_ITEMS = 100_000
 _DTYPES = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16",
@@ -123,10 +129,8 @@ def _parse(content: bytes) -> TfliteFile:
         _operator_name(model.OperatorCodes(index))
         for index in range(_count(model.OperatorCodesLength()))
     ]
-    tensors = tuple(
-        _tensor(model, graph.Tensors(index), index)
-        for index in range(_count(graph.TensorsLength()))
-    )
+    check_layer_count(graph.OperatorsLength())
+    tensors = _tensors(model, graph)
     operators = tuple(
         _operator(graph.Operators(index), index, codes)
         for index in range(_count(graph.OperatorsLength()))
@@ -158,6 +162,19 @@ def _operator_name(code: Any) -> str:
     return str(tflite.opcode2name(number))
 
 
+def _tensors(model: Any, graph: Any) -> tuple[TfliteTensor, ...]:
+    """All tensors; many may lie in one buffer, which makes a large network of a small file."""
+    found: list[TfliteTensor] = []
+    elements = 0
+    for index in range(_count(graph.TensorsLength())):
+        found.append(_tensor(model, graph.Tensors(index), index))
+        data = found[-1].data
+        elements += 0 if data is None else data.size
+        if elements > LARGEST_NETWORK:
+            raise UserError(f"its constants have more than {LARGEST_NETWORK:,} elements")
+    return tuple(found)
+
+
 def _tensor(model: Any, tensor: Any, index: int) -> TfliteTensor:
     name = (tensor.Name() or b"").decode("utf-8", "replace") or f"tensor_{index}"
     kind = _DTYPES.get(tensor.Type())
@@ -169,7 +186,7 @@ def _tensor(model: Any, tensor: Any, index: int) -> TfliteTensor:
         raise UserError(
             f"tensor {name!r} has an open shape {shape}\n  convert the model with fixed shapes"
         )
-    if math.prod(shape) > LARGEST_TENSOR:
+    if math.prod(shape) > LARGEST_CONSTANT:
         raise ValueError(f"tensor {name!r} would have the shape {shape}")
     if tensor.Sparsity() is not None:
         raise UserError(f"tensor {name!r} is stored sparsely, which is not supported")
@@ -191,7 +208,7 @@ def _tensor(model: Any, tensor: Any, index: int) -> TfliteTensor:
         )
         zero = zero or (0,) * count
         axis = int(quantization.QuantizedDimension())
-        if len(zero) != count or not all(math.isfinite(s) and s > 0 for s in scale):
+        if len(zero) != count or not all(SMALLEST_SCALE <= s <= LARGEST_NUMBER for s in scale):
             raise ValueError(f"the scales of tensor {name!r} make no sense")
         if count > 1 and (axis >= len(shape) or axis < 0 or shape[axis] != count):
             raise ValueError(f"tensor {name!r} has {count} scales for the shape {shape}")

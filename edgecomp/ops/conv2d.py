@@ -110,6 +110,10 @@ class Conv2d(Op[Conv2dParams]):
         return self._shaped(inputs, prepared.finish(acc))
 
 
+LARGEST_COLUMNS = 2**24
+"""Elements of windows laid out side by side at a time: memory stays bounded."""
+
+
 def _convolve(params: Conv2dParams, padded: Array, weights: Array, matmul, bound: int = 0) -> Array:  # type: ignore[no-untyped-def]
     """Convolve a padded NHWC array with OHWI weights, by one matrix product per group."""
     out_channels, kernel_h, kernel_w, group_in = weights.shape
@@ -120,10 +124,15 @@ def _convolve(params: Conv2dParams, padded: Array, weights: Array, matmul, bound
     for group in range(params.groups):
         x = padded[..., group * group_in : (group + 1) * group_in]
         taps = params.taps(x)
-        n, out_h, out_w = taps.shape[:3]
-        columns = taps.reshape(n * out_h * out_w, kernel_h * kernel_w * group_in)
         w = weights[group * group_out : (group + 1) * group_out].reshape(group_out, -1).T
-        parts.append(matmul(columns, w).reshape(n, out_h, out_w, group_out))
+        size = kernel_h * kernel_w * group_in
+        rows = max(1, LARGEST_COLUMNS // (taps.shape[0] * taps.shape[2] * size))
+        strips = []
+        for top in range(0, taps.shape[1], rows):
+            strip = taps[:, top : top + rows]
+            y = matmul(strip.reshape(-1, size), w)
+            strips.append(y.reshape(*strip.shape[:3], group_out))
+        parts.append(strips[0] if len(strips) == 1 else np.concatenate(strips, axis=1))
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 

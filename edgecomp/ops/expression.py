@@ -118,6 +118,16 @@ def substitute(expr: Expr, inner: Expr) -> Expr:
     return (head, *(substitute(arg, inner) for arg in args))
 
 
+def complexity(expr: Expr) -> int:
+    """Number of functions in the tree.
+
+    >>> complexity(call("mul", X, call("sigmoid", X)))
+    2
+    """
+    head, *args = expr
+    return 0 if head in {"x", "const"} else 1 + sum(complexity(arg) for arg in args)
+
+
 def describe(expr: Expr) -> str:
     """The tree as people write it.
 

@@ -6,10 +6,13 @@ Decomposed activations, such as `x * sigmoid(x)` or GELU by Erf, are found this 
 from dataclasses import replace
 
 from edgecomp.ir import Graph, Node
-from edgecomp.ops.expression import Expr, X, call, substitute
+from edgecomp.ops.expression import Expr, X, call, complexity, substitute
 from edgecomp.ops.unary import UnaryParams
 from edgecomp.passes.edit import clamp_of, sole_reader, with_changes
 from edgecomp.passes.identities import drop_dead
+
+MOST_CALLS = 100
+"""Functions in one: a value that is used twice is written twice, so that trees could explode."""
 
 
 def fuse_unary(graph: Graph) -> Graph:
@@ -66,6 +69,8 @@ def _combined(graph: Graph, node: Node) -> Graph:
 
 
 def _as_function(graph: Graph, node: Node, source: str, expr: Expr) -> Graph:
+    if complexity(expr) > MOST_CALLS:
+        return graph
     made = replace(node, op="unary", inputs=(source,), params=UnaryParams(expr))
     return drop_dead(with_changes(graph, {node.output: made}))
 

@@ -12,7 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgecomp.errors import UserError
 from edgecomp.ir import Graph, Node, QParams
+from edgecomp.quant.observe import LARGEST_REAL
 from edgecomp.quant.sharing import Group, by_member
 
 ROOM = 2.0**-22
@@ -31,7 +33,7 @@ def raise_scales(
             group = members[node.output]
             if group.preset is not None or node.output not in group.sources:
                 continue
-            floor = float(np.float32(ROOM * _largest(graph, node, result)))
+            floor = _floor(graph, node, result)
             old = result[node.output]
             if floor > old.scalar:
                 raised = replace(old, scale=(floor,))
@@ -40,6 +42,17 @@ def raise_scales(
         if not changed:
             break
     return result
+
+
+def _floor(graph: Graph, node: Node, qparams: Mapping[str, QParams]) -> float:
+    """The least scale of a layer's output."""
+    largest = _largest(graph, node, qparams)
+    if not largest <= LARGEST_REAL:
+        raise UserError(
+            f"layer {node.name!r} can produce values up to {largest:.2g}; at most "
+            f"{LARGEST_REAL:.0g} are possible\n  look for weights that are far too large"
+        )
+    return float(np.float32(ROOM * largest))
 
 
 def _largest(graph: Graph, node: Node, qparams: Mapping[str, QParams]) -> float:

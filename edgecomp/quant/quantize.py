@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgecomp.errors import InternalError
+from edgecomp.errors import InternalError, UserError
 from edgecomp.fixedpoint import INT32_MAX, INT32_MIN
 from edgecomp.ir import Array, DType, Graph, Node, QParams, Tensor
 from edgecomp.quant.ranges import range_qparams
@@ -42,6 +42,7 @@ def quantize(
         which proves that no accumulator leaves int32.
 
     Raises:
+        UserError: a file's own scales do not fit a bias.
         InternalError: an accumulator could leave int32, or an activation has no parameters.
     """
     tensors: dict[str, Tensor] = {}
@@ -116,7 +117,10 @@ def _quantize_linear(
         scales = np.broadcast_to(x.scalar * np.asarray(q.scale, np.float64), bias.shape)
         codes = np.rint(bias.value.astype(np.float64) / _own_scales(bias, scales))
         if codes.min() < INT32_MIN or codes.max() > INT32_MAX:
-            raise InternalError(f"the bias of layer {node.name!r} does not fit int32")
+            raise UserError(
+                f"the bias of layer {node.name!r} does not fit int32 at the scales of its input "
+                "and weights\n  the file gives these scales: quantize the model again"
+            )
         names.append(_free_name(tensors, bias.name))
         tensors[names[2]] = replace(
             bias,
