@@ -268,7 +268,9 @@ class Recurrent(Op[P]):
         if "state" in given:
             codes = given["state"].reshape(shape[0], -1).astype(np.int64)
             parts = [codes[:, i : i + units] for i in range(0, codes.shape[1], units)]
-            return parts[0], 256 * parts[1] + parts[2] if self.has_memory else parts[0]
+            if not self.has_memory:
+                return parts[0], parts[0]
+            return parts[0], memory_range(256 * parts[1] + parts[2])
         hidden, memory = (
             np.broadcast_to(first, shape).reshape(-1, units)
             for first in (k.first_hidden, k.first_memory)

@@ -8,6 +8,7 @@ from edgecomp.ops import OPS, check_constraints
 from edgecomp.passes.constants import fold_constants
 from edgecomp.passes.fold_affine import fold_affine
 from edgecomp.passes.fuse_clamp import fuse_clamp
+from edgecomp.passes.fuse_last import fuse_last
 from edgecomp.passes.fuse_pad import fuse_pad
 from edgecomp.passes.fuse_unary import fuse_unary
 from edgecomp.passes.identities import drop_dead, drop_identities
@@ -23,6 +24,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     fuse_pad,  # before fold_affine, which must know of all padding
     fold_affine,  # before fuse_clamp: BatchNorm lies between a convolution and its activation
     fuse_clamp,  # before fuse_unary, which would take a clamp for the beginning of a chain
+    fuse_last,  # behind layout, which brings the choice of a row to the sequence itself
     fuse_unary,  # what could not fuse with a linear layer becomes one table
     drop_identities,  # windows and chains that have become trivial
     drop_dead,  # constants and nodes that fusing has left behind
