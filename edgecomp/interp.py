@@ -5,6 +5,7 @@ The integer run is the oracle: what firmware computes is compared with it bit fo
 
 import functools
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -38,7 +39,8 @@ def run_int(graph: Graph, inputs: Mapping[str, Array], *, keep: bool = False) ->
     """Compute a quantized graph in the integers of the device.
 
     Args:
-        graph: a quantized graph.
+        graph: a quantized graph; where it has states, samples are runs one after another, the
+            first after a reset.
         inputs: for each graph input the codes, `(samples, *shape)` int8.
         keep: return every tensor instead of the outputs only.
 
@@ -72,9 +74,41 @@ def _float_node(graph: Graph, node: Node, arrays: list[Array]) -> Array:
 
 
 def _run(graph: Graph, inputs: Mapping[str, Array], keep: bool, compute: Any) -> dict[str, Array]:
-    wanted = None if keep else set(graph.outputs)
+    if graph.states:
+        return _run_in_sequence(graph, inputs, keep, compute)
+    return _run_at_once(graph, inputs, None if keep else graph.outputs, compute)
+
+
+def _run_in_sequence(
+    graph: Graph, inputs: Mapping[str, Array], keep: bool, compute: Any
+) -> dict[str, Array]:
+    """Compute samples one after another, each with the states that the one before has left."""
+    kept = {
+        state.source: np.full(
+            (1, *graph.tensors[state.source].shape),
+            state.code,
+            graph.tensors[state.source].dtype.numpy,
+        )
+        for state in graph.states
+    }
+    wanted = None if keep else (*graph.outputs, *(state.update for state in graph.states))
+    runs: list[dict[str, Array]] = []
+    for index in range(len(next(iter(inputs.values())))):
+        sample = {name: array[index : index + 1] for name, array in inputs.items()}
+        values = _run_at_once(graph, {**sample, **kept}, wanted, compute)
+        kept = {state.source: values[state.update] for state in graph.states}
+        runs.append(values if keep else {name: values[name] for name in graph.outputs})
+    return {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
+
+
+def _run_at_once(
+    graph: Graph, inputs: Mapping[str, Array], wanted: tuple[str, ...] | None, compute: Any
+) -> dict[str, Array]:
+    """Compute all samples together; `wanted` are the tensors to return, None for every one."""
     last_use = {name: index for index, node in enumerate(graph.nodes) for name in node.inputs}
-    values: dict[str, Array] = {name: inputs[name] for name in graph.inputs}
+    values: dict[str, Array] = {
+        name: inputs[name] for name in (*graph.inputs, *(state.source for state in graph.states))
+    }
     for index, node in enumerate(graph.nodes):
         arrays = [
             graph.tensors[name].value if graph.tensors[name].is_const else values[name]
@@ -85,7 +119,12 @@ def _run(graph: Graph, inputs: Mapping[str, Array], keep: bool, compute: Any) ->
             for name in node.inputs:
                 if last_use[name] == index and name not in wanted:
                     values.pop(name, None)
-    return values if wanted is None else {name: values[name] for name in graph.outputs}
+    return values if wanted is None else {name: values[name] for name in wanted}
+
+
+def chunk_for(graph: Graph, chunk: int = DEFAULT_CHUNK) -> int:
+    """How many samples may be computed together: all of them where each depends on the others."""
+    return sys.maxsize if graph.states else chunk
 
 
 def in_chunks(
@@ -104,5 +143,5 @@ def outputs_in_chunks(
     compute = IntegerRun(graph) if integer else _float_node
     with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as pool:
         run = functools.partial(_run, graph, keep=False, compute=compute)
-        parts = list(pool.map(run, in_chunks(inputs, chunk)))
+        parts = list(pool.map(run, in_chunks(inputs, chunk_for(graph, chunk))))
     return {name: np.concatenate([part[name] for part in parts]) for name in graph.outputs}

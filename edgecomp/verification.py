@@ -10,7 +10,7 @@ import numpy.typing as npt
 from edgecomp.artifact import StoredTensor
 from edgecomp.device.records import ModelLayout
 from edgecomp.device.session import Place, run_samples
-from edgecomp.interp import in_chunks, run_int
+from edgecomp.interp import chunk_for, in_chunks, run_int
 from edgecomp.ir import Array, Graph
 
 MAX_DUMPED = 32
@@ -154,7 +154,7 @@ def compare(
 
 
 def _reference_outputs(graph: Graph, codes: Mapping[str, Array]) -> dict[str, Array]:
-    parts = [run_int(graph, part) for part in in_chunks(codes)]
+    parts = [run_int(graph, part) for part in in_chunks(codes, chunk_for(graph))]
     return {name: np.concatenate([part[name] for part in parts]) for name in graph.outputs}
 
 
@@ -164,7 +164,7 @@ def _reference_crcs(
     """Checksums `(samples, stages)` of the reference, and the number of codes in each tensor."""
     rows = []
     seen = [np.zeros(256, bool) for _ in stored]
-    for part in in_chunks(codes):
+    for part in in_chunks(codes, chunk_for(graph)):
         values = run_int(graph, part, keep=True)
         arrays = [np.ascontiguousarray(values[entry.tensor]) for entry in stored]
         for array, mark in zip(arrays, seen, strict=True):
@@ -186,6 +186,8 @@ def _differing_elements(
     timeout_s: float,
 ) -> tuple[int, Difference | None]:
     """Fetch all tensors of the suspect samples and count the elements that differ."""
+    if graph.states:  # what a sample gives depends on all before it
+        suspects = np.arange(int(suspects.max()) + 1)
     chosen = {name: array[suspects] for name, array in codes.items()}
     inputs = flat_inputs(graph, chosen)
     result = run_samples(engine, layout, inputs, dump=True, timeout_s=timeout_s)

@@ -1,6 +1,6 @@
 """The intermediate representation: frozen values, rebuilt by passes, printable, verifiable."""
 
-from edgecomp.ir.graph import Graph, View
+from edgecomp.ir.graph import Graph, State, View
 from edgecomp.ir.types import (
     NO_CLAMP,
     Array,
@@ -23,6 +23,7 @@ __all__ = [
     "OpParams",
     "QParams",
     "Shape",
+    "State",
     "Tensor",
     "View",
 ]

@@ -20,6 +20,24 @@ class View:
 
 
 @dataclass(frozen=True)
+class State:
+    """What a network remembers from one run to the next.
+
+    The layer that makes `update` reads `source` and writes over it, when no other layer needs the
+    old codes any more.
+
+    Attributes:
+        source: the tensor that holds the old codes; no layer makes it.
+        update: the tensor of the new codes, of the same shape and scale.
+        code: every element of `source` before the first run.
+    """
+
+    source: str
+    update: str
+    code: int = 0
+
+
+@dataclass(frozen=True)
 class Graph:
     """A network.
 
@@ -31,6 +49,7 @@ class Graph:
         tensors: every tensor by name, constants included.
         views: for inputs and outputs whose layout differs from the model's, how to convert.
         io_names: names that the model's file gave to inputs and outputs, by tensor name.
+        states: tensors that are kept between runs.
     """
 
     name: str
@@ -40,6 +59,7 @@ class Graph:
     tensors: Mapping[str, Tensor]
     views: Mapping[str, View] = field(default_factory=dict)
     io_names: Mapping[str, str] = field(default_factory=dict)
+    states: tuple[State, ...] = ()
 
     def tensor(self, name: str) -> Tensor:
         """Return the tensor called `name`."""
@@ -73,6 +93,8 @@ class Graph:
         """Return the graph with other nodes, keeping only the tensors that are used."""
         kept = tuple(nodes)
         used = dict.fromkeys(self.inputs + self.outputs)
+        for state in self.states:
+            used.update(dict.fromkeys((state.source, state.update)))
         for node in kept:
             used.update(dict.fromkeys((*node.inputs, node.output)))
         return replace(self, nodes=kept, tensors={name: tensors[name] for name in used})

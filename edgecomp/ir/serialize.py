@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgecomp.errors import UserError
-from edgecomp.ir.graph import Graph, View
+from edgecomp.ir.graph import Graph, State, View
 from edgecomp.ir.types import Clamp, DType, Node, OpParams, QParams, Tensor
 
 FORMAT = 1
@@ -47,6 +47,7 @@ def save_graph(graph: Graph, path: Path) -> None:
         "tensors": tensors,
         "views": {name: dataclasses.asdict(view) for name, view in graph.views.items()},
         "io_names": dict(graph.io_names),
+        "states": [dataclasses.asdict(state) for state in graph.states],
     }
     text = np.frombuffer(json.dumps(document).encode(), np.uint8)
     with path.open("wb") as file:
@@ -114,6 +115,7 @@ def _graph_from_json(
         tensors,
         views,
         document["io_names"],
+        tuple(State(**state) for state in document.get("states", ())),
     )
 
 

@@ -38,6 +38,7 @@ def verify(graph: Graph, operators: Mapping[str, Operator]) -> None:
     _check_interface(graph)
     known = {name for name, tensor in graph.tensors.items() if tensor.is_const}
     known.update(graph.inputs)
+    known.update(state.source for state in graph.states)
     layers: set[str] = set()
     for node in graph.nodes:
         if node.name in layers:
@@ -48,6 +49,7 @@ def verify(graph: Graph, operators: Mapping[str, Operator]) -> None:
     missing = set(graph.outputs) - known
     if missing:
         raise InternalError(f"no layer makes the output {sorted(missing)[0]!r}")
+    _check_states(graph)
     if graph.is_quantized:
         for node in graph.nodes:
             _check_quantized(graph, node, operators[node.op])
@@ -100,6 +102,25 @@ def _check_interface(graph: Graph) -> None:
         whole = math.prod(view.shape) == tensor.size
         if sorted(view.perm) != list(range(len(tensor.shape))) or not whole:
             raise InternalError(f"the view of {name!r} does not fit its shape {tensor.shape}")
+
+
+def _check_states(graph: Graph) -> None:
+    """Check that each state is a tensor of its own, and is made anew by a layer that reads it."""
+    producers = graph.producers()
+    names = [name for state in graph.states for name in (state.source, state.update)]
+    for name in names:
+        if names.count(name) > 1 or name in graph.inputs or name in graph.outputs:
+            raise InternalError(f"the state {name!r} is something else as well")
+    for state in graph.states:
+        old, new = graph.tensors[state.source], graph.tensors[state.update]
+        if (old.shape, old.dtype, old.qparams) != (new.shape, new.dtype, new.qparams):
+            raise InternalError(
+                f"the state {old.name!r} is followed by {new.name!r}, which differs"
+            )
+        if old.name in producers or new.name not in producers:
+            raise InternalError(f"the state {old.name!r} is not made by exactly one layer per run")
+        if old.name not in producers[new.name].inputs:
+            raise InternalError(f"the layer that makes {new.name!r} does not read {old.name!r}")
 
 
 def _check_node(

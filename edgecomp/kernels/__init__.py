@@ -25,6 +25,7 @@ from edgecomp.kernels import (
     elementwise_m3,
     elementwise_mve,
     gather_generic,
+    history_generic,
     lean_m0,
     lean_m3,
     matmul_generic,
@@ -177,6 +178,9 @@ KERNELS: dict[str, Kernel] = {
         movement_generic.PadGeneric(),
         movement_generic.ConcatGeneric(),
         movement_generic.TransposeGeneric(),
+        history_generic.ShiftGeneric(),
+        history_generic.RingGeneric(),
+        history_generic.TapsGeneric(),
         gather_generic.GatherGeneric(),
         gather_generic.ResizeGeneric(),
     )

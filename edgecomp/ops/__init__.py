@@ -12,6 +12,7 @@ from edgecomp.ops import (
     div,
     gather,
     gru,
+    history,
     layer_norm,
     log_softmax,
     lstm,
@@ -70,6 +71,9 @@ OPS: dict[str, Op[Any]] = {
         movement.Concat(),
         gather.Gather(),
         resize.Resize(),
+        history.Shift(),
+        history.Ring(),
+        history.Taps(),
         movement.Reshape(),
         movement.Transpose(),
     )
@@ -131,6 +135,9 @@ PARAMS: dict[str, type[OpParams]] = {
         movement.ConcatParams,
         gather.GatherParams,
         resize.ResizeParams,
+        history.ShiftParams,
+        history.RingParams,
+        history.TapsParams,
         movement.ReshapeParams,
         movement.TransposeParams,
     )

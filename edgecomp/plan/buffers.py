@@ -70,7 +70,8 @@ class Blocks:
         survivors = (*self.graph.outputs, *(self.graph.inputs if self.keep_input else ()))
         for name in survivors:
             last[self.aliases[name]] = len(self.stages)
-        return {root: (first[root], last[root]) for root in first if root not in inside}
+        outside = inside | {state.source for state in self.graph.states}
+        return {root: (first[root], last[root]) for root in first if root not in outside}
 
     def dies_in(self, name: str, stage: Stage) -> bool:
         """Whether nobody needs a tensor after a stage."""
@@ -169,6 +170,8 @@ class Blocks:
             unused = rooms[0] - second_at
             total -= unused
             offsets = {k: v - unused if v >= rooms[0] else v for k, v in offsets.items()}
+        arena_bytes = max(aligned(total, ARENA_ALIGN), ARENA_ALIGN)
+        states, state_bytes = self._states(arena_bytes)
         return Plan(
             graph=self.graph,
             stages=tuple(
@@ -178,13 +181,24 @@ class Blocks:
             buffers={
                 root: Buffer(root, self.graph.tensors[root].size_bytes, *life, offsets[root])
                 for root, life in self.life.items()
-            },
+            }
+            | states,
             aliases=self.aliases,
-            arena_bytes=max(aligned(total, ARENA_ALIGN), ARENA_ALIGN),
+            arena_bytes=arena_bytes,
             lower_bound_bytes=bound,
             keep_input=self.keep_input,
             second_at=second_at,
+            state_bytes=state_bytes,
         )
+
+    def _states(self, begin: int) -> tuple[dict[str, Buffer], int]:
+        """The buffers of states, one behind the other from `begin` on, and their bytes."""
+        found, at = {}, begin
+        for state in self.graph.states:
+            size = self.graph.tensors[state.source].size_bytes
+            found[state.source] = Buffer(state.source, size, -1, len(self.stages), at)
+            at += aligned(size, ARENA_ALIGN)
+        return found, at - begin
 
     def _end_of_first(self, offsets: Mapping[str, int], split: int) -> int:
         """Where the last block before the split ends, aligned as the caller aligns arenas."""

@@ -114,7 +114,7 @@ def _at_peak(plan: Plan) -> set[int]:
     found = {
         index
         for buffer in plan.buffers.values()
-        if buffer.arena_offset + buffer.size_bytes > top
+        if buffer.arena_offset + buffer.size_bytes > top and not plan.is_state(buffer.arena_offset)
         for index in range(max(buffer.first_use, 0), min(buffer.last_use + 1, len(plan.stages)))
     }
     found |= {

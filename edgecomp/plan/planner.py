@@ -65,14 +65,14 @@ def plan_graph(
     kernels |= {output: KERNELS[name] for output, name in (forced or {}).items()}
     stages = numbered(layer_stage(layer, kernels[layer.output.name]) for layer in layers)
     plan = Blocks(ordered, stages, keep_input).plan()
-    if goal == "ram" and not forced:
+    if goal == "ram" and not forced and not graph.states:  # a tick has few rows to save
         _require_streamable(ordered, stream_input=stream_input, keep_input=keep_input)
         segments = Segments(ordered, core, costs, keep_input=keep_input, stream_input=stream_input)
         lean = segments.least_arena_plan(CYCLES_FOR_RAM, kernels)
         plan = lean if stream_input or lean.arena_bytes < plan.arena_bytes else plan
     elif stream_input:
         raise UserError("--stream-input computes by rows: add --optimize ram")
-    if len(rooms) > 1 and plan.arena_bytes > rooms[0]:
+    if len(rooms) > 1 and plan.arena_bytes > rooms[0] and not plan.state_bytes:
         plan = split_plan(plan, (rooms[0], rooms[1])) or plan
     plan = replace(plan, storage_choices=storage_choices)
     verify_plan(plan)

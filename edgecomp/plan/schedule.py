@@ -10,12 +10,35 @@ MAX_STATES = 20_000
 
 
 def activation_aliases(graph: Graph) -> dict[str, str]:
-    """Map each activation tensor to the tensor whose memory it is: reshapes move nothing."""
-    aliases = {name: name for name, tensor in graph.tensors.items() if not tensor.is_const}
+    """Map each activation tensor to the tensor whose memory it is.
+
+    Reshapes move nothing, and a state is made anew where it lies.
+    """
+    kept = {state.update: state.source for state in graph.states}
+    return {name: kept.get(root, root) for name, root in reshape_roots(graph).items()}
+
+
+def reshape_roots(graph: Graph) -> dict[str, str]:
+    """Map each activation tensor to the one that it is a reshape of, or to itself."""
+    roots = {name: name for name, tensor in graph.tensors.items() if not tensor.is_const}
     for node in graph.nodes:
         if node.op == "reshape":
-            aliases[node.output] = aliases[node.inputs[0]]
-    return aliases
+            roots[node.output] = roots[node.inputs[0]]
+    return roots
+
+
+def _orders_of_states(graph: Graph) -> dict[str, frozenset[int]]:
+    """For each layer that makes a state anew, by output, the others that read the old codes."""
+    roots = reshape_roots(graph)
+    return {
+        state.update: frozenset(
+            index
+            for index, node in enumerate(graph.nodes)
+            if node.output != state.update
+            and state.source in {roots.get(name) for name in node.inputs}
+        )
+        for state in graph.states
+    }
 
 
 def live_bytes_of_order(graph: Graph, nodes: tuple[Node, ...], *, keep_input: bool) -> int:
@@ -71,12 +94,16 @@ class _Search:
         self.graph = graph
         self.aliases = activation_aliases(graph)
         producer = {node.output: index for index, node in enumerate(graph.nodes)}
+        before = _orders_of_states(graph)
         self.needs = [
             frozenset(producer[name] for name in node.inputs if name in producer)
+            | before.get(node.output, frozenset())
             for node in graph.nodes
         ]
-        self.roots = dict.fromkeys(self.aliases.values())
-        self.readers: Mapping[str, set[int]] = {root: set() for root in self.roots}
+        roots = dict.fromkeys(self.aliases.values())
+        self.readers: Mapping[str, set[int]] = {root: set() for root in roots}
+        states = {state.source for state in graph.states}  # these lie outside of the arena
+        self.roots = [root for root in roots if root not in states]
         self.writer: dict[str, int] = {}
         for index, node in enumerate(graph.nodes):
             for name in node.inputs:

@@ -132,6 +132,7 @@ class Plan:
             (reshapes, in-place results) have their own entries at one offset.
         aliases: for each activation tensor the tensor whose buffer it is (a reshape's input).
         arena_bytes: size of the arena, scratch included, and of the second one where there is one.
+        state_bytes: size of what is kept between runs; offsets run on from the arena into it.
         lower_bound_bytes: no placement of these buffers can need less.
         keep_input: whether the inputs survive the inference.
         second_at: offset from which on buffers lie in a second arena; 0 where there is only one.
@@ -146,6 +147,7 @@ class Plan:
     lower_bound_bytes: int
     keep_input: bool
     second_at: int = 0
+    state_bytes: int = 0
     storage_choices: tuple[StorageChoice, ...] = ()
 
     @property
@@ -161,6 +163,10 @@ class Plan:
     def is_second(self, arena_offset: int) -> bool:
         """Whether what begins at an offset lies in the second arena."""
         return 0 < self.second_at <= arena_offset
+
+    def is_state(self, arena_offset: int) -> bool:
+        """Whether what begins at an offset is kept between runs, outside of the arena."""
+        return arena_offset >= self.arena_bytes
 
     def buffer(self, tensor: str) -> Buffer:
         """The buffer in which `tensor` lies."""

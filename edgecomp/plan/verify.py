@@ -2,6 +2,7 @@
 
 from edgecomp.errors import InternalError
 from edgecomp.ir import DType
+from edgecomp.plan.schedule import reshape_roots
 from edgecomp.plan.types import BUFFER_ALIGN, Plan, Stage
 from edgecomp.plan.verify_events import check_events
 from edgecomp.plan.verify_rows import RowReplay, check_kernels
@@ -19,13 +20,15 @@ def verify_plan(plan: Plan) -> None:
         InternalError: a stage would read bytes that another tensor has overwritten, or a buffer
             lies outside the arena or is not aligned.
     """
-    owner: list[str] = [""] * plan.arena_bytes
-    root = plan.aliases
+    memory_bytes = plan.arena_bytes + plan.state_bytes
+    owner: list[str] = [""] * memory_bytes
+    root = reshape_roots(plan.graph)
 
     def claim(tensor: str) -> None:
         buffer = plan.buffer(tensor)
         end = buffer.arena_offset + plan.graph.tensors[tensor].size_bytes
-        if buffer.arena_offset % BUFFER_ALIGN or end > plan.arena_bytes:
+        limit = memory_bytes if plan.is_state(buffer.arena_offset) else plan.arena_bytes
+        if buffer.arena_offset % BUFFER_ALIGN or end > limit:
             raise InternalError(f"plan: {tensor!r} lies outside the arena or is not aligned")
         owner[buffer.arena_offset : end] = [root[tensor]] * (end - buffer.arena_offset)
 
@@ -44,7 +47,9 @@ def verify_plan(plan: Plan) -> None:
             raise InternalError(f"plan: model input {tensor!r} is not int8")
         if tensor not in streamed:
             claim(tensor)
-    for tensor in plan.graph.inputs:
+    for state in plan.graph.states:
+        claim(state.source)
+    for tensor in (*plan.graph.inputs, *(state.source for state in plan.graph.states)):
         if tensor not in streamed:
             check(tensor, "the first stage")
     for stage in plan.stages:
@@ -66,6 +71,11 @@ def verify_plan(plan: Plan) -> None:
         claim(stage.output)
     for tensor in plan.graph.outputs:
         check(tensor, "the caller")
+    for state in plan.graph.states:
+        check(state.update, "the next run")
+        places = {plan.buffer(name).arena_offset for name in (state.source, state.update)}
+        if len(places) > 1 or not plan.is_state(min(places)):
+            raise InternalError(f"plan: the state {state.source!r} is not kept where it lies")
     if plan.keep_input:
         for tensor in plan.graph.inputs:
             check(tensor, "the caller, who keeps the input,")
