@@ -20,6 +20,7 @@ from edgecomp.plan.planner import macs_of
 from edgecomp.plan.stack import StackBound
 from edgecomp.plan.types import Plan
 from edgecomp.request import QuantizedModel, Request
+from edgecomp.saving import Saving
 from edgecomp.storage_account import storage_report
 from edgecomp.targets.boards import Board
 
@@ -59,6 +60,7 @@ def manifest(
             "optimize": request.optimize,
             "keep_input": request.keep_input,
             "stream_input": request.stream_input,
+            "stream": asdict(request.stream) if request.stream else None,
             "loader": request.loader,
             "weights_slot": request.weights_slot,
             "protocol": request.protocol,
@@ -80,16 +82,33 @@ def manifest(
             "firmware": _stack(images.firmware_stack),
             "check": _stack(images.check_stack),
         },
+        "stream": _stream(model),
         "layout": asdict(layout_of(plan, build_id)),
         "stored": [asdict(entry) for entry in stored_tensors(plan)],
         "plan": {
             "arena_bytes": plan.arena_bytes,
+            "state_bytes": plan.state_bytes,
             "lower_bound_bytes": plan.lower_bound_bytes,
             "keep_input": plan.keep_input,
             "buffers": [asdict(buffer) for buffer in plan.buffers.values()],
         },
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def _stream(model: QuantizedModel) -> dict[str, Any] | None:
+    """What a tick is, where the network is streamed; `delays` as the outputs lie in the graph."""
+    if model.stream is None:
+        return None
+    return {
+        "axis": model.stream.axis,
+        "frames": model.stream.frames,
+        "first_tick": model.stream.first_tick,
+        "outputs": [
+            {"axis": model.stream.axes.get(name), "delay": model.stream.delays.get(name)}
+            for name in model.stream.graph.outputs
+        ],
+    }
 
 
 def _stack(bound: Stack) -> dict[str, Any]:
@@ -116,6 +135,7 @@ def build_report(
     board: Board,
     images: Images,
     measured: Measured,
+    saving: Saving | None = None,
 ) -> Report:
     """Collect the report of a build."""
     file = Path(request.model.rpartition(":")[0] or request.model)
@@ -148,6 +168,7 @@ def build_report(
                 "second_arena_bytes": sizes.second_bytes,
                 "memories": _memories(board, images.placement),
             },
+            "stream": saving and asdict(saving),
             "fits": True,
             "accuracy": measured.accuracy,
             "bit_exact": measured.bit_exact,
@@ -190,6 +211,8 @@ def plan_text(plan: Plan) -> str:
     """The plan for people: what lies where, and when."""
     bound = f"{plan.arena_bytes} bytes, bound {plan.lower_bound_bytes}"
     lines = [f"arena: {bound}"]
+    if plan.state_bytes:
+        lines.append(f"behind it {plan.state_bytes} bytes that are kept between runs")
     if plan.second_bytes:
         lines.append(f"of these {plan.second_bytes} in a second arena, from {plan.second_at} on")
     lines += ["", "first  last   offset    bytes  tensor"]

@@ -18,14 +18,16 @@ from edgecomp.device.qemu import QemuEngine
 from edgecomp.device.records import ModelLayout
 from edgecomp.device.session import Place
 from edgecomp.errors import UserError
-from edgecomp.ir import Graph
+from edgecomp.ir import Array, Graph
 from edgecomp.ir.serialize import load_graph
 from edgecomp.ops import PARAMS
 from edgecomp.paths import MANIFEST, sha256_of
 from edgecomp.plan.types import Plan
+from edgecomp.samples import cut_into_ticks
 from edgecomp.targets.boards import Board, get_board
 
 GRAPH_FILE = "graph.npz"
+WHOLE_FILE = "whole.npz"
 HARNESS_FOLDER = "harness"
 SOURCE_FOLDER = "src"
 CHECK_IMAGE = "check.elf"
@@ -49,7 +51,9 @@ class BuiltModel:
     Attributes:
         folder: where it lies.
         manifest: its `manifest.json`.
-        graph: the quantized graph that it computes.
+        graph: the quantized graph that it computes in a run.
+        whole: the network that samples of a data set fit: where `graph` is a tick, that over a
+            whole sequence.
         board: what it was built for.
         layout: how to talk to its check image.
         stored: the tensors that its stages store, in order.
@@ -58,9 +62,22 @@ class BuiltModel:
     folder: Path
     manifest: Mapping[str, Any]
     graph: Graph
+    whole: Graph
     board: Board
     layout: ModelLayout
     stored: tuple[StoredTensor, ...]
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is run tick by tick."""
+        return self.manifest["stream"] is not None
+
+    def runs(self, codes: Mapping[str, Array]) -> dict[str, Array]:
+        """Codes of whole samples as codes of runs: cut into ticks where the model has them."""
+        stream = self.manifest["stream"]
+        if stream is None:
+            return dict(codes)
+        return cut_into_ticks(codes, stream["axis"], stream["frames"])
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -99,6 +116,7 @@ def layout_of(plan: Plan, number: int) -> ModelLayout:
         input_bytes=tuple(size[name] for name in plan.graph.inputs),
         output_bytes=tuple(size[name] for name in plan.graph.outputs),
         stage_output_bytes=tuple(size[stage.output] for stage in plan.stages),
+        state_bytes=plan.state_bytes,
     )
 
 
@@ -120,6 +138,7 @@ def open_artifact(folder: Path, boards_file: Path | None = None) -> BuiltModel:
         board_id = manifest["board"]
         is_behind_loader = manifest["options"]["loader"]
         has_slots = manifest["options"]["weights_slot"]
+        is_stream = manifest["stream"] is not None
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__} {error}"
         raise UserError(
@@ -131,10 +150,12 @@ def open_artifact(folder: Path, boards_file: Path | None = None) -> BuiltModel:
         board = in_slots(board)[0]
     elif is_behind_loader:
         board = behind_loader(board)
+    graph = load_graph(folder / GRAPH_FILE, PARAMS)
     return BuiltModel(
         folder,
         manifest,
-        load_graph(folder / GRAPH_FILE, PARAMS),
+        graph,
+        load_graph(folder / WHOLE_FILE, PARAMS) if is_stream else graph,
         board,
         ModelLayout(
             build_id=layout["build_id"],
@@ -142,6 +163,7 @@ def open_artifact(folder: Path, boards_file: Path | None = None) -> BuiltModel:
             input_bytes=tuple(layout["input_bytes"]),
             output_bytes=tuple(layout["output_bytes"]),
             stage_output_bytes=tuple(layout["stage_output_bytes"]),
+            state_bytes=layout["state_bytes"],
         ),
         stored,
     )

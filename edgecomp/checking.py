@@ -135,12 +135,12 @@ def _samples_again(built: BuiltModel, data: str | None, layout: str | None) -> S
     if layout:
         preprocessing = replace(preprocessing, layout=layout)
     if data is not None:
-        return Samples(data, preprocessing, None, load_dataset(data, built.graph, preprocessing))
+        return Samples(data, preprocessing, None, load_dataset(data, built.whole, preprocessing))
     if built.data is None:
         return Samples(None, preprocessing, None, None)
     calibration = built.resolve(stored["calibration_source"])
     return load_samples(
-        built.graph, built.data, calibration, stored["calibration_samples"], preprocessing
+        built.whole, built.data, calibration, stored["calibration_samples"], preprocessing
     )
 
 

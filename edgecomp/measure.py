@@ -15,7 +15,7 @@ from edgecomp.interp import outputs_in_chunks, run_float, run_int
 from edgecomp.ir import Array, Graph
 from edgecomp.plan.planner import macs_of
 from edgecomp.report.metrics import METRICS, Answers, find_metric
-from edgecomp.samples import Samples, input_codes, random_codes, real_outputs
+from edgecomp.samples import RANDOM_SAMPLES, Samples, input_codes, random_codes, real_outputs
 from edgecomp.verification import Outcome, compare
 
 TENSOR_SAMPLES = 20
@@ -155,25 +155,41 @@ def measure_model(
     if metric and dataset is None:
         raise UserError(f"the metric {metric!r} needs samples: give a data set with --data")
     name = metric or default_metric(dataset, built.graph)
-    codes = random_codes(built.graph) if dataset is None else input_codes(built.graph, dataset)
-    expected = outputs_in_chunks(built.graph, codes, integer=True)
+    if dataset is None:
+        codes, expected = random_codes(built.graph, _random_runs(built)), None
+    else:
+        codes = input_codes(built.whole, dataset)
+        expected = outputs_in_chunks(built.whole, codes, integer=True)
     values: dict[str, Any] = {"metric": name and Path(name).name}
-    if name and dataset is not None:
-        score = _Score(name, dataset, built.graph)
+    if name and dataset is not None and expected is not None:
+        score = _Score(name, dataset, built.whole)
         values["samples"] = len(dataset)
-        values["int8"] = score(real_outputs(built.graph, expected))
+        values["int8"] = score(real_outputs(built.whole, expected))
         if float_graph is not None and not dataset.codes:
             values["float32"] = score(outputs_in_chunks(float_graph, dataset.real(), integer=False))
     outcomes: list[Outcome] = []
     if engine != "qemu" or obstacle(built) is None:
-        outcomes = _compare(built, codes, expected, limit, all_tensors, engine)
-        if name and dataset is not None:
+        outcomes = _compare(
+            built,
+            built.runs(codes) if dataset is not None else codes,
+            None if built.is_stream else expected,
+            limit,
+            all_tensors,
+            engine,
+        )
+        if name and dataset is not None and not built.is_stream:
             count = outcomes[-1].samples
             values["device_samples"] = count
             values["device"] = _Score(name, dataset.take(slice(count)), built.graph)(
                 real_outputs(built.graph, outcomes[-1].outputs)
             )
     return Measured(outcomes=tuple(outcomes), **values)
+
+
+def _random_runs(built: BuiltModel) -> int:
+    """How many runs with random codes: of a stream beyond the first tick that counts."""
+    first_tick = built.manifest["stream"]["first_tick"] if built.is_stream else 0
+    return int(first_tick) + RANDOM_SAMPLES
 
 
 class _Score:
@@ -193,7 +209,7 @@ class _Score:
 def _compare(
     built: BuiltModel,
     codes: Mapping[str, Array],
-    expected: Mapping[str, Array],
+    expected: Mapping[str, Array] | None,
     limit: int,
     all_tensors: bool,
     engine_name: str | SerialBench,
@@ -213,7 +229,7 @@ def _compare(
                 built.layout,
                 {name: array[:count] for name, array in codes.items()},
                 tensors=tensors,
-                expected={name: array[:count] for name, array in expected.items()},
+                expected=expected and {name: array[:count] for name, array in expected.items()},
                 timeout_s=patience_s(built.graph, count),
             )
             for count, tensors in runs

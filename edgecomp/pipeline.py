@@ -13,6 +13,7 @@ from edgecomp.artifact import (
     HARNESS_FOLDER,
     SECOND_IMAGE,
     SOURCE_FOLDER,
+    WHOLE_FILE,
     open_artifact,
 )
 from edgecomp.budget import check_target
@@ -22,17 +23,18 @@ from edgecomp.build.loader import behind_loader, in_slots, loader_elf
 from edgecomp.build.placement import arena_rooms
 from edgecomp.build.seal import seal_files
 from edgecomp.build.toolchain import find_library, find_tool, find_toolchain
-from edgecomp.codegen.context import Provenance, build_id, model_context
+from edgecomp.codegen.context import Provenance, Tick, build_id, model_context
 from edgecomp.codegen.emit import application_headers, model_sources
 from edgecomp.codegen.mlperf import MLPERF_HEADER, mlperf_header
 from edgecomp.compressing import CompressRequest, compressed_graph
 from edgecomp.config import Recipe, read_recipe
 from edgecomp.data import Preprocessing
-from edgecomp.errors import ToolError
+from edgecomp.errors import ToolError, UserError
 from edgecomp.exporting import EXPORTERS, exporter_for
 from edgecomp.ir.serialize import save_graph
 from edgecomp.measure import check_metric, layer_sqnr, measure_model
 from edgecomp.passes.dead_channels import remove_dead_channels
+from edgecomp.passes.stream import device_axis, stream
 from edgecomp.paths import MANIFEST, sha256_of, staged_directory, write_atomically
 from edgecomp.plan.planner import macs_of, plan_graph
 from edgecomp.plan.stack import stack_bound
@@ -41,6 +43,7 @@ from edgecomp.quant import QuantizeOptions, quantize_model
 from edgecomp.quant.input_codes import input_quantizer
 from edgecomp.request import QuantizedModel, Request
 from edgecomp.samples import load_samples
+from edgecomp.saving import saving_of
 from edgecomp.targets.boards import Board, get_board
 from edgecomp.tuning import tune_model
 
@@ -75,7 +78,13 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
     full_graph, report = quantize_model(float_graph, samples.calibration(), options)
     keeps_all = request.keep_dead_channels or request.weights_slot  # dead ones depend on weights
     graph = full_graph if keeps_all else remove_dead_channels(full_graph)[0]
-    return QuantizedModel(float_graph, full_graph, graph, report, samples, recipe)
+    streamed = None
+    if request.stream is not None:
+        axis = request.stream.axis
+        streamed = stream(
+            graph, None if axis is None else device_axis(graph, axis), request.stream.frames
+        )
+    return QuantizedModel(float_graph, full_graph, graph, report, samples, recipe, streamed)
 
 
 def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
@@ -91,6 +100,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
     Raises:
         EdgecompError: something is wrong; the output folder is as it was before.
     """
+    _check_options(request)
     plain_board = get_board(request.board, request.boards_file)
     board = behind_loader(plain_board) if request.loader else plain_board
     if request.weights_slot:
@@ -98,11 +108,11 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
     _require_tools(board)
     with staged_directory(request.out) as folder:
         model = quantize_phase(request, say)
-        table = tune_model(model.graph, board, say) if request.tune else None
+        table = tune_model(model.run_graph, board, say) if request.tune else None
         say("choosing kernels and planning memory")
         planned = partial(
             plan_graph,
-            model.graph,
+            model.run_graph,
             board.core,
             goal=request.optimize,
             table=table,
@@ -124,7 +134,12 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         say("generating C")
         build_id = _write_sources(folder, request, model, plan)
         (folder / "model_int8.onnx").write_bytes(EXPORTERS["qdq"](model.graph))
-        save_graph(model.graph, folder / GRAPH_FILE)
+        save_graph(model.run_graph, folder / GRAPH_FILE)
+        saving = None
+        if model.stream:
+            save_graph(model.graph, folder / WHOLE_FILE)
+            saving = saving_of(model.graph, model.stream, plan, board.core, request.optimize)
+            say(saving.text)
         say(f"compiling for {board.name}")
         images = _compile(folder, board, plan.graph.name, request)
         if request.weights_slot:
@@ -146,10 +161,23 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
             metric=request.metric,
             limit=request.limit,
         )
-        report = build_report(request, model, plan, board, images, measured)
+        report = build_report(request, model, plan, board, images, measured, saving)
         check_target(model.recipe.target, report.values)
         write_atomically(folder / "report.json", report.to_json())
     return report.values
+
+
+def _check_options(request: Request) -> None:
+    """Refuse options that exclude each other."""
+    if request.stream is None:
+        return
+    for name, is_given in (
+        ("--stream-input", request.stream_input),
+        ("--weights-slot", request.weights_slot),
+        ("--protocol mlperf", request.protocol == "mlperf"),
+    ):
+        if is_given:
+            raise UserError(f"--stream does not go with {name}: leave one of them out")
 
 
 def _require_tools(board: Board) -> None:
@@ -178,7 +206,8 @@ def _write_sources(folder: Path, request: Request, model: QuantizedModel, plan: 
         model_sha256=sha256_of(file) if file.is_file() else "",
         recipe_sha256=sha256_of(request.recipe) if request.recipe else "",
     )
-    context = model_context(plan, provenance, quantizers)
+    tick = Tick(model.stream.frames, model.stream.first_tick) if model.stream else None
+    context = model_context(plan, provenance, quantizers, tick)
     sources = model_sources(context)
     headers = application_headers(context, sources)
     if request.protocol == "mlperf":

@@ -117,13 +117,14 @@ def _sample(built: BuiltModel, data: str | None) -> tuple[npt.NDArray[np.int8], 
     source = data or built.data
     if source is not None:
         try:
-            dataset = load_dataset(source, built.graph, built.preprocessing)
+            dataset = load_dataset(source, built.whole, built.preprocessing)
         except (UserError, ImportError):
             if data is not None:
                 raise
         else:
-            codes = input_codes(built.graph, dataset.take(np.array([0])))
-            return flat_inputs(built.graph, codes), "the first of the data set"
+            codes = built.runs(input_codes(built.whole, dataset.take(np.array([0]))))
+            first = {name: array[:1] for name, array in codes.items()}
+            return flat_inputs(built.graph, first), "the first of the data set"
     return flat_inputs(built.graph, random_codes(built.graph, 1)), "random codes"
 
 

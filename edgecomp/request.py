@@ -9,8 +9,22 @@ from edgecomp.build.board_files import FirmwareProtocol
 from edgecomp.build.flags import Optimize
 from edgecomp.config import Recipe
 from edgecomp.ir import Graph
+from edgecomp.passes.stream import Stream
 from edgecomp.quant import CalibrationReport
 from edgecomp.samples import Samples
+
+
+@dataclass(frozen=True)
+class StreamRequest:
+    """A network that is to be run tick by tick.
+
+    Attributes:
+        axis: of time, in the model's own input; found by trying unless given.
+        frames: that a tick takes; as few as possible unless given.
+    """
+
+    axis: int | None = None
+    frames: int | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,7 @@ class Request:
     tune: bool = False
     keep_input: bool = False
     stream_input: bool = False
+    stream: StreamRequest | None = None
     keep_dead_channels: bool = False
     loader: bool = False
     weights_slot: bool = False
@@ -43,7 +58,17 @@ class Request:
 
 @dataclass(frozen=True)
 class QuantizedModel:
-    """Result of the first half: a graph of integers and how it came about."""
+    """Result of the first half: a graph of integers and how it came about.
+
+    Attributes:
+        float_graph: the model in real numbers.
+        full_graph: the same in integers.
+        graph: the same without dead channels.
+        calibration: how the scales were found.
+        samples: the data.
+        recipe: what was asked for.
+        stream: `graph` as it is run tick by tick, where that is asked for.
+    """
 
     float_graph: Graph
     full_graph: Graph
@@ -51,3 +76,9 @@ class QuantizedModel:
     calibration: CalibrationReport
     samples: Samples
     recipe: Recipe
+    stream: Stream | None = None
+
+    @property
+    def run_graph(self) -> Graph:
+        """What one run computes."""
+        return self.stream.graph if self.stream else self.graph

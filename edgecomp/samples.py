@@ -90,6 +90,28 @@ def input_codes(graph: Graph, dataset: Dataset) -> dict[str, Array]:
     return codes
 
 
+def cut_into_ticks(codes: Mapping[str, Array], axis: int, frames: int) -> dict[str, Array]:
+    """Cut whole sequences into ticks, one sequence behind the other.
+
+    Args:
+        codes: `(sequences, *shape)` by input.
+        axis: of time in `shape`.
+        frames: of a tick; what is left over at a sequence's end is dropped.
+
+    Returns:
+        `(ticks, *shape with frames along the axis)` by input.
+    """
+    found = {}
+    for name, array in codes.items():
+        count = array.shape[axis + 1] // frames
+        used = array.take(range(count * frames), axis=axis + 1)
+        shape = array.shape[1:]
+        parts = used.reshape(len(used), *shape[:axis], count, frames, *shape[axis + 1 :])
+        parts = np.moveaxis(parts, axis + 1, 1)
+        found[name] = np.ascontiguousarray(parts).reshape(-1, *parts.shape[2:])
+    return found
+
+
 def random_codes(graph: Graph, count: int = RANDOM_SAMPLES) -> dict[str, Array]:
     """Uniformly random codes, the same every time."""
     generator = np.random.default_rng(0)

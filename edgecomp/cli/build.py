@@ -49,6 +49,15 @@ def command(
         bool,
         typer.Option("--stream-input", help="Hand over the input row by row (--optimize ram)."),
     ] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Run tick by tick, as frames come (docs/streaming.md).")
+    ] = False,
+    stream_axis: Annotated[
+        int | None, typer.Option(min=1, help="Axis of time in the model's input; found if absent.")
+    ] = None,
+    stream_frames: Annotated[
+        int | None, typer.Option(min=1, help="Frames of a tick, as few as possible if absent.")
+    ] = None,
     limit: Annotated[
         int, typer.Option(min=0, help="Samples that run on the device; 0 for all.")
     ] = 100,
@@ -86,6 +95,7 @@ def command(
         metric=metric,
         keep_input=keep_input,
         stream_input=stream_input,
+        stream=options.stream(stream, stream_axis, stream_frames),
         loader=loader or weights_slot,
         weights_slot=weights_slot,
         protocol=options.choice("--protocol", protocol, ("edgecomp", "mlperf")),  # type: ignore[arg-type]

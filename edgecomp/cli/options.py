@@ -13,6 +13,7 @@ from edgecomp.errors import UserError
 
 if TYPE_CHECKING:
     from edgecomp.lines import Lines
+    from edgecomp.request import StreamRequest
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="model.onnx, model.pt2, file.py:factory or zoo:NAME")
@@ -129,6 +130,21 @@ def preprocessing(
                 raise UserError(f"--{name} {text!r}: write numbers, as 0.5 or 0.5,0.5") from error
             given[name] = numbers[0] if len(numbers) == 1 else numbers
     return {name: value for name, value in given.items() if value is not None}
+
+
+def stream(wanted: bool, axis: int | None, frames: int | None) -> "StreamRequest | None":
+    """Read `--stream` and what goes with it.
+
+    Raises:
+        UserError: something goes with it, but it is not given.
+    """
+    from edgecomp.request import StreamRequest
+
+    if wanted:
+        return StreamRequest(axis, frames)
+    if axis is not None or frames is not None:
+        raise UserError("--stream-axis and --stream-frames go with --stream")
+    return None
 
 
 def progress(quiet: bool) -> Callable[[str], None]:

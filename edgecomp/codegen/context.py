@@ -65,6 +65,28 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Bytes that are kept between runs, and what they are after a reset."""
+
+    offset: int
+    size_bytes: int
+    code: int
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What a tick of a streamed network is.
+
+    Attributes:
+        frames: of the inputs, that it takes.
+        first: the first one, counted from 0, whose outputs are the whole network's.
+    """
+
+    frames: int
+    first: int
+
+
+@dataclass(frozen=True)
 class ModelContext:
     """Everything that the templates of one model read."""
 
@@ -75,6 +97,21 @@ class ModelContext:
     stages: tuple[StageSource, ...]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    tick: Tick | None = None
+
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """The states, by their place in the memory for them; neighbours of one code as one."""
+        found: list[Kept] = []
+        for state in self.plan.graph.states:
+            buffer = self.plan.buffer(state.source)
+            at = buffer.arena_offset - self.plan.arena_bytes
+            if found and found[-1].code == state.code:
+                begin = found.pop().offset
+                found.append(Kept(begin, at + buffer.size_bytes - begin, state.code))
+            else:
+                found.append(Kept(at, buffer.size_bytes, state.code))
+        return tuple(found)
 
     @property
     def arena_align(self) -> int:
@@ -108,6 +145,8 @@ def _body(plan: Plan, stage: Stage) -> tuple[str, str]:
 
 def _place(plan: Plan, offset: int) -> str:
     """The C expression for what lies at an offset of the plan."""
+    if plan.is_state(offset):
+        return f"state + {offset - plan.arena_bytes}"
     if plan.is_second(offset):
         return f"second + {offset - plan.second_at}"
     return f"base + {offset}"
@@ -137,7 +176,10 @@ def _stage_source(plan: Plan, stage: Stage) -> StageSource:
 
 
 def model_context(
-    plan: Plan, provenance: Provenance, quantizers: Mapping[str, InputQuantizer]
+    plan: Plan,
+    provenance: Provenance,
+    quantizers: Mapping[str, InputQuantizer],
+    tick: Tick | None = None,
 ) -> ModelContext:
     """Collect what the templates need.
 
@@ -145,6 +187,7 @@ def model_context(
         plan: a verified plan.
         provenance: where the model came from.
         quantizers: for each model input the way from real values to codes.
+        tick: what a run is, where the network is streamed.
     """
     graph = plan.graph
 
@@ -170,6 +213,7 @@ def model_context(
         stages=tuple(_stage_source(plan, stage) for stage in plan.stages),
         inputs=tuple(port(name) for name in graph.inputs),
         outputs=tuple(port(name) for name in graph.outputs),
+        tick=tick,
     )
 
 

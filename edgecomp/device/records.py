@@ -32,7 +32,7 @@ _COUNTERS: tuple[Literal["none", "dwt", "systick"], ...] = ("none", "dwt", "syst
 class ModelLayout:
     """What the host must know of a model to talk to its check image; sizes in bytes.
 
-    `build_id` 0 accepts any image.
+    `build_id` 0 accepts any image.  Where there are states, samples depend on those before them.
     """
 
     build_id: int
@@ -40,6 +40,7 @@ class ModelLayout:
     input_bytes: tuple[int, ...]
     output_bytes: tuple[int, ...]
     stage_output_bytes: tuple[int, ...]
+    state_bytes: int = 0
 
     def sample_bytes(self, flags: int) -> int:
         """Return how many bytes the reply has per sample."""

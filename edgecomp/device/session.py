@@ -60,7 +60,7 @@ def run_samples(
         inputs: int8 [S, sum of the input bytes], the inputs of a sample one behind the other.
         stage_crcs: run stage by stage and take the CRC-32 of each stage's output.
         dump: run stage by stage and return each stage's output.
-        parallel: copies of the image that share the samples.
+        parallel: copies of the image that share the samples; one where the model has states.
         timeout_s: wall-clock limit of the whole run; boards on serial lines have their own.
 
     Raises:
@@ -74,6 +74,8 @@ def run_samples(
         return engine.run(layout, inputs, stage_crcs=stage_crcs, dump=dump)
     flags = FLAG_CRC * stage_crcs | FLAG_DUMP * dump
     shares = max(1, min(parallel, len(inputs) // _SMALLEST_SHARE))
+    if layout.state_bytes:
+        shares = 1
     parts = np.array_split(inputs, shares)
     deadline = time.monotonic() + timeout_s
     with tempfile.TemporaryDirectory(prefix="edgecomp-") as top, _children() as children:

@@ -73,6 +73,24 @@ def stream(whole: Graph, axis: int | None = None, frames: int | None = None) -> 
     )
 
 
+def device_axis(whole: Graph, axis: int) -> int:
+    """Where an axis of the model's own first input lies on the device.
+
+    Raises:
+        UserError: it has no such axis, or its elements are scattered there.
+    """
+    name = whole.inputs[0]
+    shape, view = whole.tensors[name].shape, whole.views.get(name)
+    rank = len(view.shape if view else shape)
+    if not 0 < axis < rank:
+        raise UserError(f"--stream-axis must be from 1 to {rank - 1}, not {axis}")
+    if view is None:
+        return axis
+    if view.shape != tuple(shape[place] for place in view.perm):
+        raise UserError("--stream-axis: the model reshapes its input; leave the option out")
+    return view.perm[axis]
+
+
 def _stream(whole: Graph, axis: int, frames: int | None) -> Stream:
     lengths = {_length(whole, name, axis) for name in whole.inputs}
     if len(lengths) > 1:

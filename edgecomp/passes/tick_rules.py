@@ -6,39 +6,28 @@ computes it to the tick graph, and says how its output passes by, or that time h
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from edgecomp.ir import Node
 from edgecomp.ops.movement import Pad
-from edgecomp.ops.spatial import Window
-from edgecomp.passes.tick_windows import as_dense, time_window
-from edgecomp.passes.ticks import Line, Ticks, refusal
+from edgecomp.passes.tick_windows import convolved
+from edgecomp.passes.ticks import (
+    Line,
+    Ticks,
+    constants_of,
+    mixed_padding,
+    params_of,
+    refusal,
+    time_ends,
+)
 
 Rule = Callable[[Ticks, Node], None]
-
-LOWEST_CODE = -128
-
-
-def _params(node: Node) -> Any:
-    return node.params
 
 
 def _line(ticks: Ticks, node: Node) -> Line:
     """The first input's line."""
     return ticks.lines[node.inputs[0]]
-
-
-def _others(ticks: Ticks, node: Node) -> list[str]:
-    """The constants behind the first input."""
-    for name in node.inputs[1:]:
-        if not ticks.whole.tensors[name].is_const:
-            raise refusal(
-                node,
-                "its other inputs must be constants",
-                "compute in every frame from that frame alone",
-            )
-    return list(node.inputs[1:])
 
 
 def _unpadded(node: Node, line: Line) -> Line:
@@ -58,7 +47,7 @@ def _passes_by(ticks: Ticks, node: Node, line: Line, **changes: Any) -> None:
 def frame_by_frame(ticks: Ticks, node: Node) -> None:
     """Each frame of the output is made of the same frame of the input."""
     line = _unpadded(node, _line(ticks, node))
-    ticks.emit(node, [line.name, *_others(ticks, node)])
+    ticks.emit(node, [line.name, *constants_of(ticks, node)])
     _passes_by(ticks, node, line)
 
 
@@ -75,7 +64,7 @@ def dense(ticks: Ticks, node: Node) -> None:
     line = _line(ticks, node)
     length = ticks.length(node.inputs[0], line.axis)
     if line.axis == len(ticks.tensor(line).shape) - 1:
-        _time_ends(ticks, node, length)
+        time_ends(ticks, node, length)
     else:
         frame_by_frame(ticks, node)
 
@@ -113,7 +102,7 @@ def operands(ticks: Ticks, node: Node) -> None:
 
 def joined(ticks: Ticks, node: Node) -> None:
     """Concatenation of features."""
-    if _params(node).axis == _line_of_any(ticks, node).axis:
+    if params_of(node).axis == _line_of_any(ticks, node).axis:
         raise refusal(
             node, "it joins sequences one behind the other", "join features of the same frame"
         )
@@ -137,7 +126,7 @@ def product(ticks: Ticks, node: Node) -> None:
 def padded(ticks: Ticks, node: Node) -> None:
     """A border: frames before the first become the beginning of windows."""
     line = _line(ticks, node)
-    before, after = list(_params(node).before), list(_params(node).after)
+    before, after = list(params_of(node).before), list(params_of(node).after)
     axis = line.axis
     length = ticks.length(node.inputs[0], axis)
     if ticks.needed[node.output] > length + before[axis]:
@@ -149,30 +138,22 @@ def padded(ticks: Ticks, node: Node) -> None:
     frames, before[axis], after[axis] = before[axis], 0, 0
     if any(before + after):
         _unpadded(node, line)
-        params = replace(_params(node), before=tuple(before), after=tuple(after))
+        params = replace(params_of(node), before=tuple(before), after=tuple(after))
         ticks.emit(node, [line.name], params)
         line = replace(line, name=node.output)
     if frames:
-        code = Pad().code(_params(node), ticks.whole.tensors[node.inputs[0]])
+        code = Pad().code(params_of(node), ticks.whole.tensors[node.inputs[0]])
         if line.lag or line.fill not in {None, code}:
-            raise _mixed(node)
+            raise mixed_padding(node)
         line = replace(line, delay=line.delay - frames, fill=code)
     ticks.lines[node.output] = line
-
-
-def _mixed(node: Node) -> Exception:
-    return refusal(
-        node,
-        "it pads a sequence whose first frames need later ones (a layer before it does not pad)",
-        "let every layer before the last one that pads be padded, too",
-    )
 
 
 def transposed(ticks: Ticks, node: Node) -> None:
     """The axes in another order."""
     line = _line(ticks, node)
     ticks.emit(node, [line.name])
-    _passes_by(ticks, node, line, axis=_params(node).perm.index(line.axis))
+    _passes_by(ticks, node, line, axis=params_of(node).perm.index(line.axis))
 
 
 def reshaped(ticks: Ticks, node: Node) -> None:
@@ -187,38 +168,33 @@ def reshaped(ticks: Ticks, node: Node) -> None:
             name = ticks.reshaped(line.name, shape, node.output)
             ticks.lines[node.output] = replace(line, name=name, axis=axis)
             return
-    _time_ends(ticks, node, length)
-
-
-def _time_ends(ticks: Ticks, node: Node, count: int) -> None:
-    """A layer over the first frames of the whole network: over the last ones, as many."""
-    name = ticks.collapsed(node.inputs[0], 0, count)
-    ticks.names[node.output] = ticks.emit(node, [name, *_others(ticks, node)]).name
+    time_ends(ticks, node, length)
 
 
 def reduced(ticks: Ticks, node: Node) -> None:
     """A sum, mean or extreme: of features, or of all frames."""
     line = _line(ticks, node)
-    axes = _params(node).axes
+    axes = params_of(node).axes
     if line.axis in axes:
-        _time_ends(ticks, node, ticks.length(node.inputs[0], line.axis))
+        time_ends(ticks, node, ticks.length(node.inputs[0], line.axis))
         return
     ticks.emit(node, [_unpadded(node, line).name])
-    gone = 0 if _params(node).keepdims else sum(axis < line.axis for axis in axes)
+    gone = 0 if params_of(node).keepdims else sum(axis < line.axis for axis in axes)
     _passes_by(ticks, node, line, axis=line.axis - gone)
 
 
 def gathered(ticks: Ticks, node: Node) -> None:
     """A choice of features; of frames, those from one on, or every n-th, or a single one."""
     line = _line(ticks, node)
-    index = _params(node).indices[line.axis]
+    index = params_of(node).indices[line.axis]
     if index is not None and len(index) > 1:
         _skips(ticks, node, line, index)
         return
     rest = replace(
-        _params(node),
+        params_of(node),
         indices=tuple(
-            None if axis == line.axis else chosen for axis, chosen in enumerate(_params(node).indices)
+            None if axis == line.axis else chosen
+            for axis, chosen in enumerate(params_of(node).indices)
         ),
     )
     is_rest = any(chosen is not None for chosen in rest.indices)
@@ -235,7 +211,7 @@ def _skips(ticks: Ticks, node: Node, line: Line, index: tuple[int, ...]) -> None
     stride = index[1] - index[0]
     if stride < 1 or index != tuple(range(index[0], index[-1] + 1, stride)):
         raise refusal(node, "it takes frames out of order", "take them in the order of time")
-    if any(i is not None for axis, i in enumerate(_params(node).indices) if axis != line.axis):
+    if any(i is not None for axis, i in enumerate(params_of(node).indices) if axis != line.axis):
         raise refusal(node, "it takes frames and features at once", "use two layers")
     later = line.delay + index[0]
     delay = -(-(later + 1 - stride) // stride)
@@ -245,68 +221,6 @@ def _skips(ticks: Ticks, node: Node, line: Line, index: tuple[int, ...]) -> None
     name = ticks.frames_of(line, age, count, code, spacing=stride)
     fill = line.fill if delay < 0 else None
     ticks.lines[node.output] = Line(name, line.axis, count, delay, fill)
-
-
-def convolved(ticks: Ticks, node: Node) -> None:
-    """A window over time and features: of frames that are remembered."""
-    line = _line(ticks, node)
-    window = time_window(node, line, len(ticks.tensor(line).shape))
-    if ticks.length(node.output, line.axis) == 1 and not window.before and line.fill is None:
-        _time_ends(ticks, node, window.span)
-        return
-    code = LOWEST_CODE if node.op == "max_pool" else ticks.zero(line)
-    length = ticks.length(node.inputs[0], line.axis)
-    if (ticks.needed[node.output] - 1) * window.stride - window.before + window.span > length:
-        raise refusal(
-            node,
-            "it looks at frames behind the last one (padding at the end of time)",
-            "pad before the first frame only: (kernel - 1) * dilation frames (causal)",
-        )
-    if window.before and node.op == "average_pool" and not _params(node).count_include_pad:
-        raise refusal(
-            node,
-            "its padding over time is not counted, so the first means are of fewer frames",
-            "count the padding (count_include_pad), or do not pad",
-        )
-    if window.before and (line.lag or line.fill not in {None, code}):
-        raise _mixed(node)
-    code = code if line.fill is None else line.fill
-    late = line.delay + window.span - window.stride - window.before
-    delay = -(-late // window.stride)
-    if delay < 0:
-        raise refusal(
-            node, "it pads more frames than its kernel reaches back", "pad less, or not at all"
-        )
-    count = line.frames // window.stride
-    age = line.frames - 1 - line.delay + delay * window.stride + window.before
-    _emit_window(ticks, node, line, _Ages(age, count, code))
-    ticks.lines[node.output] = Line(node.output, line.axis, count, delay)
-
-
-@dataclass(frozen=True)
-class _Ages:
-    """Age of the first frame that a tick's windows read, the windows' number, the first code."""
-
-    first: int
-    windows: int
-    code: int
-
-
-def _emit_window(ticks: Ticks, node: Node, line: Line, ages: _Ages) -> None:
-    """Add a convolution or pool of remembered frames; of one window as a dense layer if it is."""
-    rank = len(ticks.tensor(line).shape)
-    window = time_window(node, line, rank)
-    constants = list(node.inputs[1:])
-    if ages.windows == 1:
-        name = ticks.frames_of(line, ages.first, window.kernel, ages.code, spacing=window.dilation)
-        params: Window = window.changed(_params(node), dilation=1, stride=1, before=0, after=0)
-        if as_dense(ticks, node, name, params):
-            return
-    else:
-        frames = (ages.windows - 1) * window.stride + window.span
-        name = ticks.frames_of(line, ages.first, frames, ages.code)
-        params = window.changed(_params(node), before=0, after=0)
-    ticks.emit(node, [name, *constants], params)
 
 
 def never(limit: str, suggestion: str) -> Rule:

@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from edgecomp.errors import UnsupportedError
 from edgecomp.ir import Graph, Node, OpParams, Shape, State, Tensor
@@ -242,3 +243,35 @@ class Ticks:
             count += 1
             name = f"{wanted}_{count}"
         return name
+
+
+def params_of(node: Node) -> Any:
+    """The parameters, of whichever operator."""
+    return node.params
+
+
+def constants_of(ticks: Ticks, node: Node) -> list[str]:
+    """The constants behind the first input."""
+    for name in node.inputs[1:]:
+        if not ticks.whole.tensors[name].is_const:
+            raise refusal(
+                node,
+                "its other inputs must be constants",
+                "compute in every frame from that frame alone",
+            )
+    return list(node.inputs[1:])
+
+
+def time_ends(ticks: Ticks, node: Node, count: int) -> None:
+    """A layer over the first frames of the whole network: over the last ones, as many."""
+    name = ticks.collapsed(node.inputs[0], 0, count)
+    ticks.names[node.output] = ticks.emit(node, [name, *constants_of(ticks, node)]).name
+
+
+def mixed_padding(node: Node) -> UnsupportedError:
+    """The error where a window begins with padding that is no result yet."""
+    return refusal(
+        node,
+        "it pads a sequence whose first frames need later ones (a layer before it does not pad)",
+        "let every layer before the last one that pads be padded, too",
+    )

@@ -5,6 +5,7 @@
  * Reply:   'ECK1', build id, stages, arena bytes;
  *          for each sample, for each stage [its CRC-32] [its output tensor], then the outputs;
  *          'DONE', samples, stack high water, arena high water, guard ok, counter kind.
+ * A model that keeps something between runs forgets it before the first sample.
  * CRCs and tensors are taken as each stage ends, before the next one may overwrite them. */
 #include <stdint.h>
 
@@ -109,6 +110,9 @@ int main(void)
     }
 
     paint_memory();
+#ifdef model_forget
+    model_forget();
+#endif
     for (uint32_t sample = 0u; sample < request.samples; sample++) {
         run_sample(request.flags);
     }

@@ -42,8 +42,8 @@ from tests.ops import (
 MODULES = (
     conv2d, dense, matmul, add, sub, mul, div, maximum, minimum, compare, where, unary,
     prelu, max_pool, average_pool, reduce_mean, reduce_sum, reduce_max, reduce_min, argmax, softmax,
-    log_softmax, layer_norm, lstm, gru, rnn, pad, concat, gather, resize, shift, ring, taps, reshape,
-    transpose,
+    log_softmax, layer_norm, lstm, gru, rnn, pad, concat, gather, resize, shift, ring, taps,
+    reshape, transpose,
     conv2d_rows,
 )  # fmt: skip
 

@@ -108,7 +108,6 @@ class CausalNet:
         }  # fmt: skip
 
 
-
 def _sizes(net: CausalNet) -> tuple[int, int, int]:
     kernel = int(net.rng.integers(1, 6))
     dilation = int(net.rng.choice([1, 1, 2, 3, 5]))
@@ -117,7 +116,9 @@ def _sizes(net: CausalNet) -> tuple[int, int, int]:
 
 def conv(net: CausalNet) -> None:
     """A convolution."""
-    params = Conv2dParams(**net.windowed(*_sizes(net)), clamp=Clamp(0.0) if net.chance(0.5) else Clamp())
+    params = Conv2dParams(
+        **net.windowed(*_sizes(net)), clamp=Clamp(0.0) if net.chance(0.5) else Clamp()
+    )
     channels = int(net.rng.integers(1, 13))
     net.linear("conv2d", (channels, params.kernel_h, params.kernel_w, net.shape[-1]), params)
 
