@@ -92,7 +92,9 @@ class _OnnxSurvey(OnnxConversion):
             graph = self.run(c_identifier(path.stem), input_shapes)
             graph = _with_inputs(graph, self._stand_ins)
         except UnsupportedError as error:
-            self._refusals.append(Refusal.of(error))
+            # What was refused before and cannot be stood in for ends the reading.
+            if Refusal.of(error) not in self._refusals:
+                self._refusals.append(Refusal.of(error))
         except EdgecompError:
             # Behind a refused layer nothing can be relied upon, before it everything.
             if not self._refusals:
