@@ -4,14 +4,15 @@ Inputs and outputs are int8 codes in the device's layout, which is TFLite's own 
 scales, zero points, weights and biases are those of the firmware.
 """
 
-from edgecomp.errors import InternalError
+from edgecomp.errors import InternalError, UnsupportedError
 from edgecomp.export.tflite_builder import TfliteBuilder
 from edgecomp.export.tflite_layers import LAYERS, Emitter
 from edgecomp.export.tflite_moves import MOVES
 from edgecomp.export.tflite_unary import emit_unary
-from edgecomp.ir import Graph
+from edgecomp.export.tflite_windows import WINDOWS
+from edgecomp.ir import Graph, Node
 
-EMITTERS: dict[str, Emitter] = {**LAYERS, **MOVES, "unary": emit_unary}
+EMITTERS: dict[str, Emitter] = {**LAYERS, **WINDOWS, **MOVES, "unary": emit_unary}
 """By operator: what adds it to the file."""
 
 
@@ -32,9 +33,16 @@ def export_tflite(graph: Graph) -> bytes:
     """
     if not graph.is_quantized:
         raise InternalError(f"{graph.name} is not quantized")
+    if graph.states:
+        raise UnsupportedError(
+            "state",
+            graph.states[0].source,
+            "TFLite export: tensors that are kept between runs",
+            "export the network that sees the whole sequence",
+        )
     build = TfliteBuilder(graph)
     inputs = [build.activation(name, build.outer_shape(name)) for name in graph.inputs]
-    for node in graph.nodes:
+    for node in _from_outputs(graph):
         if node.op not in EMITTERS:
             raise build.refusal(
                 node,
@@ -42,5 +50,24 @@ def export_tflite(graph: Graph) -> bytes:
                 "export QDQ ONNX, or leave the layer out of the network",
             )
         EMITTERS[node.op](build, node)
-    outputs = [build.take(name, build.outer_shape(name)) for name in graph.outputs]
+    outputs = [build.output(name) for name in graph.outputs]
     return build.file.content(inputs, outputs)
+
+
+def _from_outputs(graph: Graph) -> list[Node]:
+    """The nodes in the order in which the outputs need them, whatever order the graph has."""
+    producers = graph.producers()
+    ordered: dict[str, Node] = {}
+    waiting = [producers[name] for name in reversed(graph.outputs) if name in producers]
+    while waiting:
+        node = waiting[-1]
+        missing = [
+            producers[name]
+            for name in node.inputs
+            if name in producers and producers[name].output not in ordered
+        ]
+        if missing:
+            waiting += reversed(missing)
+        else:
+            ordered[waiting.pop().output] = node
+    return list(ordered.values())

@@ -37,24 +37,44 @@ class TfliteBuilder:
     outer: Mapping[str, str] = field(default_factory=dict)
     _forms: dict[str, dict[Shape, int]] = field(default_factory=dict)
     _dtypes: dict[str, str] = field(default_factory=dict)
+    _roots: dict[str, str] = field(default_factory=dict)
+    _labels: dict[tuple[str, Shape], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Keep the names that others know."""
+        """Find what is only a reshaped tensor, and keep the names that others know."""
         names = (*self.graph.inputs, *self.graph.outputs)
         self.outer = {name: self.graph.io_names.get(name, name) for name in names}
         self.file.reserve(*self.outer.values())
+        for node in self.graph.nodes:
+            if node.op == "reshape":
+                self._roots[node.output] = self._root(node.inputs[0])
+        for name, outer in self.outer.items():
+            self._labels.setdefault((self._root(name), self.outer_shape(name)), outer)
+
+    def _root(self, name: str) -> str:
+        """The tensor that a tensor has its elements from, in the same order."""
+        return self._roots.get(name, name)
 
     def activation(self, name: str, shape: Shape | None = None, dtype: str = "") -> int:
         """Add the tensor that holds an activation, under `shape` if not its own."""
-        tensor = self.graph.tensors[name]
+        tensor, root = self.graph.tensors[name], self._root(name)
         shape = tensor.shape if shape is None else shape
-        dtype = self._dtypes.setdefault(name, dtype or "int8")
-        reserved = name in self.outer and shape == self.outer_shape(name)
-        label = self.outer[name] if reserved else name
+        dtype = self._dtypes.setdefault(root, dtype or "int8")
+        outer = self._labels.get((root, shape))
         q = tensor.qparams if dtype == "int8" else None
-        index = self.file.tensor(label, shape, dtype, q, is_reserved=reserved)
-        self._forms.setdefault(name, {})[shape] = index
+        index = self.file.tensor(outer or name, shape, dtype, q, is_reserved=outer is not None)
+        self._forms.setdefault(root, {})[shape] = index
         return index
+
+    def output(self, name: str) -> int:
+        """Index of an output under the name that others know; a copy where two are the same."""
+        index, outer = self.take(name, self.outer_shape(name)), self.outer[name]
+        if self.file.name_of(index) == outer:
+            return index
+        dtype = self._dtypes[self._root(name)]
+        q = self.graph.tensors[name].qparams if dtype == "int8" else None
+        shape = self.file.shape_of(index)
+        return self.reshaped(index, self.file.tensor(outer, shape, dtype, q, is_reserved=True))
 
     def outer_shape(self, name: str) -> Shape:
         """The shape that an input or output has for others: images lie channels last."""
@@ -67,19 +87,27 @@ class TfliteBuilder:
         """Index of an activation or of an operand that is a constant, reshaped if need be."""
         tensor = self.graph.tensors[name]
         shape = tensor.shape if shape is None else shape
-        forms = self._forms.setdefault(name, {})
-        if shape in forms:
-            return forms[shape]
-        if tensor.is_const:
-            made = self.codes(tensor, name, tensor.value.reshape(shape))
-            forms[shape] = made
-            return made
-        source = next(iter(forms.values()))
-        return self.reshaped(source, self.activation(name, shape))
+        forms = self._forms.setdefault(self._root(name), {})
+        if shape not in forms and tensor.is_const:
+            forms[shape] = self.codes(tensor, name, tensor.value.reshape(shape))
+        elif shape not in forms:
+            source = next(iter(forms.values()))
+            self.reshaped(source, self.activation(name, shape))
+        return forms[shape]
 
-    def dtype(self, name: str) -> str:
-        """Element type of an activation: int8, or int32 for indices."""
-        return self._dtypes[name]
+    def beside(self, name: str, output: str) -> tuple[int, int]:
+        """An activation in whatever shape it is there, and an output of the same shape."""
+        source = next(iter(self._forms[self._root(name)].values()))
+        return source, self.activation(output, self.file.shape_of(source))
+
+    def is_free(self, name: str) -> bool:
+        """Whether an activation needs no tensor of its own for others to read."""
+        return name not in self.outer
+
+    def alias(self, name: str, source: str) -> None:
+        """Let an activation be another one, whose codes it has."""
+        self._roots = {n: self._root(source) if r == name else r for n, r in self._roots.items()}
+        self._roots[name] = self._root(source)
 
     def reshaped(self, source: int, target: int) -> int:
         """Add a RESHAPE from one tensor to another."""

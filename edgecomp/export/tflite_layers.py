@@ -1,19 +1,13 @@
-"""How layers with windows, products and sums are written in TFLite."""
+"""How layers of products, sums and reductions are written in TFLite."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from edgecomp.export.tflite_builder import VALID, TfliteBuilder, fused_activation, tflite_padding
-from edgecomp.ir import NO_CLAMP, Node, QParams, Tensor
+from edgecomp.export.tflite_builder import TfliteBuilder
+from edgecomp.ir import NO_CLAMP, Clamp, Node, QParams, Tensor
 from edgecomp.ops.argmax import ArgMaxParams
-from edgecomp.ops.base import as_nhwc
-from edgecomp.ops.conv2d import Conv2dParams
-from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
 from edgecomp.ops.reduce import ReduceMaxParams
 from edgecomp.ops.reduce_mean import ReduceMeanParams
-from edgecomp.ops.spatial import Window
 
 Emitter = Callable[[TfliteBuilder, Node], None]
 
@@ -23,66 +17,7 @@ MAX_RANK = 5
 """Most axes with which runtimes add and multiply with broadcasting."""
 
 
-def _strides(window: Window) -> dict[str, int]:
-    return {"StrideW": window.stride_w, "StrideH": window.stride_h}
-
-
-def _source(build: TfliteBuilder, node: Node, border: int | None) -> tuple[int, int, int]:
-    """The input of a window as NHWC, its padding by TFLite's name, and the output.
-
-    Padding that TFLite has no name for becomes a layer of its own with the code `border`; None
-    refuses it.
-    """
-    x, out = build.graph.tensors[node.inputs[0]], build.graph.tensors[node.output]
-    window = node.params
-    assert isinstance(window, Window)
-    shape = as_nhwc(x.shape)
-    source = build.take(x.name, shape)
-    target = build.activation(out.name, as_nhwc(out.shape))
-    padding = tflite_padding(window, shape[1], shape[2])
-    counted = isinstance(window, AveragePoolParams) and window.count_include_pad
-    if padding is None or (counted and window.has_padding):
-        if border is None:
-            raise build.refusal(
-                node,
-                "an average that leaves out a border other than SAME",
-                "pad so that windows divide the input, or count the padding",
-            )
-        before = (0, window.pad_top, window.pad_left, 0)
-        after = (0, window.pad_bottom, window.pad_right, 0)
-        wide = tuple(n + a + b for n, a, b in zip(shape, before, after, strict=True))
-        q = build.qparams(x.name)
-        padded = build.inner(target, ".padded", wide, q)
-        source, padding = build.padded(source, padded, before, after, border, q), VALID
-    return source, padding, target
-
-
-def _conv2d(build: TfliteBuilder, node: Node) -> None:
-    x, weights, *bias = build.graph.node_inputs(node)
-    params = node.params
-    assert isinstance(params, Conv2dParams)
-    source, padding, out = _source(build, node, build.qparams(x.name).zero_point)
-    options: dict[str, Any] = {
-        "Padding": padding,
-        **_strides(params),
-        "DilationWFactor": params.dilation_w,
-        "DilationHFactor": params.dilation_h,
-    }
-    label = build.file.name_of(out)
-    name = f"{label}.weights"
-    if params.groups > 1 and params.groups == x.shape[-1]:
-        op, kind = "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions"
-        moved = np.ascontiguousarray(weights.value.transpose(3, 1, 2, 0))
-        inputs = [source, build.codes(weights, name, moved, axis=3)]
-        options["DepthMultiplier"] = weights.shape[0] // params.groups
-    else:
-        op, kind = "CONV_2D", "Conv2DOptions"
-        inputs = [source, build.codes(weights, name, weights.value)]
-    inputs += [_bias(build, one, weights, f"{label}.bias") for one in bias]
-    build.fused(op, inputs, out, kind, params.clamp, **options)
-
-
-def _bias(build: TfliteBuilder, bias: Tensor, weights: Tensor, name: str) -> int:
+def add_bias(build: TfliteBuilder, bias: Tensor, weights: Tensor, name: str) -> int:
     """Add a bias with as many scales as the weights have."""
     assert bias.qparams is not None
     assert weights.qparams is not None
@@ -98,7 +33,7 @@ def _dense(build: TfliteBuilder, node: Node) -> None:
     out = build.activation(node.output)
     label = build.file.name_of(out)
     inputs = [source, build.codes(weights, f"{label}.weights", weights.value)]
-    inputs += [_bias(build, one, weights, f"{label}.bias") for one in bias]
+    inputs += [add_bias(build, one, weights, f"{label}.bias") for one in bias]
     params: Any = node.params
     build.fused(
         "FULLY_CONNECTED",
@@ -110,33 +45,36 @@ def _dense(build: TfliteBuilder, node: Node) -> None:
     )
 
 
-def _pool(build: TfliteBuilder, node: Node) -> None:
-    params = node.params
-    assert isinstance(params, Window)
-    options: dict[str, Any] = {
-        **_strides(params),
-        "FilterWidth": params.kernel_w,
-        "FilterHeight": params.kernel_h,
-    }
-    if isinstance(params, MaxPoolParams):
-        source, padding, out = _source(build, node, -128)
-        build.file.operator(
-            "MAX_POOL_2D", [source], out, "Pool2DOptions", Padding=padding, **options
-        )
-        return
-    assert isinstance(params, AveragePoolParams)
-    q, x_q = build.qparams(node.output), build.qparams(node.inputs[0])
-    border = x_q.zero_point if params.count_include_pad else None
-    source, padding, out = _source(build, node, border)
-    options["Padding"] = padding
-    if q == x_q:
-        build.fused("AVERAGE_POOL_2D", [source], out, "Pool2DOptions", params.clamp, **options)
-        return
-    # TFLite's average keeps the scale.
-    mean = build.inner(out, ".mean", build.file.shape_of(out), x_q)
-    options["FusedActivationFunction"] = fused_activation((-128, 127), x_q)
-    build.file.operator("AVERAGE_POOL_2D", [source], mean, "Pool2DOptions", **options)
-    rescaled(build, mean, out, params.clamp.codes(q), q)
+def in_reals(
+    build: TfliteBuilder,
+    op: str,
+    inputs: Sequence[int],
+    out: int,
+    kind: str,
+    clamp: Clamp,
+    others: Sequence[int] = (),
+    **options: Any,
+) -> None:
+    """Add an operator between changes of type, for what it does not compute well on codes.
+
+    Args:
+        build: the file in the making.
+        op: the operator.
+        inputs: codes that become real numbers.
+        out: codes that are made.
+        kind: name of the table of its options.
+        clamp: bounds of the result.
+        others: operands behind `inputs` that are no codes.
+        options: by the schema's field names.
+    """
+    file = build.file
+    name, q = file.name_of(out), file.qparams_of(out)
+    sources = [file.tensor(f"{name}.in", file.shape_of(x), "float32") for x in inputs]
+    for x, source in zip(inputs, sources, strict=True):
+        file.operator("DEQUANTIZE", [x], source, "DequantizeOptions")
+    real = file.tensor(f"{name}.real", file.shape_of(out), "float32")
+    file.operator(op, [*sources, *others], real, kind, **options)
+    rescaled(build, real, out, clamp.codes(q), q)
 
 
 def rescaled(build: TfliteBuilder, x: int, out: int, bounds: tuple[int, int], q: QParams) -> None:
@@ -189,6 +127,14 @@ def _bounded(op: str, kind: str) -> Emitter:
     return emitter
 
 
+def _div(build: TfliteBuilder, node: Node) -> None:
+    """A quotient, of real numbers: TFLite's of codes loses small ones."""
+    params: Any = node.params
+    inputs = [build.take(name) for name in node.inputs]
+    out = build.activation(node.output)
+    in_reals(build, "DIV", inputs, out, "DivOptions", params.clamp)
+
+
 def _reduction(op: str) -> Emitter:
     def emitter(build: TfliteBuilder, node: Node) -> None:
         params = node.params
@@ -203,26 +149,33 @@ def _reduction(op: str) -> Emitter:
 
 
 def _fixed(op: str, kind: str, fixed: QParams, **options: Any) -> Emitter:
-    """Emitter of an operator whose output has one scale only; others are changed behind it."""
+    """Emitter of an operator whose codes have one scale only; others are computed in reals."""
 
     def emitter(build: TfliteBuilder, node: Node) -> None:
-        fixed_output(build, node, op, kind, fixed, **options)
+        fixed_output(build, node, op, kind, fixed, along_axis=True, **options)
 
     return emitter
 
 
 def fixed_output(
-    build: TfliteBuilder, node: Node, op: str, kind: str, fixed: QParams, **options: Any
+    build: TfliteBuilder,
+    node: Node,
+    op: str,
+    kind: str,
+    fixed: QParams,
+    *,
+    along_axis: bool = False,
+    **options: Any,
 ) -> None:
     """Add an operator of one input whose output's scale is prescribed."""
-    x = build.take(node.inputs[0])
-    out = build.activation(node.output)
+    if along_axis:
+        x, out = build.take(node.inputs[0]), build.activation(node.output)
+    else:
+        x, out = build.beside(node.inputs[0], node.output)
     if build.qparams(node.output) == fixed:
         build.file.operator(op, [x], out, kind, **options)
         return
-    inner = build.inner(out, ".fixed", build.file.shape_of(out), fixed)
-    build.file.operator(op, [x], inner, kind, **options)
-    build.requantized(inner, out)
+    in_reals(build, op, [x], out, kind, NO_CLAMP, **options)
 
 
 def _argmax(build: TfliteBuilder, node: Node) -> None:
@@ -246,14 +199,11 @@ def _argmax(build: TfliteBuilder, node: Node) -> None:
 
 
 LAYERS: dict[str, Emitter] = {
-    "conv2d": _conv2d,
     "dense": _dense,
-    "max_pool": _pool,
-    "average_pool": _pool,
     "add": _sum("ADD", "AddOptions"),
     "sub": _sum("SUB", "SubOptions"),
     "mul": _sum("MUL", "MulOptions"),
-    "div": _bounded("DIV", "DivOptions"),
+    "div": _div,
     "maximum": _choice("MAXIMUM"),
     "minimum": _choice("MINIMUM"),
     "matmul": _bounded("BATCH_MATMUL", "BatchMatMulOptions"),

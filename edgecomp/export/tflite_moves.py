@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgecomp.export.tflite_builder import TfliteBuilder
-from edgecomp.export.tflite_layers import Emitter
-from edgecomp.ir import Node, QParams
+from edgecomp.export.tflite_layers import Emitter, in_reals
+from edgecomp.ir import NO_CLAMP, Node, QParams
 from edgecomp.ops import OPS
 from edgecomp.ops.gather import GatherParams
 from edgecomp.ops.movement import ConcatParams, Pad, PadParams, TransposeParams
@@ -20,8 +20,7 @@ _MODES: Mapping[str, dict[str, bool]] = {
 
 
 def _reshape(build: TfliteBuilder, node: Node) -> None:
-    x = build.take(node.inputs[0])
-    build.reshaped(x, build.activation(node.output, dtype=build.dtype(node.inputs[0])))
+    """Nothing: a tensor is reshaped when a layer wants it so."""
 
 
 def _transpose(build: TfliteBuilder, node: Node) -> None:
@@ -117,9 +116,20 @@ def _resize(build: TfliteBuilder, node: Node) -> None:
         )
     source = build.take(x.name)
     out = build.activation(node.output)
-    lengths = build.numbers(out, ".size", size[1:3])
-    build.file.operator(
-        "RESIZE_BILINEAR", [source, lengths], out, "ResizeBilinearOptions", **_MODES[modes[0]]
+    others = [build.numbers(out, ".size", size[1:3])]
+    op, kind, options = "RESIZE_BILINEAR", "ResizeBilinearOptions", _MODES[modes[0]]
+    if _is_fine(x.shape, size, modes[0]):
+        build.file.operator(op, [source, *others], out, kind, **options)
+    else:
+        in_reals(build, op, [source], out, kind, NO_CLAMP, others, **options)
+
+
+def _is_fine(shape: Sequence[int], out: Sequence[int], mode: str) -> bool:
+    """Whether ten bits hold the step of every axis, as TFLite's codes have it."""
+    less = 1 if mode == "align_corners" else 0
+    return all(
+        ((n - less) << 10) % max(m - less, 1) == 0
+        for n, m in zip(shape[1:3], out[1:3], strict=True)
     )
 
 

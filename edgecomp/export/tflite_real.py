@@ -52,8 +52,7 @@ def emit_real(build: TfliteBuilder, node: Node, expr: Expr) -> None:
     """
     parts = _Parts(build, node)
     parts.check(_spelled(expr))
-    source = build.take(node.inputs[0])
-    out = build.activation(node.output)
+    source, out = build.beside(node.inputs[0], node.output)
     shape = build.file.shape_of(out)
     name = build.file.name_of(out)
     real = build.file.tensor(f"{name}.in", shape, "float32")

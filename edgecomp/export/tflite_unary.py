@@ -48,15 +48,14 @@ def emit_unary(build: TfliteBuilder, node: Node) -> None:
         return
     if expr in _CODES:
         op, kind = _CODES[expr]
-        source = build.take(node.inputs[0])
-        build.file.operator(op, [source], build.activation(node.output), kind)
+        source, out = build.beside(node.inputs[0], node.output)
+        build.file.operator(op, [source], out, kind)
         return
     match expr:
         case ("x",) | ("clip", ("x",), _, _):
             _clip(build, node, UnaryParams(whole))
         case ("leaky_relu", ("x",), ("const", alpha)):
-            source = build.take(node.inputs[0])
-            out = build.activation(node.output)
+            source, out = build.beside(node.inputs[0], node.output)
             build.file.operator("LEAKY_RELU", [source], out, "LeakyReluOptions", Alpha=alpha)
         case ("div", ("x",), ("const", number)) if number:
             _with_number(build, node, "mul", 1.0 / number, clamp, is_left=False)
@@ -74,15 +73,21 @@ def emit_unary(build: TfliteBuilder, node: Node) -> None:
 
 def _clip(build: TfliteBuilder, node: Node, params: UnaryParams) -> None:
     """Add a change of scale and bounds; both may be missing."""
-    q = build.qparams(node.output)
     clamp = params.as_clamp
-    bounds = (-128, 127) if clamp is None else clamp.codes(q)
-    x = build.take(node.inputs[0])
-    out = build.activation(node.output)
-    if build.qparams(node.inputs[0]) == q and bounds != (-128, 127):
-        build.limited(x, out, bounds, q)
+    q = build.qparams(node.output)
+    _bounded(build, node, (-128, 127) if clamp is None else clamp.codes(q))
+
+
+def _bounded(build: TfliteBuilder, node: Node, bounds: tuple[int, int]) -> None:
+    """Add what brings codes to the output's scale and within bounds."""
+    x, y = node.inputs[0], node.output
+    q = build.qparams(y)
+    if build.qparams(x) != q or (bounds == (-128, 127) and not build.is_free(y)):
+        rescaled(build, *build.beside(x, y), bounds, q)
+    elif bounds == (-128, 127):
+        build.alias(y, x)
     else:
-        rescaled(build, x, out, bounds, q)
+        build.limited(*build.beside(x, y), bounds, q)
 
 
 def _unbounded(expr: Expr, q: QParams) -> Expr:
@@ -106,8 +111,7 @@ def _with_number(
     build: TfliteBuilder, node: Node, function: str, number: float, clamp: Clamp, *, is_left: bool
 ) -> None:
     """Add an operator of two operands, one of them a number: the code 1 or -1 at its size."""
-    x = build.take(node.inputs[0])
-    out = build.activation(node.output)
+    x, out = build.beside(node.inputs[0], node.output)
     size = QParams.per_tensor(abs(number) or 1.0)
     other = build.code(out, ".number", (number > 0) - (number < 0), size)
     op, kind = _WITH_NUMBER[function]
@@ -116,14 +120,5 @@ def _with_number(
 
 def _extremum(build: TfliteBuilder, node: Node, function: str, number: float) -> None:
     """Add a bound, at the output's scale."""
-    q = build.qparams(node.output)
-    x = build.take(node.inputs[0])
-    out = build.activation(node.output)
-    code = int(q.quantize(np.array(number)))
-    bounds = (code, 127) if function == "max" else (-128, code)
-    if build.qparams(node.inputs[0]) != q:
-        rescaled(build, x, out, bounds, q)
-    elif bounds == (-128, 127):
-        build.requantized(x, out)
-    else:
-        build.limited(x, out, bounds, q)
+    code = int(build.qparams(node.output).quantize(np.array(number)))
+    _bounded(build, node, (code, 127) if function == "max" else (-128, code))

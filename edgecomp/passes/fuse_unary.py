@@ -3,6 +3,7 @@
 Decomposed activations, such as `x * sigmoid(x)` or GELU by Erf, are found this way too.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from edgecomp.ir import Graph, Node
@@ -11,6 +12,10 @@ from edgecomp.ops.unary import UnaryParams
 from edgecomp.passes.edit import clamp_of, sole_reader, with_changes
 from edgecomp.passes.identities import drop_dead
 
+_FUNCTIONS: Mapping[str, str] = {
+    "add": "add", "sub": "sub", "mul": "mul", "div": "div", "maximum": "max", "minimum": "min",
+}  # fmt: skip
+"""Operators of two operands, and the function of real numbers that each computes."""
 MOST_CALLS = 100
 """Functions in one: a value that is used twice is written twice, so that trees could explode."""
 
@@ -36,7 +41,7 @@ def _once(graph: Graph) -> Graph:
             continue
         if isinstance(current.params, UnaryParams):
             graph = _merged(graph, current, current.params.expr)
-        elif current.op in {"add", "sub", "mul"}:
+        elif current.op in _FUNCTIONS:
             graph = _combined(graph, current)
     return drop_dead(graph)
 
@@ -62,7 +67,7 @@ def _combined(graph: Graph, node: Node) -> Graph:
         right, second = left, X
     if left != right:
         return graph
-    expr = call(node.op, first, second)
+    expr = call(_FUNCTIONS[node.op], first, second)
     if not clamp.is_none:
         expr = call("clip", expr, clamp.low, clamp.high)
     return _as_function(graph, node, left, expr)

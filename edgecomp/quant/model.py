@@ -78,7 +78,10 @@ def quantize_model(
         UserError: samples are needed and missing or wrong; an option has no such value.
     """
     options = options or QuantizeOptions()
-    if options.numerics == "tflite":
+    # Passes add layers of their own to a network that came with its arithmetic.
+    own = "tflite" if any(node.numerics == "tflite" for node in graph.nodes) else None
+    numerics = options.numerics or own
+    if numerics == "tflite":
         graph = as_tflite(graph)
     ready = insert_rescales(graph)
     present = {node.name for node in graph.nodes}
@@ -96,7 +99,7 @@ def quantize_model(
         ready, samples or {}, options.calibration, symmetric=options.symmetric
     )
     qparams: dict[str, QParams] = {name: c.qparams for name, c in calibrations.items()}
-    quantized = quantize(ready, qparams, symmetric=options.symmetric, numerics=options.numerics)
+    quantized = quantize(ready, qparams, symmetric=options.symmetric, numerics=numerics)
     if options.bias_correction and samples is not None:
         quantized = correct_biases(ready, quantized, samples)
     report = CalibrationReport(

@@ -10,6 +10,7 @@ from edgecomp.fixedpoint import INT32_MAX, INT32_MIN
 from edgecomp.ir import Array, DType, Graph, Node, QParams, Tensor
 from edgecomp.quant.ranges import range_qparams
 from edgecomp.quant.recurrent import is_recurrent, quantize_recurrent
+from edgecomp.quant.sharing import shares_qparams
 from edgecomp.requant import prepare_node
 
 LEAST_RATIO = 2.0**-15
@@ -80,9 +81,12 @@ def _quantize_operand(
     if node.op in {"prelu", "layer_norm"}:
         tensors[name] = tensor
         return name
-    q = tensor.qparams or range_qparams(
-        float(tensor.value.min()), float(tensor.value.max()), symmetric=symmetric
-    )
+    q = tensor.qparams
+    if q is None and shares_qparams(node):
+        q = tensors[node.output].qparams
+    if q is None:
+        ends = float(tensor.value.min()), float(tensor.value.max())
+        q = range_qparams(*ends, symmetric=symmetric)
     tensors[name] = replace(
         tensor, dtype=DType.INT8, qparams=q, data=q.quantize(tensor.value).astype(np.int8)
     )

@@ -81,7 +81,7 @@ def insert_rescales(graph: Graph) -> Graph:
     tensors = dict(graph.tensors)
     nodes: list[Node] = []
     for node in graph.nodes:
-        if not shares_qparams(node):
+        if not OPS[node.op].same_qparams:
             nodes.append(node)
             continue
         wanted = sets.preset(node.output) or _common(sets, node.inputs)
@@ -114,7 +114,7 @@ def _rescale(tensors: dict[str, Tensor], node: Node, name: str, wanted: QParams 
     while output in tensors:
         output += "_"
     tensors[output] = replace(tensors[name], name=output, qparams=wanted)
-    return Node(output, "unary", (name,), output, UnaryParams(X))
+    return Node(output, "unary", (name,), output, UnaryParams(X), node.numerics)
 
 
 def share_groups(graph: Graph) -> tuple[Group, ...]:
@@ -127,13 +127,19 @@ def share_groups(graph: Graph) -> tuple[Group, ...]:
     moved: set[str] = set()
     paddings: dict[str, float] = {}
     for node in graph.nodes:
-        if shares_qparams(node):
-            if OPS[node.op].same_qparams:
-                moved.add(node.output)
+        if OPS[node.op].same_qparams:
+            moved.add(node.output)
             for name in node.inputs:
                 sets.join(node.output, name)
             if isinstance(node.params, PadParams):
                 paddings[node.output] = node.params.value
+    for node in graph.nodes:
+        if shares_qparams(node):
+            for name in node.inputs:
+                # Where a file gave both a scale, they keep them.
+                ends = {sets.preset(node.output), sets.preset(name)} - {None}
+                if len(ends) < 2 and not graph.tensors[name].is_const:
+                    sets.join(node.output, name)
     groups: dict[str, list[str]] = {}
     for name, tensor in graph.tensors.items():
         if not tensor.is_const:
