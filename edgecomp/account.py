@@ -57,6 +57,7 @@ def manifest(
             "numerics": "tflite"
             if any(n.numerics == "tflite" for n in graph.nodes)
             else "edgecomp",
+            "float_layers": list(model.calibration.float_layers),
             "optimize": request.optimize,
             "keep_input": request.keep_input,
             "stream_input": request.stream_input,
@@ -168,6 +169,10 @@ def build_report(
                 "second_arena_bytes": sizes.second_bytes,
                 "memories": _memories(board, images.placement),
             },
+            "float_layers": [
+                {"layer": layer, "asked": pattern}
+                for layer, pattern in model.calibration.float_layers.items()
+            ],
             "stream": saving and asdict(saving),
             "fits": True,
             "accuracy": measured.accuracy,

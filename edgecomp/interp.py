@@ -14,7 +14,7 @@ import numpy as np
 
 from edgecomp.ir import Array, Graph, Node
 from edgecomp.ops import OPS
-from edgecomp.requant import prepare_node
+from edgecomp.requant import compute_node, prepare_node
 
 DEFAULT_CHUNK = 16
 """Samples computed together: enough for BLAS, little enough for the windows to stay in cache."""
@@ -62,9 +62,7 @@ class IntegerRun:
 
     def __call__(self, graph: Graph, node: Node, arrays: list[Array]) -> Array:
         """Compute the output codes of `node`."""
-        return OPS[node.op].int_ref(
-            node.params, self._prepared[node.output], graph.node_inputs(node), arrays
-        )
+        return compute_node(node, self._prepared[node.output], graph.node_inputs(node), arrays)
 
 
 def _float_node(graph: Graph, node: Node, arrays: list[Array]) -> Array:

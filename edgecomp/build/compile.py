@@ -100,6 +100,7 @@ def _compile(
     common = (
         "arm-none-eabi-gcc",
         "-std=c99",
+        "-ffp-contract=off",
         *board.core.gcc_flags,
         level,
         *FIRMWARE_FLAGS,

@@ -44,6 +44,7 @@ def compile_host_check(
         [
             compiler,
             "-std=c99",
+            "-ffp-contract=off",
             OPTIMIZE_FLAGS[optimize],
             *WARNING_FLAGS,
             *(guards if sanitizers else []),

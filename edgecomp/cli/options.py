@@ -47,6 +47,12 @@ Numerics = Annotated[
     str | None,
     typer.Option(help="Integer arithmetic: edgecomp or tflite; a quantized file keeps its own."),
 ]
+FloatLayers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--float", metavar="LAYER", help="Compute this layer in float32 (name or glob; repeatable)."
+    ),
+]
 Layout = Annotated[str | None, typer.Option(help="How one sample lies: hwc, chw, hw, wc or cw.")]
 Scale = Annotated[float | None, typer.Option(help="Preprocessing: real = (x*scale - mean) / std.")]
 Mean = Annotated[str | None, typer.Option(help="Mean, one number or one per channel: 0.5,0.5,0.5")]

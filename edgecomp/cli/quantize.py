@@ -20,6 +20,7 @@ def command(
     calibration: options.Calibration = None,
     calibration_samples: options.CalibrationSamples = 200,
     numerics: options.Numerics = None,
+    float_layers: options.FloatLayers = None,
     layout: options.Layout = None,
     scale: options.Scale = None,
     mean: options.Mean = None,
@@ -46,6 +47,7 @@ def command(
         calibration=calibration,
         calibration_samples=calibration_samples,
         numerics=numerics and options.choice("--numerics", numerics, ("edgecomp", "tflite")),
+        float_layers=tuple(float_layers or ()),
     )
     result = quantize_only(request, options.progress(quiet=json))
     if json:

@@ -199,7 +199,8 @@ class Node:
         inputs: tensor names, in the operator's order.
         output: the one tensor that it makes.
         params: the operator's parameters.
-        numerics: whose integer arithmetic the layer follows, `edgecomp` or `tflite`.
+        numerics: whose integer arithmetic the layer follows, `edgecomp` or `tflite`; or `float32`,
+            real arithmetic between codes.
     """
 
     name: str
@@ -208,3 +209,8 @@ class Node:
     output: str
     params: OpParams
     numerics: str = "edgecomp"
+
+    @property
+    def is_float32(self) -> bool:
+        """Whether the layer computes real numbers; its constants are float32 then."""
+        return self.numerics == "float32"

@@ -24,6 +24,7 @@ from edgecomp.kernels import (
     elementwise_m0,
     elementwise_m3,
     elementwise_mve,
+    float32_generic,
     gather_generic,
     history_generic,
     lean_m0,
@@ -183,6 +184,15 @@ KERNELS: dict[str, Kernel] = {
         history_generic.TapsGeneric(),
         gather_generic.GatherGeneric(),
         gather_generic.ResizeGeneric(),
+        float32_generic.Conv2dFloat32(),
+        float32_generic.DenseFloat32(),
+        float32_generic.AddFloat32(),
+        float32_generic.SubFloat32(),
+        float32_generic.MulFloat32(),
+        float32_generic.DivFloat32(),
+        float32_generic.SoftmaxFloat32(),
+        float32_generic.LogSoftmaxFloat32(),
+        float32_generic.LayerNormFloat32(),
     )
 }
 """Every kernel by name, in order of preference."""

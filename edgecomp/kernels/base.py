@@ -87,7 +87,8 @@ class Constant:
     @property
     def size_bytes(self) -> int:
         """Bytes in flash."""
-        return int(self.values.size) * int(self.c_type.strip("uint_")) // 8
+        bits = 32 if self.c_type == "float" else int(self.c_type.strip("uint_"))
+        return int(self.values.size) * bits // 8
 
 
 class Kernel(ABC):
@@ -102,6 +103,8 @@ class Kernel(ABC):
     """Builds that may choose it: a kernel that buys cycles with flash is for `speed` only."""
     is_lean: ClassVar[bool] = False
     """Chosen only where memory decides: there are kernels with fewer instructions."""
+    numerics: ClassVar[frozenset[str]] = frozenset({"edgecomp", "tflite"})
+    """Arithmetic that it may compute, values of `Node.numerics`; `applies` may say less."""
     in_place: ClassVar[tuple[int, ...]] = ()
     """Inputs over which the output may lie exactly, beyond what the schedule's distance allows."""
 

@@ -31,6 +31,15 @@ def window_context(layer: Layer) -> dict[str, Any]:
     }
 
 
+def conv2d_sizes(layer: Layer) -> dict[str, Any]:
+    """Shapes, window and groups of a convolution, as the templates call them."""
+    return {
+        **window_context(layer),
+        "group_in": layer.inputs[1].shape[3],
+        "group_out": layer.output.shape[-1] // layer.params.groups,
+    }
+
+
 class Conv2dGeneric(Kernel):
     """One output at a time, taps in the order of the weights."""
 
@@ -51,11 +60,8 @@ class Conv2dGeneric(Kernel):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Shapes, window and groups."""
-        group_in = layer.inputs[1].shape[3]
         return {
-            **window_context(layer),
-            "group_in": group_in,
-            "group_out": layer.output.shape[-1] // layer.params.groups,
+            **conv2d_sizes(layer),
             "has_shift": bool(np.any(layer.prepared.shift)),
             "weights_per_output": math.prod(layer.inputs[1].shape[1:]),
         }

@@ -22,6 +22,8 @@ Channel = tuple[str, int]
 
 def is_mixing(graph: Graph, node: Node) -> bool:
     """Whether every output channel may depend on every input channel."""
+    if node.is_float32:
+        return False
     if node.op == "dense":
         return True
     return isinstance(node.params, Conv2dParams) and node.params.groups == 1
@@ -89,6 +91,8 @@ class ChannelClasses:
 
 def _ties(graph: Graph, node: Node) -> Iterator[tuple[Channel, Channel]]:
     """Pairs (input channel, output channel) that stay or go together; none: unknown."""
+    if node.is_float32:
+        return
     output = graph.tensors[node.output]
     activations = [name for name in node.inputs if not graph.tensors[name].is_const]
     if is_depthwise(graph, node):

@@ -35,7 +35,7 @@ def code_intervals(graph: Graph) -> dict[str, Interval]:
     }
     intervals: dict[str, Interval] = {name: full[name] for name in graph.inputs}
     for node in graph.nodes:
-        rule = _RULES.get(node.op)
+        rule = None if node.is_float32 else _RULES.get(node.op)
         if rule is None:
             intervals[node.output] = full[node.output]
             continue

@@ -137,6 +137,10 @@ def _rebuild_node(
 ) -> Node:
     """Rebuild one node, adding its constants to `tensors`."""
     keep_out = kept[node.output]
+    if node.is_float32:
+        constants_of_node = [t for t in graph.node_inputs(node) if t.is_const]
+        tensors.update({tensor.name: tensor for tensor in constants_of_node})
+        return node
     if node.op in {"conv2d", "dense"}:
         x = node.inputs[0]
         inputs = _rebuild_linear(graph, node, kept[x], keep_out, constants[x], tensors)

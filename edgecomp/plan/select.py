@@ -49,7 +49,7 @@ def applicable(layer: Layer, core: Core) -> list[Kernel]:
     found, reasons = [], []
     for kernel in KERNELS.values():
         if kernel.op == layer.node.op:
-            reason = _storage_refusal(kernel, layer) or kernel.applies(layer, core)
+            reason = _refusal(kernel, layer) or kernel.applies(layer, core)
             if reason is None:
                 found.append(kernel)
             else:
@@ -61,7 +61,9 @@ def applicable(layer: Layer, core: Core) -> list[Kernel]:
     return found
 
 
-def _storage_refusal(kernel: Kernel, layer: Layer) -> str | None:
+def _refusal(kernel: Kernel, layer: Layer) -> str | None:
+    if layer.node.numerics not in kernel.numerics:
+        return f"the layer's numerics are {layer.node.numerics}"
     if kernel.storage in layer.storages:
         return None
     return f"its weights may be stored as {' or '.join(layer.storages)} only"

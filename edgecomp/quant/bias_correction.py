@@ -13,7 +13,7 @@ import numpy as np
 from edgecomp.fixedpoint import INT32_MAX
 from edgecomp.ir import NO_CLAMP, Array, DType, Graph, Node, QParams, Tensor
 from edgecomp.ops import OPS
-from edgecomp.requant import prepare_node
+from edgecomp.requant import compute_node, prepare_node
 
 SAMPLES = 64
 """Enough for a mean: each sample has many positions."""
@@ -41,14 +41,15 @@ def correct_biases(float_graph: Graph, graph: Graph, inputs: Mapping[str, Array]
     nodes: list[Node] = []
     for exact, node in zip(float_graph.nodes, graph.nodes, strict=True):
         made = node
-        if node.op in {"conv2d", "dense"} and float_graph.tensors[exact.inputs[1]].qparams is None:
+        linear = node.op in {"conv2d", "dense"} and not node.is_float32
+        if linear and float_graph.tensors[exact.inputs[1]].qparams is None:
             error = _mean_error(float_graph, exact, graph, node, real, codes)
             made = _corrected(node, tensors, error)
         nodes.append(made)
         operands = [tensors[name] for name in made.inputs]
         prepared = prepare_node(made, operands, tensors[made.output])
         arrays = [t.value if t.is_const else codes[t.name] for t in operands]
-        codes[made.output] = OPS[made.op].int_ref(made.params, prepared, operands, arrays)
+        codes[made.output] = compute_node(made, prepared, operands, arrays)
         float_operands = float_graph.node_inputs(exact)
         real[exact.output] = OPS[exact.op].float_ref(
             exact.params,

@@ -10,6 +10,7 @@ from edgecomp.ops.linear import LinearConstants
 from edgecomp.quant.bias_correction import correct_biases
 from edgecomp.quant.calibrate import Calibration, needs_samples, observe_and_choose
 from edgecomp.quant.equalize import equalize
+from edgecomp.quant.float_layers import float_layers
 from edgecomp.quant.quantize import quantize
 from edgecomp.quant.recurrent import settle_cells
 from edgecomp.quant.sharing import insert_rescales
@@ -27,6 +28,7 @@ class QuantizeOptions:
         bias_correction: take the mean error of every channel out of the bias.
         symmetric: give all activations the zero point 0.
         numerics: arithmetic of the layers, `edgecomp` or `tflite`; the file's own unless given.
+        float_layers: names of layers that compute in float32, or globs; see `float_layers`.
     """
 
     calibration: str = "auto"
@@ -34,6 +36,7 @@ class QuantizeOptions:
     bias_correction: bool = False
     symmetric: bool = False
     numerics: str | None = None
+    float_layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class CalibrationReport:
         coarse_channels: per layer, the channels whose multiplier is below 2^17 (and not 0).
         rescales: names of the identity layers that were inserted between two scales.
         equalized: names of the layers whose channels were balanced.
+        float_layers: what asked for it, by name of each layer that computes in float32.
         reference: the float graph whose integers these are: rescaled and balanced; what the error
             of each tensor is measured against.
     """
@@ -55,6 +59,7 @@ class CalibrationReport:
     coarse_channels: Mapping[str, int]
     rescales: tuple[str, ...]
     equalized: tuple[str, ...]
+    float_layers: Mapping[str, str]
     reference: Graph
 
 
@@ -76,6 +81,7 @@ def quantize_model(
 
     Raises:
         UserError: samples are needed and missing or wrong; an option has no such value.
+        UnsupportedError: a layer cannot compute in float32.
     """
     options = options or QuantizeOptions()
     # Passes add layers of their own to a network that came with its arithmetic.
@@ -86,6 +92,7 @@ def quantize_model(
     ready = insert_rescales(graph)
     present = {node.name for node in graph.nodes}
     rescales = tuple(node.name for node in ready.nodes if node.name not in present)
+    in_float = float_layers(ready, options.float_layers)
     if samples is None and needs_samples(ready, symmetric=options.symmetric):
         raise UserError(
             f"{graph.name} needs calibration samples: the model file does not give the scales of "
@@ -99,7 +106,13 @@ def quantize_model(
         ready, samples or {}, options.calibration, symmetric=options.symmetric
     )
     qparams: dict[str, QParams] = {name: c.qparams for name, c in calibrations.items()}
-    quantized = quantize(ready, qparams, symmetric=options.symmetric, numerics=numerics)
+    quantized = quantize(
+        ready,
+        qparams,
+        symmetric=options.symmetric,
+        numerics=numerics,
+        float_layers=in_float,
+    )
     if options.bias_correction and samples is not None:
         quantized = correct_biases(ready, quantized, samples)
     report = CalibrationReport(
@@ -108,6 +121,7 @@ def quantize_model(
         coarse_channels=coarse_channels(quantized),
         rescales=rescales,
         equalized=equalized,
+        float_layers=in_float,
         reference=ready,
     )
     return quantized, report

@@ -100,7 +100,7 @@ class QdqBuilder:
         self.forms[tensor.name] = Form(name, first)
 
     def dequantized(self, tensor: Tensor, data: Array, axis: int = 0) -> str:
-        """Add a constant of codes and its DequantizeLinear.
+        """Add a constant of codes and its DequantizeLinear, or a real one of a float32 layer.
 
         Args:
             tensor: gives name and parameters.
@@ -108,7 +108,8 @@ class QdqBuilder:
             axis: the axis of `data` that has one scale per index, where they are per channel.
         """
         q = tensor.qparams
-        assert q is not None
+        if q is None:
+            return self.constant(data.astype(np.float32), tensor.name)
         codes = self.constant(data, f"{tensor.name}.codes")
         parameters = self._parameters(tensor.name, q, data.dtype.type)
         return self.emit(

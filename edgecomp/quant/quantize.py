@@ -1,6 +1,6 @@
 """A float graph and the parameters of its activations become a graph of integers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +25,7 @@ def quantize(
     *,
     symmetric: bool = False,
     numerics: str | None = None,
+    float_layers: Collection[str] = (),
 ) -> Graph:
     """Quantize every tensor.
 
@@ -34,6 +35,7 @@ def quantize(
         symmetric: give element-wise constants the zero point 0.
         numerics: the arithmetic of the layers, `edgecomp` or `tflite`; each layer's own unless
             given.
+        float_layers: names of layers that compute in float32: their constants stay real.
 
     Returns:
         A graph of int8 activations and weights (per output channel, -127 to 127) and int32 biases
@@ -55,7 +57,10 @@ def quantize(
     nodes = []
     for given in graph.nodes:
         node = replace(given, numerics=numerics or given.numerics)
-        if node.op in {"conv2d", "dense"}:
+        if node.name in float_layers:
+            node = replace(given, numerics="float32")
+            inputs = tuple(_real_operand(graph, name, tensors) for name in node.inputs)
+        elif node.op in {"conv2d", "dense"}:
             one_scale = node.op == "dense" and node.numerics == "tflite"
             inputs = _quantize_linear(graph, node, tensors, one_scale)
         elif is_recurrent(node):
@@ -69,6 +74,17 @@ def quantize(
     for node in result.nodes:
         prepare_node(node, result.node_inputs(node), result.node_output(node))
     return result
+
+
+def _real_operand(graph: Graph, name: str, tensors: dict[str, Tensor]) -> str:
+    """Copy a constant operand of a float32 layer, without scales and special storages."""
+    tensor = graph.tensors[name]
+    if not tensor.is_const:
+        return name
+    copy = _free_name(tensors, f"{name}.real")
+    data = tensor.value.astype(np.float32)
+    tensors[copy] = Tensor(copy, tensor.shape, DType.FLOAT32, None, data, tensor.layout)
+    return copy
 
 
 def _quantize_operand(

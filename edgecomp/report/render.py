@@ -69,6 +69,9 @@ def _print_summary(console: Console, report: Mapping[str, Any]) -> None:
         f"RAM       {ram['total_bytes']:,} bytes: {arena}, "
         f"static {ram['static_bytes']:,}, stack {ram['stack_bytes']:,} (worst case)"
     )
+    for entry in report["float_layers"]:
+        asked = "" if entry["asked"] == entry["layer"] else f" (--float {entry['asked']})"
+        console.print(f"float32   {escape(entry['layer'] + asked)} because asked")
     _print_measured(console, report)
 
 

@@ -1,7 +1,8 @@
 """Requantizers: how an accumulator becomes an output code, one per numerics.
 
-`edgecomp` is what we quantize ourselves, `tflite` what int8 TFLite models compute.  Formulas are in
-docs/numerics.md, "Requantize" and "TFLite".
+`edgecomp` is what we quantize ourselves, `tflite` what int8 TFLite models compute, `float32` what a
+user wants computed in real numbers.  Formulas are in docs/numerics.md, "Requantize", "TFLite" and
+"Float32 layers".
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgecomp.errors import InternalError
-from edgecomp.ir import Node, Tensor
+from edgecomp.ir import Array, Node, Tensor
 from edgecomp.ops import OPS
 from edgecomp.requant import tflite_layers
+from edgecomp.requant.float32 import float32_codes, float32_constants
 from edgecomp.requant.tflite import tflite_constants
 from edgecomp.requant.tflite_products import mean_constants, product_constants
 from edgecomp.requant.tflite_tables import table_constants
@@ -53,6 +55,7 @@ REQUANTIZERS: dict[str, Requantizer] = {
             **tflite_layers.LAYERS,
         },
     ),
+    "float32": Requantizer("float32", "ec_float_code"),
 }
 """Every requantizer by name."""
 
@@ -70,6 +73,24 @@ def prepare_node(node: Node, inputs: Sequence[Tensor], output: Tensor) -> Any:
     """
     if node.numerics not in REQUANTIZERS:
         raise InternalError(f"layer {node.name!r} has unknown numerics {node.numerics!r}")
+    if node.is_float32:
+        return float32_constants(node, inputs, output)
     constants = OPS[node.op].prepare(node.params, inputs, output)
     own = REQUANTIZERS[node.numerics].constants.get(node.op)
     return constants if own is None else own(node, inputs, output, constants)
+
+
+def compute_node(
+    node: Node, prepared: Any, inputs: Sequence[Tensor], arrays: Sequence[Array]
+) -> Array:
+    """Compute a layer's output codes under its own numerics, as the device must, bit for bit.
+
+    Args:
+        node: the layer.
+        prepared: what `prepare_node` returned.
+        inputs: its quantized operands.
+        arrays: codes `(samples, *shape)` of activations, elements of constants.
+    """
+    if node.is_float32:
+        return float32_codes(node, prepared, inputs, arrays)
+    return OPS[node.op].int_ref(node.params, prepared, inputs, arrays)

@@ -1,0 +1,62 @@
+"""Which layers compute in float32: those that the user names, and no others."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from edgecomp.errors import UnsupportedError, UserError
+from edgecomp.ir import Graph, Node
+from edgecomp.ops import OPS
+from edgecomp.requant.float32 import FLOAT32_OPS
+
+_ROUNDED_ONCE = frozenset(
+    {"unary", "matmul", "maximum", "minimum", "max_pool", "average_pool", "compare", "where"}
+    | {"reduce_mean", "reduce_sum", "reduce_max", "reduce_min", "argmax"}
+)
+"""Operators whose codes are their real results rounded once, within 1e-6 of a code."""
+
+
+def float_layers(graph: Graph, patterns: Sequence[str]) -> dict[str, str]:
+    """Find the layers that are asked for.
+
+    Args:
+        graph: a float graph, ready to be quantized.
+        patterns: layer names, or globs (`block3.*`).  What a glob finds besides and float32 would
+            not change is left as it is; what a name finds must be there in float32.
+
+    Returns:
+        The pattern that asked for it, by layer name.
+
+    Raises:
+        UserError: no layer has such a name.
+        UnsupportedError: there is no float32 code for the layer, or it would change nothing.
+    """
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        exact = [node for node in graph.nodes if node.name == pattern]
+        nodes = exact or [node for node in graph.nodes if fnmatchcase(node.name, pattern)]
+        if not nodes:
+            names = [node.name for node in graph.nodes]
+            near = ", ".join(repr(name) for name in get_close_matches(pattern, names, 3, 0.5))
+            raise UserError(
+                f"--float {pattern}: no layer has this name\n  "
+                + (f"near it: {near}; " if near else "")
+                + "the report and `edgecomp show` list the layers"
+            )
+        usable = [node for node in nodes if node.op in FLOAT32_OPS]
+        if not usable:
+            raise _refusal(nodes[0])
+        for node in usable:
+            found.setdefault(node.name, pattern)
+    return found
+
+
+def _refusal(node: Node) -> UnsupportedError:
+    """Why a layer is not computed in float32."""
+    if OPS[node.op].same_qparams:
+        limit = "it only moves codes: float32 would change nothing"
+    elif node.op in _ROUNDED_ONCE:
+        limit = "its codes are the real results, rounded once: float32 would give the same"
+    else:
+        limit = f"there is no float32 code for it, but for {', '.join(FLOAT32_OPS)}"
+    return UnsupportedError(node.op, node.name, limit, "leave it out of --float")
