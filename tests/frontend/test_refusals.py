@@ -34,6 +34,7 @@ NOT_FROM_A_FILE = {
     "frontend/onnx_builder.py:reshape": "weights per channel are rearranged by `constant` first",
     "frontend/onnx_builder.py:_rearranged": "tested in test_qdq.py, with weights per input",
     "ops/base.py:check_constraints": "the same; check-model asks every limit itself",
+    "quant/float_layers.py:_refusal": "asked for by --float; tested in unit/test_float_layers.py",
     "plan/select.py:applicable": "every operator has a generic kernel on every core",
 }
 """Refusals that no file reaches in `check-model`."""
