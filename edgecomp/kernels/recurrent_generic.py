@@ -19,11 +19,13 @@ from edgecomp.ops.recurrent_constants import RecurrentConstants
 class RecurrentShape:
     """Sizes of a recurrent layer, and what lies in its scratch, as the templates need it.
 
-    The scratch has the memory, two rows of hidden states where the output does not keep them, the
-    first hidden state where it is computed, and what a GRU's reset gate has kept.
+    Behind what a faster kernel has there (up to `memory_at`) the scratch has the memory, two rows
+    of hidden states where the output does not keep them, the first hidden state where it is
+    computed, and what a GRU's reset gate has kept.
     """
 
     layer: Layer
+    memory_at: int = 0
 
     @property
     def _op(self) -> Recurrent[Any]:
@@ -50,6 +52,11 @@ class RecurrentShape:
     def units(self) -> int:
         """Elements of the hidden state."""
         return self._op.units(self.layer.inputs)
+
+    @property
+    def whole_units(self) -> int:
+        """These, filled up to a multiple of 4."""
+        return -(-self.units // 4) * 4
 
     @property
     def begins(self) -> str:
@@ -86,19 +93,19 @@ class RecurrentShape:
     @property
     def sequence_parameters(self) -> str:
         """Parameters of the function for one sequence; constant states are among them."""
-        constant = (f", const {c.c_type} *{c.name}" for c in self.constants() if self.batch > 1)
+        constant = (f", const {c.c_type} *{c.name}" for c in self.starts() if self.batch > 1)
         return self.parameters + "".join(constant)
 
     def arguments(self, layer: str) -> str:
         """The arguments for these, for sequence `i`."""
-        names = [*self.computed, *(f"{layer}_{c.name}" for c in self.constants())]
+        names = [*self.computed, *(f"{layer}_{c.name}" for c in self.starts())]
         return "".join(f", {name} + i * {self.units}" for name in names)
 
     def own(self, layer: str, name: str) -> str:
         """A constant state, in the function for one sequence."""
         return name if self.batch > 1 else f"{layer}_{name}"
 
-    def constants(self) -> list[Constant]:
+    def starts(self) -> list[Constant]:
         """Constant states to begin with."""
         k: RecurrentConstants = self.layer.prepared
         comment, found = "before the first step", []
@@ -106,6 +113,14 @@ class RecurrentShape:
             found.append(Constant("first_hidden", "int8_t", k.first_hidden, True, comment))
         if self.has_first_memory:
             found.append(Constant("first_memory", "int16_t", k.first_memory, True, comment))
+        return found
+
+    def constants(self) -> list[Constant]:
+        """What every kernel needs in flash beside weights and biases."""
+        found = self.starts()
+        if getattr(self.layer.params, "peepholes", False):
+            weights = self.layer.prepared.peephole
+            found.append(Constant("peephole", "int32_t", weights, True, "input, output, forget"))
         return found
 
     @property
@@ -140,7 +155,7 @@ class RecurrentShape:
     @property
     def rows_at(self) -> int:
         """Where these begin in the scratch."""
-        return 2 * self.units if self.has_memory else 0
+        return self.memory_at + (2 * self.units if self.has_memory else 0)
 
     @property
     def first_at(self) -> int:
@@ -186,12 +201,28 @@ class RecurrentGeneric(Kernel):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Sizes, parameters, integers and the table of tanh."""
-        return {
-            "s": RecurrentShape(layer),
-            "p": layer.params,
-            "k": layer.prepared,
-            "table": TANH,
-        }
+        return recurrent_context(layer, RecurrentShape(layer))
+
+
+def recurrent_context(layer: Layer, shape: RecurrentShape, fast: Any = None) -> dict[str, Any]:
+    """What the templates of recurrent layers read.
+
+    Args:
+        layer: the layer.
+        shape: its sizes.
+        fast: how whole matrices are multiplied, where they are.
+    """
+    # Bits that a product of two gates has more than the cell state.
+    less = UNIT_BITS - getattr(layer.params, "cell_bits", UNIT_BITS)
+    return {
+        "s": shape,
+        "p": layer.params,
+        "k": layer.prepared,
+        "table": TANH,
+        "less": less,
+        "half": (1 << less) >> 1,
+        "fast": fast,
+    }
 
 
 class LstmGeneric(RecurrentGeneric):
@@ -199,20 +230,7 @@ class LstmGeneric(RecurrentGeneric):
 
     name: ClassVar[str] = "lstm_generic"
     op: ClassVar[str] = "lstm"
-    template: ClassVar[str] = "lstm/generic.c.j2"
-
-    def constants(self, layer: Layer) -> Sequence[Constant]:
-        """Also the peepholes."""
-        found = [*super().constants(layer)]
-        if layer.params.peepholes:
-            weights = layer.prepared.peephole
-            found.append(Constant("peephole", "int32_t", weights, True, "input, output, forget"))
-        return found
-
-    def context(self, layer: Layer) -> dict[str, Any]:
-        """Also how many bits a product of gates has more than the cell state."""
-        less = UNIT_BITS - layer.params.cell_bits
-        return {**super().context(layer), "less": less, "half": (1 << less) >> 1}
+    template: ClassVar[str] = "lstm/layer.c.j2"
 
 
 class GruGeneric(RecurrentGeneric):
@@ -220,7 +238,7 @@ class GruGeneric(RecurrentGeneric):
 
     name: ClassVar[str] = "gru_generic"
     op: ClassVar[str] = "gru"
-    template: ClassVar[str] = "gru/generic.c.j2"
+    template: ClassVar[str] = "gru/layer.c.j2"
 
 
 class RnnGeneric(RecurrentGeneric):
@@ -228,4 +246,4 @@ class RnnGeneric(RecurrentGeneric):
 
     name: ClassVar[str] = "rnn_generic"
     op: ClassVar[str] = "rnn"
-    template: ClassVar[str] = "rnn/generic.c.j2"
+    template: ClassVar[str] = "rnn/layer.c.j2"
