@@ -14,6 +14,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from edgecomp.frontend.integer_products import FLOAT_OPERATORS, Chain, by_output, find_chains
+
 MICROSOFT = "com.microsoft"
 FIRST_OPSET_WITH_AXIS = 13
 """Before it only the quantizers of onnxruntime know scales per channel."""
@@ -114,7 +116,7 @@ def to_qdq(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         float equivalent here (channels last, a float result) are left as they are, for the reader
         to refuse.
     """
-    if not any(_qualified(node) in _FORMS for node in model.graph.node):
+    if not any(_qualified(n) in _FORMS or n.op_type in FLOAT_OPERATORS for n in model.graph.node):
         return model
     result = onnx.ModelProto()
     result.CopyFrom(model)
@@ -137,11 +139,21 @@ class _Rewriter:
         self._taken = {t.name for t in model.graph.initializer}
         self._taken |= {v.name for v in (*model.graph.input, *model.graph.output)}
         self._taken |= {name for node in model.graph.node for name in node.output}
+        self._chains = by_output(
+            find_chains(
+                model.graph.node,
+                [t.name for t in model.graph.initializer],
+                [v.name for v in model.graph.output],
+            )
+        )
 
     def rewritten(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         """The nodes that stand for `node`."""
         standard = node.domain in _STANDARD
-        if node.op_type == "QuantizeLinear" and len(node.input) > 2:
+        chain = self._chains.get(node.output[0]) if node.output else None
+        if chain is not None and self._has_scale(chain):
+            return self._product(chain) if node == chain.mul else []
+        if node.op_type == "QuantizeLinear" and len(node.input) > 2 and node.output:
             self._scales[node.output[0]] = (node.input[1], node.input[2])
         elif standard and node.op_type in _MOVING and node.input[0] in self._scales:
             self._scales.update(dict.fromkeys(node.output, self._scales[node.input[0]]))
@@ -151,6 +163,34 @@ class _Rewriter:
         if form is None or not self._fits(node, form(node)):
             return [node]
         return self._apart(node, form(node))
+
+    def _has_scale(self, chain: Chain) -> bool:
+        """Whether the product's input was quantized with the zero point that it takes off."""
+        scale = self._scales.get(chain.product.input[0])
+        zero_point = chain.product.input[2] if _has(chain.product, 2) else ""
+        return scale is not None and scale[1] == zero_point
+
+    def _product(self, chain: Chain) -> list[onnx.NodeProto]:
+        """Stand for a product of codes and its factor by a float layer."""
+        node, y = chain.product, chain.mul.output[0]
+        op, axis = FLOAT_OPERATORS[node.op_type]
+        scale, zero_point = self._scales[node.input[0]]
+        names = [self._take(f"{y}.{part}") for part in ("line", "ratio", "weight_scale")]
+        made = [
+            helper.make_node(
+                "Constant", [], names[:1], value=numpy_helper.from_array(np.array([-1]))
+            ),
+            helper.make_node("Div", [chain.factor, scale], names[1:2]),
+            helper.make_node("Reshape", [names[1], names[0]], names[2:]),
+        ]
+        weights = [node.input[1], names[2], *node.input[3:4]]
+        inputs = [
+            self._dequantized(made, chain.mul, [node.input[0], scale, zero_point], 1),
+            self._dequantized(made, chain.mul, weights, axis),
+        ]
+        layer = helper.make_node(op, inputs, [y], node.name)
+        layer.attribute.extend(node.attribute)
+        return [*made, layer]
 
     def _fits(self, node: onnx.NodeProto, form: Form) -> bool:
         """Whether the float operator means the same."""

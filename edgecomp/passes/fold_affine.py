@@ -21,7 +21,7 @@ def fold_affine(graph: Graph) -> Graph:
 
     Two that follow each other become one.  Into the layer after only where its padding adds
     nothing: there the border is 0 before the affine map, and must be 0 after it.  Nothing is
-    folded across a tensor with qparams, nor into quantized weights.
+    folded across a tensor with qparams, nor into quantized weights: their layer takes addends only.
     """
     while True:
         folded = _fold_one(graph)
@@ -89,12 +89,27 @@ def _into_maker(graph: Graph, maker: Node, node: Node, affine: Affine) -> Graph 
     if clamp is None or not clamp.is_none:
         return None
     if parts is None:
-        return _merged(graph, maker, node, affine)
+        return _biased(graph, maker, node, affine) or _merged(graph, maker, node, affine)
     _, weights, bias = parts
     factor = affine.factor.reshape(-1, *(1,) * (weights.ndim - 1))
     inputs, tensors = _rebuilt(graph, maker, weights * factor, bias * affine.factor + affine.addend)
     made = with_clamp(maker, affine.clamp, inputs=inputs, output=node.output)
     return with_changes(graph, {maker.output: made, node.output: None}, tensors)
+
+
+def _biased(graph: Graph, maker: Node, node: Node, affine: Affine) -> Graph | None:
+    """Add to the bias of a layer whose weights are quantized."""
+    bias = [graph.tensor(name) for name in maker.inputs[2:]]
+    plain = all(tensor.is_const and tensor.qparams is None for tensor in bias)
+    if not isinstance(maker.params, LINEAR) or not plain or (affine.factor != 1).any():
+        return None
+    channels = graph.node_output(maker).shape[-1]
+    total = np.broadcast_to(affine.addend, (channels,)) + (bias[0].value if bias else 0.0)
+    name = unused_name(graph, f"{maker.name}.bias.folded")
+    tensor = Tensor(name, total.shape, data=total.astype(np.float32), layout="O")
+    inputs = (*maker.inputs[:2], name)
+    made = with_clamp(maker, affine.clamp, inputs=inputs, output=node.output)
+    return with_changes(graph, {maker.output: made, node.output: None}, [tensor])
 
 
 def _merged(graph: Graph, maker: Node, node: Node, affine: Affine) -> Graph | None:

@@ -9,8 +9,10 @@ from onnx import TensorProto
 
 from edgecomp.errors import UnsupportedError
 from edgecomp.frontend import read_model
+from edgecomp.interp import run_int
 from edgecomp.ir import Graph, QParams
 from edgecomp.passes import run_passes
+from edgecomp.quant import quantize_model
 from tests.frontend.onnx_cases import (
     from_device,
     make_model,
@@ -19,6 +21,7 @@ from tests.frontend.onnx_cases import (
     run_graph,
     run_onnxruntime,
     save,
+    to_device,
 )
 
 RNG = np.random.default_rng(11)
@@ -287,6 +290,54 @@ def test_quantizers_of_the_microsoft_domain(tmp_path: Path) -> None:
         made.domain = "com.microsoft"
     graph = read_model(save(make_model(nodes, {"x": [1, 4]}, ["y"], constants), tmp_path))
     assert graph.tensor("x").qparams == QParams.per_tensor(S1, -128)
+
+
+def test_explicit_quantization_as_tensorrt_has_it(tmp_path: Path) -> None:
+    """Symmetric quantizers before layers only, on real weights too; sums and ends have none."""
+    w = [RNG.normal(0, 0.2, (4, 4, 3, 3)).astype(np.float32) for _ in range(2)]
+    scales = [np.abs(v).max(axis=(1, 2, 3)) / np.float32(127) for v in w]
+    constants: dict[str, np.ndarray] = {"z": scalar(0, np.int8), "zc": np.zeros(4, np.int8)}
+    constants |= {"s0": scalar(S1), "s1": scalar(S2), "b": np.ones(4, np.float32)}
+    nodes = []
+    for i, (weights, scale) in enumerate(zip(w, scales, strict=True)):
+        constants |= {f"w{i}": weights, f"sw{i}": scale}
+        nodes += [
+            node(Q, f"w{i} sw{i} zc", f"wq{i}", axis=0),
+            node(D, f"wq{i} sw{i} zc", f"wd{i}", axis=0),
+        ]
+    nodes += [
+        *pair("x", "xd", "s0", "z"),
+        node("Conv", "xd wd0 b", "c0", "first", pads=[1, 1, 1, 1]),
+        node("Relu", "c0", "r0"),
+        *pair("r0", "rd", "s1", "z"),
+        node("Conv", "rd wd1 b", "c1", "second", pads=[1, 1, 1, 1]),
+        node("Add", "c1 x", "sum"),
+        node("Relu", "sum", "y"),
+    ]
+    model = make_model(nodes, {"x": [1, 4, 6, 5]}, ["y"], constants)
+    graph = run_passes(read_model(save(model, tmp_path)))
+    assert ops(graph) == ["conv2d", "conv2d", "add"]
+    x = RNG.normal(0, 1, (40, 1, 4, 6, 5)).astype(np.float32)
+    integers, report = quantize_model(graph, {"x": to_device(graph, "x", x)})
+    methods = {name: found.method for name, found in report.tensors.items()}
+    assert [name for name, method in methods.items() if method == "preset"] == ["x", "r0"]
+    assert len(methods) == 4
+    for made, weights, scale in zip(integers.nodes[:2], w, scales, strict=True):
+        codes = integers.node_inputs(made)[1]
+        assert codes.qparams == QParams.per_channel(scale, 0)
+        expected = np.clip(np.rint(weights / scale[:, None, None, None]), -128, 127)
+        np.testing.assert_array_equal(codes.value, expected.transpose(0, 2, 3, 1))
+    (output,) = integers.outputs
+    out, q = integers.tensor(output).qparams, integers.tensor("x").qparams
+    assert out is not None
+    assert q is not None
+    codes_in = {"x": q.quantize(to_device(graph, "x", x)).astype(np.int8)}
+    ours = from_device(graph, output, out.dequantize(run_int(integers, codes_in)[output]))
+    for sample, got in zip(x, ours, strict=True):
+        (theirs,) = run_onnxruntime(tmp_path / "net.onnx", {"x": sample}, ["y"])
+        # The sum is rounded here and not there, and so are its operands.
+        inside = theirs < out.scalar * (127 - out.zero_point)
+        assert np.abs(got - theirs)[inside].max() < 3 * max(out.scalar, S1)
 
 
 def test_type_of_codes_as_an_attribute(tmp_path: Path) -> None:

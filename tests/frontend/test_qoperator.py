@@ -222,6 +222,70 @@ def test_forms_that_are_not_known_are_refused(change: Any, message: str, tmp_pat
         read_model(save(model, tmp_path))
 
 
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("op", ["ConvInteger", "MatMulInteger"])
+def test_products_of_codes_with_a_factor(op: str, per_channel: bool, tmp_path: Path) -> None:
+    conv = op == "ConvInteger"
+    channels = 7 if conv else 9
+    scale_w = RNG.uniform(0.004, 0.02, channels if per_channel else 1).astype(np.float32)
+    factor = np.float32(0.0413) * scale_w
+    constants = {
+        "sx": np.float32(0.0413), "zx": np.uint8(120), "w": W_CONV if conv else W_DENSE,
+        "zw": np.int8(0), "f": factor.reshape((1, -1, 1, 1) if conv else -1),
+        "b": RNG.normal(0, 1, (7, 1, 1) if conv else 9).astype(np.float32),
+        "sy": np.float32(0.211), "zy": np.uint8(117),
+    }  # fmt: skip
+    nodes = [
+        node("QuantizeLinear", "x sx zx", "x.q"),
+        node(op, "x.q w zx zw", "acc", "layer", **(PADS if conv else {})),
+        node("Cast", "acc", "real", to=TensorProto.FLOAT),
+        node("Mul", "f real", "scaled"),
+        node("Add", "scaled b", "sum"),
+        node("Relu", "sum", "r"),
+        node("QuantizeLinear", "r sy zy", "y.q"),
+        node("DequantizeLinear", "y.q sy zy", "y"),
+    ]
+    shape = [1, 4, 6, 5] if conv else [1, 120]
+    kept = {name: np.asarray(value) for name, value in constants.items()}
+    model = make_model(nodes, {"x": shape}, ["y"], kept)
+    graph = run_passes(read_model(save(model, tmp_path)))
+    assert ops(graph) == ["conv2d" if conv else "dense"]
+    weights = graph.tensor("layer.weights").qparams
+    assert weights is not None
+    np.testing.assert_allclose(weights.scale, scale_w, rtol=1e-6)
+    integers, _ = quantize_model(graph, None)
+    x = np.random.default_rng(2).normal(0, 1.6, (SAMPLES, *shape)).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"))
+    theirs = np.stack([session.run(None, {"x": sample})[0] for sample in x])
+    q = integers.tensor("x").qparams
+    assert q is not None
+    codes = {"x": q.quantize(to_device(graph, "x", x)).astype(np.int8)}
+    (output,) = integers.outputs
+    ours = from_device(graph, output, run_int(integers, codes)[output].astype(np.int64))
+    away = np.abs(ours - (np.rint(theirs / 0.211) + 117 - 128))
+    assert len(np.unique(ours)) > 10
+    assert away.max() <= 1
+    assert (away > 0).mean() < 0.01
+
+
+def test_products_of_codes_that_are_read_otherwise_are_refused(tmp_path: Path) -> None:
+    constants = {"s": np.float32(0.1), "z": np.uint8(3), "w": W_DENSE, "f": np.float32(0.2)}
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("MatMulInteger", "q w z", "m", "layer"),
+        node("Cast", "m", "c", to=TensorProto.FLOAT),
+        node("Mul", "c f", "y"),
+    ]
+    kept = {name: np.asarray(value) for name, value in constants.items()}
+    assert read_model(save(make_model(nodes, {"x": [1, 120]}, ["y"], kept), tmp_path))
+    for place, name in ((1, "q w"), (3, "c c")):
+        changed = [onnx.NodeProto.FromString(n.SerializeToString()) for n in nodes]
+        changed[place].input[:] = name.split()
+        model = make_model(changed, {"x": [1, 120]}, ["y"], kept)
+        with pytest.raises(UnsupportedError, match="'layer'"):
+            read_model(save(model, tmp_path))
+
+
 def test_scales_that_are_found_while_running_are_refused(tmp_path: Path) -> None:
     nodes = [
         node("DynamicQuantizeLinear", "x", "q s z"),
