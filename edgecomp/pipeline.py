@@ -36,6 +36,7 @@ from edgecomp.measure import check_metric, layer_sqnr, measure_model
 from edgecomp.passes.dead_channels import remove_dead_channels
 from edgecomp.passes.stream import device_axis, stream
 from edgecomp.paths import MANIFEST, sha256_of, staged_directory, write_atomically
+from edgecomp.plan.costs import PLAIN
 from edgecomp.plan.planner import macs_of, plan_graph
 from edgecomp.plan.stack import stack_bound
 from edgecomp.plan.types import Plan
@@ -44,6 +45,7 @@ from edgecomp.quant.input_codes import input_quantizer
 from edgecomp.request import QuantizedModel, Request
 from edgecomp.samples import load_samples
 from edgecomp.saving import saving_of
+from edgecomp.storage import allow_found
 from edgecomp.targets.boards import Board, get_board
 from edgecomp.tuning import tune_model
 
@@ -79,6 +81,8 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
     full_graph, report = quantize_model(float_graph, samples.calibration(), options)
     keeps_all = request.keep_dead_channels or request.weights_slot  # dead ones depend on weights
     graph = full_graph if keeps_all else remove_dead_channels(full_graph)[0]
+    if _takes_what_it_finds(request, recipe):
+        graph = allow_found(graph)
     streamed = None
     if request.stream is not None:
         axis = request.stream.axis
@@ -86,6 +90,16 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
             graph, None if axis is None else device_axis(graph, axis), request.stream.frames
         )
     return QuantizedModel(float_graph, full_graph, graph, report, samples, recipe, streamed)
+
+
+def _takes_what_it_finds(request: Request, recipe: Recipe) -> bool:
+    """Whether zeros and clusters in the weights may decide how they are stored.
+
+    Not where steps of a recipe have decided, where other weights may follow in a slot, or where
+    RAM comes first: decoding may need some.
+    """
+    decided = bool(recipe.steps) or request.model.endswith(".npz")
+    return not decided and not request.weights_slot and request.optimize != "ram"
 
 
 def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
@@ -125,7 +139,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         keep_input = request.keep_input or request.protocol == "mlperf"
         plan = planned(keep_input=keep_input)
         for choice in plan.storage_choices:
-            if choice.was_refused:
+            if choice.was_refused or choice.storage != PLAIN:
                 say(choice.text)
         if keep_input:
             without = planned().arena_bytes

@@ -12,6 +12,7 @@ from edgecomp.export.tflite_unary import emit_unary
 from edgecomp.export.tflite_windows import WINDOWS
 from edgecomp.ir import Graph, Node
 
+SMALLEST_SCALE = 1e-20
 EMITTERS: dict[str, Emitter] = {**LAYERS, **WINDOWS, **MOVES, "unary": emit_unary}
 """By operator: what adds it to the file."""
 
@@ -40,6 +41,8 @@ def export_tflite(graph: Graph) -> bytes:
             "TFLite export: tensors that are kept between runs",
             "export the network that sees the whole sequence",
         )
+    for node in graph.nodes:
+        _refuse_scales(graph, node)
     build = TfliteBuilder(graph)
     inputs = [build.activation(name, build.outer_shape(name)) for name in graph.inputs]
     for node in _from_outputs(graph):
@@ -52,6 +55,18 @@ def export_tflite(graph: Graph) -> bytes:
         EMITTERS[node.op](build, node)
     outputs = [build.output(name) for name in graph.outputs]
     return build.file.content(inputs, outputs)
+
+
+def _refuse_scales(graph: Graph, node: Node) -> None:
+    """Refuse scales that runtimes cannot divide by each other."""
+    for tensor in (*graph.node_inputs(node), graph.node_output(node)):
+        if tensor.qparams is not None and min(tensor.qparams.scale) < SMALLEST_SCALE:
+            raise UnsupportedError(
+                node.op,
+                node.name,
+                f"TFLite export: a scale of {min(tensor.qparams.scale):.0e}",
+                "its weights are next to nothing: train the layer again, or leave it out",
+            )
 
 
 def _from_outputs(graph: Graph) -> list[Node]:

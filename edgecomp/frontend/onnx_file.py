@@ -11,6 +11,7 @@ from edgecomp.errors import UnsupportedError, UserError
 from edgecomp.frontend.limits import LARGEST_CONSTANT, check_functions, check_size
 from edgecomp.frontend.names import UniqueNames
 from edgecomp.frontend.onnx_external import load_external_data, refuse_external_attributes
+from edgecomp.frontend.onnx_sparse import with_dense_constants
 from edgecomp.frontend.qoperator import to_qdq
 from edgecomp.ir import Array, Shape
 
@@ -94,7 +95,7 @@ def checked(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
     except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(f"{source} is not a valid ONNX model: {first}") from error
-    return to_qdq(model, opset)
+    return to_qdq(with_dense_constants(model), opset)
 
 
 def _is_text(graph: onnx.GraphProto) -> bool:

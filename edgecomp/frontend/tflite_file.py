@@ -22,6 +22,7 @@ from edgecomp.frontend.limits import (
     SMALLEST_SCALE,
     check_layer_count,
 )
+from edgecomp.frontend.tflite_sparse import dense_elements
 from edgecomp.ir import Array, Shape
 
 MAGIC = b"TFL3"
@@ -188,14 +189,12 @@ def _tensor(model: Any, tensor: Any, index: int) -> TfliteTensor:
         )
     if math.prod(shape) > LARGEST_CONSTANT:
         raise ValueError(f"tensor {name!r} would have the shape {shape}")
-    if tensor.Sparsity() is not None:
-        raise UserError(f"tensor {name!r} is stored sparsely, which is not supported")
     data = None
     if not 0 <= tensor.Buffer() < _count(model.BuffersLength()):
         raise ValueError(f"tensor {name!r} refers to a buffer that is not there")
     buffer = model.Buffers(tensor.Buffer())
     if tensor.Buffer() and buffer.DataLength():
-        data = _elements(buffer.DataAsNumpy(), kind, shape, name)
+        data = _elements(buffer.DataAsNumpy(), kind, shape, name, tensor.Sparsity())
     quantization = tensor.Quantization()
     scale: tuple[float, ...] = ()
     zero: tuple[int, ...] = ()
@@ -224,11 +223,15 @@ def _tensor(model: Any, tensor: Any, index: int) -> TfliteTensor:
     )
 
 
-def _elements(raw: Array, kind: str | None, shape: Shape, name: str) -> Array:
+def _elements(raw: Array, kind: str | None, shape: Shape, name: str, sparsity: Any = None) -> Array:
     """The elements of a constant; int4 ones lie two in a byte, the first in the low half."""
     count = math.prod(shape)
     if kind is None:
         return np.zeros(0, np.uint8)
+    if sparsity is not None:
+        if kind == "int4":
+            raise UserError(f"tensor {name!r} is stored sparsely with four bits")
+        return dense_elements(sparsity, raw.view(np.dtype(kind).newbyteorder("<")), shape)
     if kind == "int4":
         halves = np.stack([raw & 15, raw >> 4], axis=1).reshape(-1)[:count].astype(np.int8)
         codes = (halves ^ 8) - 8

@@ -18,6 +18,8 @@ from edgecomp.ops.expression import X
 from edgecomp.ops.unary import UnaryParams
 
 _QUANTIZE, _DEQUANTIZE = "QUANTIZE", "DEQUANTIZE"
+_SAME = frozenset({_QUANTIZE, _DEQUANTIZE, "DENSIFY"})
+"""Operators that change how numbers are stored, not the numbers."""
 _FLOATS = frozenset({"float32", "float16"})
 
 
@@ -92,7 +94,7 @@ class TfliteConversion:
         self._refuse_state()
 
     def _refuse_operators(self) -> None:
-        known = {*TFLITE, _QUANTIZE, _DEQUANTIZE}
+        known = {*TFLITE, *_SAME}
         unknown = Counter(op.op_type for op in self._file.operators if op.op_type not in known)
         if unknown:
             names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
@@ -103,7 +105,7 @@ class TfliteConversion:
 
     def _refuse_operator(self, operator: TfliteOperator) -> None:
         """Refuse one that cannot be imported."""
-        if operator.op_type not in {*TFLITE, _QUANTIZE, _DEQUANTIZE}:
+        if operator.op_type not in {*TFLITE, *_SAME}:
             raise UnsupportedError(
                 operator.op_type,
                 self._layer(operator),
@@ -193,7 +195,7 @@ class TfliteConversion:
             self._alias[name] = self._finish(node, result, tensor) if computed else result
 
     def _results(self, node: ImportedNode) -> list[str]:
-        if node.op_type in {_QUANTIZE, _DEQUANTIZE}:
+        if node.op_type in _SAME:
             return [node.inputs[0]]
         if all(self._build.value(name) is not None for name in node.inputs if name):
             raise self._build.unsupported(node, "its input is a constant", "fold it before")

@@ -15,7 +15,7 @@ from edgecomp.kernels.stored import GENERIC
 from edgecomp.plan.costs import PLAIN, CostTable
 from edgecomp.plan.select import Candidate, candidates
 from edgecomp.plan.types import StorageChoice
-from edgecomp.storage import STORAGES
+from edgecomp.storage import STORAGES, look_at
 from edgecomp.targets.cores import Core
 
 
@@ -105,6 +105,7 @@ def _choose(layer: Layer, core: Core, goal: Goal, table: CostTable) -> _Chosen:
         cycles=best.cost.cycles if best and measured else 0,
         plain_cycles=plain.cost.cycles,
         reason="; ".join(refusals),
+        found=look_at(layer.inputs[1].value).text,
     )
     if best is None or best.kernel.storage == PLAIN:
         return choice, None

@@ -96,6 +96,7 @@ class StorageChoice:
         cycles: estimated, with it; 0 where nothing was measured.
         plain_cycles: with plain int8.
         reason: why what is allowed was not taken; empty if it was.
+        found: what the weights are like, for people.
     """
 
     layer: str
@@ -107,6 +108,7 @@ class StorageChoice:
     cycles: int
     plain_cycles: int
     reason: str
+    found: str
 
     @property
     def was_refused(self) -> bool:
@@ -117,7 +119,7 @@ class StorageChoice:
     def text(self) -> str:
         """One line for people."""
         wanted = " or ".join(self.allowed)
-        taken = f"{self.layer}: {wanted} allowed, {self.storage} taken"
+        taken = f"{self.layer}: {self.found}; {wanted} allowed, {self.storage} taken"
         return f"{taken}: {self.reason}" if self.reason else taken
 
 

@@ -2,6 +2,16 @@
 
 from edgecomp.storage.allow import allow_storage
 from edgecomp.storage.base import CodedArray, Encoded, Storage
+from edgecomp.storage.found import Found, allow_found, look_at
 from edgecomp.storage.table import STORAGES
 
-__all__ = ["STORAGES", "CodedArray", "Encoded", "Storage", "allow_storage"]
+__all__ = [
+    "STORAGES",
+    "CodedArray",
+    "Encoded",
+    "Found",
+    "Storage",
+    "allow_found",
+    "allow_storage",
+    "look_at",
+]
