@@ -51,10 +51,12 @@ from edgecomp.kernels import (
     stored_dsp,
     stored_mve,
     stored_scalar,
+    winograd_by4_dsp,
     winograd_dsp,
     winograd_m0,
     winograd_m3,
     winograd_mve,
+    winograd_resident_dsp,
     winograd_shared_dsp,
 )
 from edgecomp.kernels.base import Constant, Kernel, Layer
@@ -69,6 +71,10 @@ KERNELS: dict[str, Kernel] = {
         conv2d_mve.Conv2dLeanMve(),
         winograd_dsp.WinogradDsp(),
         winograd_shared_dsp.WinogradDspShared(),
+        winograd_by4_dsp.Winograd4x4Dsp(),
+        winograd_by4_dsp.Winograd2x4Dsp(),
+        winograd_by4_dsp.Winograd1x4Dsp(),
+        winograd_resident_dsp.WinogradResidentDsp(),
         pointwise_dsp.PointwiseDspResident(),
         pointwise_dsp.PointwiseDspMixed(),
         conv2d_dsp.Conv2dDspSpeed(),

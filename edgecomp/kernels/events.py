@@ -82,3 +82,30 @@ def two_rows_at_a_time(layer: Layer) -> Schedule:
     high[:, 0] = windows.high[members].max(axis=1)
     writes = starts[:, None] * row + np.arange(2 * row)
     return Schedule(writes.reshape(-1), {0: Reads(low.reshape(-1), high.reshape(-1))})
+
+
+def blocks_at_a_time(layer: Layer, rows: int, columns: int) -> Schedule:
+    """Blocks of `rows` x `columns` outputs of a convolution, in all channels.
+
+    All that a block reads is read before it writes.  Where the last blocks would reach beyond the
+    output they begin earlier, and what they share with those before is computed again.
+    """
+    _, out_height, out_width, out_channels = as_nhwc(layer.output.shape)
+    windows = window_reads(layer, [0], [layer.inputs[0].shape[-1] - 1])
+    writes, lows, highs = [], [], []
+    for row in range(0, out_height, rows):
+        top = min(row, out_height - rows)
+        for column in range(0, out_width, columns):
+            left = min(column, out_width - columns)
+            pixels = (np.arange(top, top + rows)[:, None] * out_width + left) + np.arange(columns)
+            members = pixels.reshape(-1)
+            block = members[:, None] * out_channels + np.arange(out_channels)
+            low = np.full(block.size, NOTHING)
+            high = np.full(block.size, -1, np.int64)
+            low[0] = windows.low[members].min()
+            high[0] = windows.high[members].max()
+            writes.append(block.reshape(-1))
+            lows.append(low)
+            highs.append(high)
+    reads = Reads(np.concatenate(lows), np.concatenate(highs))
+    return Schedule(np.concatenate(writes).astype(np.int64), {0: reads})

@@ -1,10 +1,9 @@
 """3x3 convolution with Helium (MVE) by Winograd's F(4x4, 3x3), in exact integers.
 
-A tile of 4x4 outputs takes 36 products per pair of channels instead of 144: `A (GgG' * BdB') A'`
-(A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, with the points 0, 1,
--1, 2, -2).  With `G` below, whose rows are multiplied so that they are integers and `A` is cheap,
-the result is exactly 24 * 24 = 576 times the sum.  Weights become at most 144 times, inputs at most
-100 times as large: both fit 16 bits, and VMLADAV.S16 adds eight products at once.
+A tile of 4x4 outputs takes 36 products per pair of channels instead of 144: `A (GgG' * BdB') A'`,
+the `F4` of `winograd_transforms` along both axes, is exactly 24 * 24 = 576 times the sum.  Weights
+become at most 144 times, inputs at most 100 times as large: both fit 16 bits, and VMLADAV.S16 adds
+eight products at once.
 
 Sums are numbers modulo 2^32.  Times the inverse of 9 they are 64 times the true sum, which an
 arithmetic shift gives back if it is below 2^25 in size: `applies` proves that from the weights.
@@ -21,11 +20,10 @@ from edgecomp.kernels.conv2d_mve import no_plain_window, window_reads_of
 from edgecomp.kernels.finish import arithmetic_suffix, beside_weights, vector_words
 from edgecomp.kernels.gemm_mve import CHANNELS, as_words, refusal
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
+from edgecomp.kernels.winograd_transforms import F4
 from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
 
-G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 12]], np.int64)
-"""Transform of the weights, its rows multiplied by 24, 24, 24, 24, 24 and 12."""
 TILE = 4
 """Rows and columns of outputs in a tile."""
 PATCH = 6
@@ -49,7 +47,9 @@ def tile_stream(layer: Layer) -> Array:
     """
     prepared = layer.prepared
     weights = layer.inputs[1].value.astype(np.int64)  # OHWI
-    places = np.einsum("ia,oabc,jb->ijoc", G, weights, G).reshape(PATCH * PATCH, len(weights), -1)
+    places = np.einsum("ia,oabc,jb->ijoc", F4.weights, weights, F4.weights).reshape(
+        PATCH * PATCH, len(weights), -1
+    )
     inputs = places.shape[2]
     by_block = places.reshape(len(places), -1, CHANNELS, inputs // LANES, LANES)
     ordered = np.ascontiguousarray(by_block.transpose(1, 0, 3, 2, 4)).astype(np.int16)

@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import window_context
-from edgecomp.kernels.events import window_reads
+from edgecomp.kernels.events import blocks_at_a_time
 from edgecomp.kernels.finish import beside_weights
-from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
+from edgecomp.kernels.schedule import Schedule
 from edgecomp.kernels.shared_dsp import LARGEST, initializer, range_suffix
 from edgecomp.kernels.winograd_dsp import COLUMNS, SUMS_BYTES, winograd_refusal, winograd_stream
 from edgecomp.ops.base import as_nhwc
@@ -84,25 +82,7 @@ class WinogradDspShared(Kernel):
 
     def schedule(self, layer: Layer) -> Schedule:
         """Blocks of 2 x 8 outputs; all that a block reads is read before it writes."""
-        _, out_height, out_width, out_channels = as_nhwc(layer.output.shape)
-        windows = window_reads(layer, [0], [layer.inputs[0].shape[-1] - 1])
-        writes, lows, highs = [], [], []
-        for row in range(0, out_height, 2):
-            top = min(row, out_height - 2)
-            for column in range(0, out_width, COLUMNS):
-                left = min(column, out_width - COLUMNS)
-                pixels = (np.arange(top, top + 2)[:, None] * out_width + left) + np.arange(COLUMNS)
-                members = pixels.reshape(-1)
-                block = members[:, None] * out_channels + np.arange(out_channels)
-                low = np.full(block.size, NOTHING)
-                high = np.full(block.size, -1, np.int64)
-                low[0] = windows.low[members].min()
-                high[0] = windows.high[members].max()
-                writes.append(block.reshape(-1))
-                lows.append(low)
-                highs.append(high)
-        reads = Reads(np.concatenate(lows), np.concatenate(highs))
-        return Schedule(np.concatenate(writes).astype(np.int64), {0: reads})
+        return blocks_at_a_time(layer, 2, COLUMNS)
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """The stream of `winograd_dsp`."""

@@ -234,6 +234,16 @@ OWN_CASES = (
         for h, w, c, n in ((8, 8, 8, 2), (7, 9, 12, 4), (5, 13, 64, 6), (2, 8, 32, 4),
                            (5, 8, 64, 136), (5, 9, 16, 8))
     ),
+    # Tiles of 1, 2 and 4 x 4 outputs: one block, rows and columns computed twice, largest sums.
+    *(
+        conv(f"3x3-tiles-by-4-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)), Weights((n, 3, 3, c)),
+             out=(-2, 2), **SAME3)
+        for h, w, c, n in ((4, 8, 4, 4), (7, 11, 32, 32), (9, 18, 12, 8), (3, 19, 16, 12))
+    ),
+    conv("largest-products-of-tiles-by-4", Act((1, 6, 10, 64), 0, 1),
+         Weights((4, 3, 3, 64), pattern="largest", uneven=1.0), bias=20.0),
+    conv("3x3-tiles-by-4-lower-right", Act((1, 8, 8, 32), -1, 3), Weights((8, 3, 3, 32)),
+         out=(-2, 2), **pads(0, 0, 2, 2)),
     conv("3x3-valid-10-columns", Act((1, 4, 10, 8), -1, 0), Weights((2, 3, 3, 8)), out=(-2, 0.5)),
     conv("3x3-pads-of-each-side", Act((1, 6, 11, 20)), Weights((70, 3, 3, 20)), out=(-2, 2),
          **pads(2, 0, 1, 2)),

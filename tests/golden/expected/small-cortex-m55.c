@@ -55,7 +55,10 @@ static const uint32_t L00_stream[40] EC_WEIGHTS(small_L00_stream) = {
 EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
 {
 #if defined(__ARM_FEATURE_MVE)
-    for (; count > 0; count -= 16, to += 16, from += 16) {
+    for (; count >= 16; count -= 16, to += 16, from += 16) {
+        vstrbq_s8(to, vldrbq_s8(from));
+    }
+    if (count > 0) {
         const mve_pred16_t live = vctp8q((uint32_t)count);
         vstrbq_p_s8(to, vldrbq_z_s8(from, live), live);
     }
@@ -90,7 +93,10 @@ EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
 {
 #if defined(__ARM_FEATURE_MVE)
     const int8x16_t codes = vdupq_n_s8(code);
-    for (; count > 0; count -= 16, to += 16) {
+    for (; count >= 16; count -= 16, to += 16) {
+        vstrbq_s8(to, codes);
+    }
+    if (count > 0) {
         vstrbq_p_s8(to, codes, vctp8q((uint32_t)count));
     }
 #else
@@ -342,7 +348,10 @@ static const int32_t L01_scales[8] EC_WEIGHTS(small_L01_scales) = {
 EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
 {
 #if defined(__ARM_FEATURE_MVE)
-    for (; count > 0; count -= 16, to += 16, from += 16) {
+    for (; count >= 16; count -= 16, to += 16, from += 16) {
+        vstrbq_s8(to, vldrbq_s8(from));
+    }
+    if (count > 0) {
         const mve_pred16_t live = vctp8q((uint32_t)count);
         vstrbq_p_s8(to, vldrbq_z_s8(from, live), live);
     }
@@ -377,7 +386,10 @@ EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
 {
 #if defined(__ARM_FEATURE_MVE)
     const int8x16_t codes = vdupq_n_s8(code);
-    for (; count > 0; count -= 16, to += 16) {
+    for (; count >= 16; count -= 16, to += 16) {
+        vstrbq_s8(to, codes);
+    }
+    if (count > 0) {
         vstrbq_p_s8(to, codes, vctp8q((uint32_t)count));
     }
 #else
@@ -627,7 +639,10 @@ static EC_STAGE void L01_depthwise(const int8_t *input, int8_t *output, int8_t *
 EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
 {
 #if defined(__ARM_FEATURE_MVE)
-    for (; count > 0; count -= 16, to += 16, from += 16) {
+    for (; count >= 16; count -= 16, to += 16, from += 16) {
+        vstrbq_s8(to, vldrbq_s8(from));
+    }
+    if (count > 0) {
         const mve_pred16_t live = vctp8q((uint32_t)count);
         vstrbq_p_s8(to, vldrbq_z_s8(from, live), live);
     }
@@ -662,7 +677,10 @@ EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
 {
 #if defined(__ARM_FEATURE_MVE)
     const int8x16_t codes = vdupq_n_s8(code);
-    for (; count > 0; count -= 16, to += 16) {
+    for (; count >= 16; count -= 16, to += 16) {
+        vstrbq_s8(to, codes);
+    }
+    if (count > 0) {
         vstrbq_p_s8(to, codes, vctp8q((uint32_t)count));
     }
 #else
@@ -769,7 +787,10 @@ static EC_STAGE void L02_add(const int8_t *a, const int8_t *b, int8_t *output)
 EC_MVE_HELPER void ec_mve_copy(int8_t *to, const int8_t *from, int count)
 {
 #if defined(__ARM_FEATURE_MVE)
-    for (; count > 0; count -= 16, to += 16, from += 16) {
+    for (; count >= 16; count -= 16, to += 16, from += 16) {
+        vstrbq_s8(to, vldrbq_s8(from));
+    }
+    if (count > 0) {
         const mve_pred16_t live = vctp8q((uint32_t)count);
         vstrbq_p_s8(to, vldrbq_z_s8(from, live), live);
     }
@@ -804,7 +825,10 @@ EC_MVE_HELPER void ec_mve_fill(int8_t *to, int8_t code, int count)
 {
 #if defined(__ARM_FEATURE_MVE)
     const int8x16_t codes = vdupq_n_s8(code);
-    for (; count > 0; count -= 16, to += 16) {
+    for (; count >= 16; count -= 16, to += 16) {
+        vstrbq_s8(to, codes);
+    }
+    if (count > 0) {
         vstrbq_p_s8(to, codes, vctp8q((uint32_t)count));
     }
 #else
