@@ -81,14 +81,11 @@ def _run_in_sequence(
     graph: Graph, inputs: Mapping[str, Array], keep: bool, compute: Any
 ) -> dict[str, Array]:
     """Compute samples one after another, each with the states that the one before has left."""
-    kept = {
-        state.source: np.full(
-            (1, *graph.tensors[state.source].shape),
-            state.code,
-            graph.tensors[state.source].dtype.numpy,
-        )
-        for state in graph.states
-    }
+    kept = {}
+    for state in graph.states:
+        tensor = graph.tensors[state.source]
+        codes = np.broadcast_to(np.asarray(state.codes, tensor.dtype.numpy), tensor.size)
+        kept[state.source] = codes.reshape(1, *tensor.shape)
     wanted = None if keep else (*graph.outputs, *(state.update for state in graph.states))
     runs: list[dict[str, Array]] = []
     for index in range(len(next(iter(inputs.values())))):

@@ -70,7 +70,12 @@ class Kept:
 
     offset: int
     size_bytes: int
-    code: int
+    codes: tuple[int, ...]
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all bytes are equal."""
+        return len(set(self.codes)) == 1
 
 
 @dataclass(frozen=True)
@@ -106,11 +111,11 @@ class ModelContext:
         for state in self.plan.graph.states:
             buffer = self.plan.buffer(state.source)
             at = buffer.arena_offset - self.plan.arena_bytes
-            if found and found[-1].code == state.code:
+            if found and found[-1].is_uniform and set(found[-1].codes) == set(state.codes):
                 begin = found.pop().offset
-                found.append(Kept(begin, at + buffer.size_bytes - begin, state.code))
+                found.append(Kept(begin, at + buffer.size_bytes - begin, state.codes[:1]))
             else:
-                found.append(Kept(at, buffer.size_bytes, state.code))
+                found.append(Kept(at, buffer.size_bytes, state.codes))
         return tuple(found)
 
     @property

@@ -29,12 +29,12 @@ class State:
     Attributes:
         source: the tensor that holds the old codes; no layer makes it.
         update: the tensor of the new codes, of the same shape and scale.
-        code: every element of `source` before the first run.
+        codes: of `source` before the first run: one for every element, or a single one for all.
     """
 
     source: str
     update: str
-    code: int = 0
+    codes: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True)

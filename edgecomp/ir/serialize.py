@@ -115,7 +115,7 @@ def _graph_from_json(
         tensors,
         views,
         document["io_names"],
-        tuple(State(**state) for state in document.get("states", ())),
+        tuple(State(**_tuples_in(state)) for state in document.get("states", ())),
     )
 
 
@@ -140,6 +140,10 @@ def _params_from_json(
     if "clamp" in values:
         values["clamp"] = Clamp(*values["clamp"])
     return params_types[entry["type"]](**values)
+
+
+def _tuples_in(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: _tuples(value) for key, value in entry.items()}
 
 
 def _tuples(value: Any) -> Any:

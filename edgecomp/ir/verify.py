@@ -121,6 +121,8 @@ def _check_states(graph: Graph) -> None:
             raise InternalError(f"the state {old.name!r} is not made by exactly one layer per run")
         if old.name not in producers[new.name].inputs:
             raise InternalError(f"the layer that makes {new.name!r} does not read {old.name!r}")
+        if len(state.codes) not in {1, old.size}:
+            raise InternalError(f"the state {old.name!r} begins with {len(state.codes)} codes")
 
 
 def _check_node(

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgecomp.ir import Node
 from edgecomp.ops.movement import Pad
+from edgecomp.passes.tick_recurrent import recurrent
 from edgecomp.passes.tick_windows import convolved
 from edgecomp.passes.ticks import (
     Line,
@@ -236,6 +237,9 @@ RULES: dict[str, Rule] = {
     "conv2d": convolved,
     "max_pool": convolved,
     "average_pool": convolved,
+    "lstm": recurrent,
+    "gru": recurrent,
+    "rnn": recurrent,
     "dense": dense,
     "softmax": along_the_last_axis,
     "log_softmax": along_the_last_axis,

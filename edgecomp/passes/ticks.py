@@ -101,11 +101,20 @@ class Ticks:
         """Size of a tensor of the whole network along an axis."""
         return self.whole.tensors[name].shape[axis]
 
-    def emit(self, node: Node, inputs: Sequence[str], params: OpParams | None = None) -> Tensor:
-        """Add a layer of the whole network with other inputs and parameters."""
+    def emit(
+        self,
+        node: Node,
+        inputs: Sequence[str],
+        params: OpParams | None = None,
+        like: Tensor | None = None,
+    ) -> Tensor:
+        """Add a layer of the whole network with other inputs and parameters.
+
+        Its output has the scale of `like`, or that which it has in the whole network.
+        """
         made = replace(node, inputs=tuple(inputs), params=params or node.params)
         shape = OPS[made.op].infer(made.params, [self.tensors[name] for name in inputs])
-        output = replace(self.whole.tensors[node.output], shape=shape)
+        output = replace(like or self.whole.tensors[node.output], name=node.output, shape=shape)
         self.tensors[output.name] = output
         self.nodes.append(made)
         return output
@@ -181,7 +190,7 @@ class Ticks:
         params = TapsParams(
             ring.frames, ring.frame_elements, ring.step, age, spacing, self._resized(line, count)
         )
-        return self._layer(line, "taps", [state], params)
+        return self.layer(self.tensor(line), "taps", [state], params)
 
     def _chosen(self, line: Line, source: str, first: int, count: int, spacing: int) -> str:
         """Frames of a tensor, copied out."""
@@ -190,28 +199,31 @@ class Ticks:
         if index == tuple(range(shape[line.axis])):
             return source
         indices = tuple(index if axis == line.axis else None for axis in range(len(shape)))
-        return self._layer(line, "gather", [source], GatherParams(indices))
+        return self.layer(self.tensor(line), "gather", [source], GatherParams(indices))
 
     def _state(self, line: Line, op: str, params: OpParams, shape: Shape, code: int) -> str:
         """A state that a layer brings up to date; one for all who ask for the same."""
         key = (line.name, op, params, shape, code)
         if key not in self._made:
             source = replace(
-                self.tensor(line), name=self._unused(f"{line.name}.{op}.kept"), shape=shape
+                self.tensor(line), name=self.unused(f"{line.name}.{op}.kept"), shape=shape
             )
             self.tensors[source.name] = source
-            update = self._layer(line, op, [source.name, line.name], params)
-            self.states.append(State(source.name, update, code))
+            update = self.layer(self.tensor(line), op, [source.name, line.name], params)
+            self.states.append(State(source.name, update, (code,)))
             self._made[key] = update
         return self._made[key]
 
-    def _layer(self, line: Line, op: str, inputs: Sequence[str], params: OpParams) -> str:
-        """Add a layer that moves frames of a line."""
+    def layer(self, like: Tensor, op: str, inputs: Sequence[str], params: OpParams) -> str:
+        """Add a layer whose output has the scale of `like`, or return the one that does the same.
+
+        It is named after that tensor.
+        """
         key = (op, tuple(inputs), params)
         if key not in self._made:
-            name = self._unused(f"{line.name}.{op}")
+            name = self.unused(f"{like.name}.{op}")
             shape = OPS[op].infer(params, [self.tensors[n] for n in inputs])
-            self.tensors[name] = replace(self.tensor(line), name=name, shape=shape)
+            self.tensors[name] = replace(like, name=name, shape=shape)
             self.nodes.append(Node(name, op, tuple(inputs), name, params))
             self._made[key] = name
         return self._made[key]
@@ -220,14 +232,14 @@ class Ticks:
         """A tensor under another shape, called `made` if that is given."""
         if self.tensors[name].shape == shape and not made:
             return name
-        made = made or self._unused(f"{name}.reshaped")
+        made = made or self.unused(f"{name}.reshaped")
         self.tensors[made] = replace(self.tensors[name], name=made, shape=shape)
         self.nodes.append(Node(f"{made}.reshape", "reshape", (name,), made, ReshapeParams(shape)))
         return made
 
     def copied(self, name: str) -> str:
         """A tensor of its own with the codes of another."""
-        made = self._unused(f"{name}.copy")
+        made = self.unused(f"{name}.copy")
         self.tensors[made] = replace(self.tensors[name], name=made)
         self.nodes.append(Node(made, "unary", (name,), made, UnaryParams(X)))
         return made
@@ -237,7 +249,8 @@ class Ticks:
         shape[line.axis] = frames
         return tuple(shape)
 
-    def _unused(self, wanted: str) -> str:
+    def unused(self, wanted: str) -> str:
+        """A name that no tensor has, `wanted` if it is free."""
         name, count = wanted, 1
         while name in self.tensors or name in self.whole.tensors:
             count += 1

@@ -1,0 +1,75 @@
+"""A recurrent layer goes on in every tick with the state that it left in the one before."""
+
+from dataclasses import replace
+
+from edgecomp.ir import Node, State
+from edgecomp.ops import OPS
+from edgecomp.ops.gather import GatherParams
+from edgecomp.ops.history import ShiftParams
+from edgecomp.ops.recurrent import Recurrent, RecurrentParams
+from edgecomp.passes.ticks import Line, Ticks, mixed_padding, params_of, refusal
+
+
+def recurrent(ticks: Ticks, node: Node) -> None:
+    """Its state becomes one of the graph's; hidden states pass by, or the last one stays."""
+    line = ticks.lines[node.inputs[0]]
+    if line.delay or line.fill is not None:
+        raise mixed_padding(node)
+    _refuse(ticks, node, line)
+    op = OPS[node.op]
+    assert isinstance(op, Recurrent)
+    params: RecurrentParams = node.params  # type: ignore[assignment]
+    operands = op.by_role(params, node.inputs)
+    constants = [ticks.whole.tensors[name] for name in node.inputs[1:]]
+    tensors = [ticks.tensor(line), *constants]
+    output = ticks.whole.tensors[node.output]
+    first = op.initial_state(params, tensors, output).reshape(-1)
+    units, size = op.units(tensors), op.state_size(tensors)
+
+    stepped = replace(params, begins="state", emits="state")
+    source = replace(output, name=ticks.unused(f"{node.output}.kept"), shape=(1, size))
+    ticks.tensors[source.name] = source
+    inputs = [operands.get(role, "") for role in op.roles(stepped)[1:-1]]
+    made = ticks.unused(f"{node.output}.and_state")
+    ticks.emit(replace(node, output=made), [line.name, *inputs, source.name], stepped, output)
+    ended = _part(ticks, made, (line.frames - 1) * units, size)
+    update = ticks.layer(source, "shift", [source.name, ended], ShiftParams(1))
+    ticks.states.append(State(source.name, update, tuple(int(code) for code in first)))
+    if params.emits == "last":
+        rows = _part(ticks, made, (line.frames - 1) * units, units)
+        ticks.names[node.output] = ticks.reshaped(rows, output.shape, node.output)
+        ticks.ready = max(ticks.ready, ticks.length(node.inputs[0], 1) // line.frames - 1)
+        return
+    rows = _part(ticks, made, 0, line.frames * units)
+    name = ticks.reshaped(rows, (1, line.frames, units), node.output)
+    ticks.lines[node.output] = Line(name, 1, line.frames)
+
+
+def _refuse(ticks: Ticks, node: Node, line: Line) -> None:
+    """Refuse what is no recurrence over the frames that pass by."""
+    params = params_of(node)
+    length = ticks.length(node.inputs[0], line.axis)
+    if line.axis != 1:
+        raise refusal(node, "it does not go along time", "let its steps be the frames")
+    if any(not ticks.whole.tensors[name].is_const for name in node.inputs[1:]):
+        raise refusal(node, "its first state is computed", "begin with zeros or constants")
+    if params.emits not in {"sequence", "last"}:
+        raise refusal(
+            node, f"its output is the {params.emits}", "use its hidden states, all or the last one"
+        )
+    if params.emits == "last" and length % line.frames:
+        raise refusal(
+            node,
+            f"its last step is number {length}, and a tick takes {line.frames} frames",
+            f"build for a number of frames that {line.frames} divides, or with other strides",
+        )
+
+
+def _part(ticks: Ticks, name: str, first: int, count: int) -> str:
+    """Codes of a tensor `(1, n)`, copied out unless they are all."""
+    tensor = ticks.tensors[name]
+    if count == tensor.size:
+        return name
+    return ticks.layer(
+        tensor, "gather", [name], GatherParams((None, tuple(range(first, first + count))))
+    )
