@@ -12,7 +12,7 @@ from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 
 def mover(*sizes: int) -> str:
     """The helper that moves codes: by words where every size and distance is a multiple of 4."""
-    return "ec_move_bytes" if any(size % 4 for size in sizes) else "ec_move_words"
+    return "ec_move_any" if any(size % 4 for size in sizes) else "ec_move_words"
 
 
 def is_kept(layer: Layer) -> bool:

@@ -19,8 +19,11 @@ from edgecomp.ops.history import RingParams, ShiftParams, TapsParams
 from edgecomp.ops.movement import ReshapeParams
 from edgecomp.ops.unary import UnaryParams
 
-TAP_BYTES = 24
-"""Bytes that could be moved in the time that a frame of a ring takes beside its copy."""
+TAP_BYTES = 55
+"""Bytes of a window that are moved in the time that a frame of a ring takes beside its copy.
+
+Measured on Cortex-M4 and M0: 70 and 95 cycles, and 1.3 and 2.1 cycles per byte.
+"""
 
 
 @dataclass(frozen=True)
@@ -142,11 +145,13 @@ class Ticks:
             return self._chosen(line, line.name, line.frames - 1 - age, count, spacing)
         frame = tensor.size // line.frames
         is_outer = math.prod(tensor.shape[: line.axis]) == 1
-        by_ring = (line.frames + count) * frame + (count + 2) * TAP_BYTES
-        if is_outer and by_ring < (age + 1) * frame + (0 if (last, spacing) == (0, 1) else count):
+        is_window = (last, spacing) == (0, 1)
+        by_ring = (line.frames + count) * frame + (count + 1) * TAP_BYTES
+        by_window = (age + 1) * frame + (0 if is_window else count * (frame + TAP_BYTES))
+        if is_outer and by_ring < by_window:
             return self._taps(line, age, count, spacing, code)
         window = self.window(line, age + 1, code)
-        if (last, spacing) == (0, 1):
+        if is_window:
             return window
         return self._chosen(line, window, 0, count, spacing)
 

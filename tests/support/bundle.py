@@ -23,6 +23,8 @@ from edgecomp.plan.types import Buffer, Plan, Stage
 from edgecomp.plan.verify import verify_plan
 from edgecomp.targets.cores import Core
 
+STATES_AT = 1 << 30
+"""Where states lie while the arena still grows."""
 GAP = "behind the arena"
 GAP_BYTES = 8
 BEFORE_ARENA = 64
@@ -123,6 +125,7 @@ def bundle(models: Sequence[Model], core: Core, name: str = "bundle") -> Bundle:
         input_bytes=tuple(size[key] for key in plan.graph.inputs),
         output_bytes=tuple(size[key] for key in plan.graph.outputs),
         stage_output_bytes=tuple(size[stage.output] for stage in plan.stages),
+        state_bytes=plan.state_bytes,
     )
     return Bundle(tuple(models), plan, {**sources, **headers}, layout)
 
@@ -136,10 +139,24 @@ def merge_plans(models: Sequence[Model], core: Core, name: str) -> Plan:
         merged = _append(merged, model, plan)
         merged = replace(merged, arena_bytes=merged.arena_bytes + GAP_BYTES)
         gaps.append((model, merged.arena_bytes - GAP_BYTES))
+    merged = _with_states_behind(merged)
     verify_plan(merged)
     for model, offset in gaps:
         merged = _with_gap(merged, model, offset)
     return merged
+
+
+def _with_states_behind(merged: Plan) -> Plan:
+    """Let the states begin where the arena ends."""
+    return replace(
+        merged,
+        buffers={
+            name: replace(buffer, arena_offset=buffer.arena_offset - STATES_AT + merged.arena_bytes)
+            if buffer.arena_offset >= STATES_AT
+            else buffer
+            for name, buffer in merged.buffers.items()
+        },
+    )
 
 
 def _with_gap(merged: Plan, model: Model, offset: int) -> Plan:
@@ -171,6 +188,7 @@ def _append(merged: Plan, model: Model, plan: Plan) -> Plan:
         return _joined(model, name)
 
     graph, begin, first = merged.graph, merged.arena_bytes, len(merged.stages)
+    states_begin = STATES_AT + merged.state_bytes - plan.arena_bytes
     nodes = {
         node.output: replace(
             node,
@@ -189,6 +207,13 @@ def _append(merged: Plan, model: Model, plan: Plan) -> Plan:
             outputs=(*graph.outputs, *(joined(n) for n in plan.graph.outputs)),
             nodes=(*graph.nodes, *nodes.values()),
             tensors={**graph.tensors, **tensors},
+            states=(
+                *graph.states,
+                *(
+                    replace(state, source=joined(state.source), update=joined(state.update))
+                    for state in plan.graph.states
+                ),
+            ),
         ),
         stages=(
             *merged.stages,
@@ -214,7 +239,8 @@ def _append(merged: Plan, model: Model, plan: Plan) -> Plan:
                     name=joined(buffer.name),
                     first_use=buffer.first_use + first,
                     last_use=buffer.last_use + first,
-                    arena_offset=buffer.arena_offset + begin,
+                    arena_offset=buffer.arena_offset
+                    + (states_begin if plan.is_state(buffer.arena_offset) else begin),
                 )
                 for n, buffer in plan.buffers.items()
             },
@@ -222,6 +248,7 @@ def _append(merged: Plan, model: Model, plan: Plan) -> Plan:
         aliases={**merged.aliases, **{joined(a): joined(b) for a, b in plan.aliases.items()}},
         arena_bytes=begin + plan.arena_bytes,
         lower_bound_bytes=merged.lower_bound_bytes + plan.lower_bound_bytes,
+        state_bytes=merged.state_bytes + plan.state_bytes,
         keep_input=False,
     )
 
