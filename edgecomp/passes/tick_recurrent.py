@@ -51,6 +51,9 @@ def _refuse(ticks: Ticks, node: Node, line: Line) -> None:
     length = ticks.length(node.inputs[0], line.axis)
     if line.axis != 1:
         raise refusal(node, "it does not go along time", "let its steps be the frames")
+    batch = ticks.tensor(line).shape[0]
+    if batch != 1:
+        raise refusal(node, f"it is of {batch} sequences", "stream one sequence at a time")
     if any(not ticks.whole.tensors[name].is_const for name in node.inputs[1:]):
         raise refusal(node, "its first state is computed", "begin with zeros or constants")
     if params.emits not in {"sequence", "last"}:

@@ -1,0 +1,82 @@
+"""Recurrent layers go on with the state that they left: the operator's own cases, step by step."""
+
+import numpy as np
+import pytest
+
+from edgecomp.errors import UnsupportedError
+from edgecomp.interp import run_int
+from edgecomp.passes.stream import stream
+from edgecomp.samples import cut_into_ticks
+from tests.ops import gru, lstm, rnn
+from tests.support.bundle import Model
+from tests.support.cases import case_codes, case_graph, one_line_each
+from tests.support.proof import board_differences, host_differences
+
+TICKS = 24
+CASES = [case for module in (lstm, gru, rnn) for case in module.CASES]
+
+
+def can_be_streamed(case):
+    """Whether it is one sequence, with its hidden states as outputs and constants to begin with."""
+    params = case.params
+    is_one = case.inputs[0].shape[0] == 1 and len(case_graph(case).inputs) == 1
+    return is_one and params.begins != "state" and params.emits in {"sequence", "last"}
+
+
+STREAMED = [case for case in CASES if can_be_streamed(case)]
+
+
+@pytest.mark.parametrize("case", STREAMED, ids=lambda case: case.id)
+def test_ticks_give_what_the_whole_layer_gives(case):
+    graph = case_graph(case)
+    codes = {name: array[3:4] for name, array in case_codes(case, graph).items()}
+    (wanted,) = run_int(graph, codes)[graph.outputs[0]]
+    steps = graph.tensors[graph.inputs[0]].shape[1]
+    for frames in (n for n in range(1, steps + 1) if steps % n == 0):
+        ticks = stream(graph, 1, frames)
+        name = ticks.graph.outputs[0]
+        got = run_int(ticks.graph, cut_into_ticks(codes, 1, frames))[name]
+        if name in ticks.axes:
+            np.testing.assert_array_equal(np.concatenate(list(got), axis=1), wanted)
+        else:
+            np.testing.assert_array_equal(got[ticks.first_tick], wanted)
+
+
+def test_most_cases_can_be_streamed():
+    assert len(STREAMED) >= 12
+    assert {case.op for case in STREAMED} == {"lstm", "gru", "rnn"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("lstm-memory", "its output is the memory"), ("lstm-batch", "it is of 3 sequences")],
+)
+def test_what_is_no_sequence_is_refused(name, message):
+    (case,) = (case for case in CASES if case.id == name)
+    with pytest.raises(UnsupportedError, match=message):
+        stream(case_graph(case), 1)
+
+
+def tick_models():
+    models = []
+    for case in STREAMED[::3]:
+        graph = case_graph(case)
+        size = graph.tensors[graph.inputs[0]].shape
+        codes = np.random.default_rng(case.seed).integers(-128, 128, (TICKS, 1, 1, size[-1]))
+        models.append(
+            Model(case.id, stream(graph, 1, 1).graph, {graph.inputs[0]: codes.astype(np.int8)})
+        )
+    return models
+
+
+def test_host_c_computes_the_same(tmp_path):
+    found = host_differences(tick_models()[:4], tmp_path)
+    assert not found, one_line_each(found)
+
+
+@pytest.mark.slow
+@pytest.mark.device
+@pytest.mark.parametrize("board", ["mps2-an385-v6m", "mps2-an386", "mps3-an547"])
+def test_emulated_core_computes_the_same(board, tmp_path):
+    found = board_differences(tick_models(), tmp_path, board)
+    assert not found, one_line_each(found)
