@@ -76,7 +76,7 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
         bias_correction=section.bias_correction,
         symmetric=section.symmetric,
         numerics=request.numerics,
-        float_layers=request.float_layers,
+        float_layers=(*section.float_layers, *request.float_layers),
     )
     full_graph, report = quantize_model(float_graph, samples.calibration(), options)
     keeps_all = request.keep_dead_channels or request.weights_slot  # dead ones depend on weights

@@ -16,6 +16,7 @@ quantize:
   equalize: false
   bias_correction: false
   symmetric: false
+  float_layers: []
 training: {seed: 0, validation: 0.1}
 steps:
   - prune: 0.5
@@ -106,12 +107,21 @@ class TargetSection(Section):
 
 
 class QuantizeSection(Section):
-    """Options of post-training quantization."""
+    """Options of post-training quantization.
+
+    Attributes:
+        calibration: how ranges are chosen.
+        equalize: balance the ranges of neighbouring layers' channels first.
+        bias_correction: take the mean error of every channel out of the bias.
+        symmetric: give all activations the zero point 0.
+        float_layers: names or globs of layers that compute in float32, as `--float`.
+    """
 
     calibration: Literal["auto", "minmax", "percentile", "mse", "entropy"] = "auto"
     equalize: bool = False
     bias_correction: bool = False
     symmetric: bool = False
+    float_layers: tuple[str, ...] = ()
 
 
 class AugmentSection(Section):

@@ -46,6 +46,10 @@ def export_tflite(graph: Graph) -> bytes:
     build = TfliteBuilder(graph)
     inputs = [build.activation(name, build.outer_shape(name)) for name in graph.inputs]
     for node in _from_outputs(graph):
+        if node.is_float32:
+            raise build.refusal(
+                node, "it computes in float32", "build without --float, or export QDQ ONNX"
+            )
         if node.op not in EMITTERS:
             raise build.refusal(
                 node,

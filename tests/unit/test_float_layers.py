@@ -4,7 +4,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from edgecomp.config import read_recipe
 from edgecomp.errors import UnsupportedError, UserError
+from edgecomp.export.tflite import export_tflite
 from edgecomp.interp import run_float, run_int
 from edgecomp.ir import NO_CLAMP, DType
 from edgecomp.passes.dead_channels import remove_dead_channels
@@ -130,3 +132,15 @@ def test_exported_model_keeps_real_weights(network):
     for sample, got in zip(q.dequantize(codes).astype(np.float32), ours, strict=True):
         (theirs,) = session.run(None, {"in0": sample})
         assert np.abs(np.rint(theirs / out.scalar) + out.zero_point - got).max() <= 1
+
+
+def test_tflite_has_no_such_layers(network):
+    integers, _ = quantized(network, "dense4")
+    with pytest.raises(UnsupportedError, match=r"'dense4'.*float32"):
+        export_tflite(integers)
+
+
+def test_a_recipe_may_name_them(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("quantize: {float_layers: [head, block3.*]}\n")
+    assert read_recipe(path).quantize.float_layers == ("head", "block3.*")
