@@ -52,7 +52,8 @@ inputs was equal to the integer reference on every core, and the reference's out
 PyPI's `tflite-micro` (`tests/witness/test_tflite_micro.py`). Instructions are counted in QEMU;
 cycles are *modelled* ([docs/cycles.md](../docs/cycles.md)), never measured. TFLM: the same file in
 TensorFlow Lite for Microcontrollers with CMSIS-NN (`anchors.py`); where a figure of it is missing,
-it was not measured on that core.
+it was not measured on that core. Files that edgecomp itself writes:
+[TFLITE-EXPORT.md](TFLITE-EXPORT.md).
 
 | board | file | instructions | TFLM | times fewer | modelled cycles | TFLM | arena | TFLM \
 | flash | TFLM |

@@ -90,7 +90,7 @@ def _add_output(build: QdqBuilder, name: str, outer: str) -> ValueInfoProto:
     if not first and sum(n > 1 for n in permuted) <= 1:
         # Order does not matter among axes of size 1: only the shape does.
         current = build.forms[name].name
-        needs_shape = build.forms[name].first or view.shape != permuted
+        needs_shape = build.forms[name].first or view.shape != graph.tensors[name].shape
     else:
         current = build.take(name, first=first)
         needs_shape = view.shape != permuted

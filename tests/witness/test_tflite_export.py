@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgecomp.data.layout import model_to_device
 from edgecomp.errors import InternalError, UnsupportedError
 from edgecomp.export.tflite import EMITTERS, export_tflite
 from edgecomp.frontend import read_model
@@ -20,7 +19,7 @@ from edgecomp.quant import QuantizeOptions, quantize_model
 from edgecomp.quant.tflite_form import as_tflite
 from tests.ops.tables import ALL_CASES
 from tests.support.cases import case_codes, case_graph, random_codes, real_outputs
-from tests.support.random_graphs import random_model
+from tests.support.quantized_networks import quantized_network
 from tests.support.tflm import Tflm, structure
 from tests.witness.networks import Network, samples_of
 
@@ -170,25 +169,8 @@ def test_tables_hold_what_tflm_computes(expr):
         np.testing.assert_array_equal(got[graph.outputs[0]], wanted[graph.outputs[0]])
 
 
-def random_graph(seed, folder):
-    model = random_model(seed)
-    path = folder / f"{model.name}.onnx"
-    path.write_bytes(model.proto.SerializeToString())
-    graph = run_passes(read_model(path))
-    samples = {
-        name: model_to_device(
-            model.inputs[graph.io_names.get(name, name)],
-            graph.tensors[name].shape,
-            graph.views.get(name),
-        )
-        for name in graph.inputs
-    }
-    options = QuantizeOptions(calibration="minmax", numerics="tflite")
-    return quantize_model(graph, samples, options)[0]
-
-
 def assert_random_network_agrees(seed, folder):
-    graph = random_graph(seed, folder)
+    graph = quantized_network(seed, folder, "tflite")
     try:
         content = assert_comes_back(graph, folder)
     except UnsupportedError as error:
