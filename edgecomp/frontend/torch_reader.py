@@ -25,6 +25,7 @@ from edgecomp.frontend.onnx_file import InputShapes, checked
 from edgecomp.frontend.onnx_fold import foldable_nodes
 from edgecomp.frontend.onnx_reader import convert
 from edgecomp.frontend.torch_quantized import clamp_narrow_ranges, register_quantizers
+from edgecomp.frontend.torch_recurrent import recurrent_translations
 from edgecomp.ir import Graph
 
 if TYPE_CHECKING:
@@ -229,7 +230,13 @@ def _to_onnx(torch: Any, source: str, program: Any) -> onnx.ModelProto:
             clamp_narrow_ranges(torch, program)
             # Unoptimized, since the passes do the same with the layers' names kept.
             exported = torch.onnx.export(
-                program, (), dynamo=True, opset_version=OPSET, verbose=False, optimize=False
+                program,
+                (),
+                dynamo=True,
+                opset_version=OPSET,
+                verbose=False,
+                optimize=False,
+                custom_translation_table=recurrent_translations(torch),
             )
             model = exported.model_proto
     except EdgecompError:

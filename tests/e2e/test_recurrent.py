@@ -58,11 +58,16 @@ def lstm_both_ways():
     return _of(lambda: Classifier("LSTM", bidirectional=True))
 
 
+def rnn_both_ways():
+    options = {"bidirectional": True, "num_layers": 2, "nonlinearity": "relu"}
+    return _of(lambda: Classifier("RNN", **options))
+
+
 def kept():
     module, (x,) = _of(Kept)
     return module, (x, torch.zeros(1, 1, 16), torch.zeros(1, 1, 16))
 """
-NAMES = ("lstm", "gru_of_two_layers", "lstm_both_ways", "kept")
+NAMES = ("lstm", "gru_of_two_layers", "lstm_both_ways", "rnn_both_ways", "kept")
 ERROR = 0.03
 """Of int8, as a share of the outputs' standard deviation."""
 FLOAT_ERROR = 1e-6
@@ -110,7 +115,7 @@ def quantized(network):
 @pytest.mark.parametrize("name", NAMES)
 def test_floats_are_torchs_and_codes_are_near(networks, name):
     graph, samples, wanted = networks[name]
-    assert {"lstm", "gru"} & {node.op for node in graph.nodes}
+    assert {"lstm", "gru", "rnn"} & {node.op for node in graph.nodes}
     found = run_float(graph, samples)
     result, codes = quantized(networks[name])
     outputs = run_int(result, codes)
