@@ -231,6 +231,33 @@ def test_quantize_writes_a_model_that_onnxruntime_runs(tiny: Inputs, tmp_path: P
     assert np.abs(quantized - real).max() < 0.1 * np.ptp(real)
 
 
+def test_quantize_writes_tflite(tiny: Inputs, tmp_path: Path) -> None:
+    out = tmp_path / "int8.tflite"
+    options = ("--data", tiny.data, "--numerics", "tflite", *FAST[:4])
+    answer = call("quantize", tiny.model, *options, "-o", out)
+    assert answer.code == 0, answer.err
+    assert out.read_bytes()[4:8] == b"TFL3"
+    assert call("show", out).code == 0
+    answer = call("quantize", tiny.model, *options, "-o", tmp_path / "int8.pb")
+    assert answer.code == 2
+    assert "must end in .onnx or .tflite" in answer.err
+
+
+def test_export_writes_what_was_built(built: Path, tmp_path: Path) -> None:
+    for suffix, name in ((".tflite", "tflite"), (".onnx", "qdq")):
+        out = tmp_path / f"built{suffix}"
+        answer = call("export", built, "-o", out, "--format", name, "--json")
+        assert answer.code == 0, answer.err
+        assert json.loads(answer.out) == {"output": out.name, "bytes": out.stat().st_size}
+    assert (tmp_path / "built.onnx").read_bytes() == (built / "model_int8.onnx").read_bytes()
+    answer = call("export", built, "-o", tmp_path / "built.onnx", "--format", "tflite")
+    assert answer.code == 2
+    assert "must end in .tflite" in answer.err
+    answer = call("export", tmp_path, "-o", tmp_path / "none.tflite")
+    assert answer.code == 2
+    assert "edgecomp build" in answer.err
+
+
 def test_build_of_a_quantized_model_is_the_same_network(
     built: Path, tiny: Inputs, tmp_path: Path
 ) -> None:
