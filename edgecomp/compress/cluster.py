@@ -1,16 +1,17 @@
 """Let weights share a few values: k-means per layer, on the layer's own integer grid.
 
-Weights that an earlier step put on a grid (int4, say) keep it; for others it is int8 with one scale
-for the whole tensor.  The tensor carries it from then on: quantization keeps it, so that the
-shared values are as many codes.  Source: S. Han et al., "Deep Compression"
-(2016), with their linear initialization.
+Weights that an earlier step put on a grid (int4, say) keep it; for others it is int8, with one
+scale for the whole tensor or for each output channel.  The tensor carries it from then on:
+quantization keeps it, so that the shared values are as many codes.  Source: S. Han et al., "Deep
+Compression" (2016), with their linear initialization.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgecomp.compress.storing import allow_also
+from edgecomp.compress.grids import best_scales, least_scales
+from edgecomp.compress.storing import allow_also, weight_codes
 from edgecomp.compress.technique import Outcome, Workshop, chosen_weights
 from edgecomp.compress.train.graph_module import as_module, constants_of, with_constants
 from edgecomp.compress.train.sources import keeping_zeros, shared
@@ -41,10 +42,11 @@ def cluster_step(graph: Graph, step: Cluster, workshop: Workshop) -> Outcome:
     Where a layer has weights that are 0, 0 is one of the values and these weights keep it.
     """
     names = chosen_weights(graph, step)
-    grids = {name: _grid(graph.tensors[name]) for name in names}
+    least = least_scales(graph, workshop) if step.scales == "channel" else {}
+    grids = {name: _grid(graph.tensors[name], least.get(name)) for name in names}
     found = {}
     for name, (scales, most) in grids.items():
-        units = graph.tensors[name].value / scales
+        units = _without_nothing(graph.tensors[name].value / scales)
         found[name] = share(units, step.clusters, most)
     sources = {
         name: shared(shares.codebook, shares.indices, grids[name][0])
@@ -57,10 +59,10 @@ def cluster_step(graph: Graph, step: Cluster, workshop: Workshop) -> Outcome:
     tensors = dict(clustered.tensors)
     for name in names:
         scales, _ = grids[name]
-        qparams = graph.tensors[name].qparams or QParams.per_tensor(float(scales))
+        qparams = graph.tensors[name].qparams or _qparams(scales)
         exact = qparams.dequantize(qparams.quantize(values[name])).astype(np.float32)
         tensors[name] = replace(tensors[name].with_data(exact), qparams=qparams)
-    counts = [len(np.unique(tensors[name].value)) for name in names]
+    counts = [len(np.unique(weight_codes(tensors[name]))) for name in names]
     note = f"{len(names)} layers with at most {max(counts)} values each"
     made = clustered.replace(tensors=tensors)
     if step.clusters <= MOST_INDEXED:
@@ -86,18 +88,35 @@ def share(units: Array, count: int, most: int = 127) -> Shared:
     return Shared(codebook, indices)
 
 
-def _grid(tensor: Tensor) -> tuple[Array, int]:
+def _grid(tensor: Tensor, least: Array | None) -> tuple[Array, int]:
     """Scales that broadcast over the weights, and the largest code: of the grid they lie on.
 
     Weights without one get a grid of int8 with one scale, whose largest code is their largest
-    magnitude.
+    magnitude, or one for each output channel, at least `least`, where that is given.
     """
     if tensor.qparams is not None:
         scales = tensor.qparams.scales(len(tensor.shape))
         most = int(np.abs(tensor.qparams.quantize(tensor.value)).max(initial=1))
         return scales, 7 if most <= 7 else 127
+    if least is not None:
+        scales = np.maximum(best_scales(tensor.value, 127), least).astype(np.float32)
+        return scales.astype(np.float64).reshape(-1, *(1,) * (tensor.value.ndim - 1)), 127
     largest = float(np.abs(tensor.value).max())
     return np.asarray(float(np.float32((largest or 1.0) / 127))), 127
+
+
+def _without_nothing(units: Array) -> Array:
+    """Output channels whose codes would all be 0 are 0, so that no shared value revives them."""
+    dead = ~np.rint(units).reshape(len(units), -1).any(axis=1)
+    units[dead] = 0.0
+    return units
+
+
+def _qparams(scales: Array) -> QParams:
+    """Scales that broadcast over the weights as the parameters of their tensor."""
+    if scales.ndim:
+        return QParams.per_channel(scales.ravel(), 0)
+    return QParams.per_tensor(float(scales))
 
 
 def _centers(values: Array, count: int) -> Array:

@@ -1,6 +1,8 @@
 """Which grid the weights of each layer get: int8 or int4, and with which scales."""
 
 import fnmatch
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,10 +11,13 @@ from edgecomp.compress.technique import Workshop, chosen_weights
 from edgecomp.compress.train.graph_module import weight_tensors, with_constants
 from edgecomp.config import Quantize
 from edgecomp.errors import UserError
-from edgecomp.ir import Array, Graph, QParams
+from edgecomp.ir import Array, Graph, Node, QParams
+from edgecomp.quant import calibrate
+from edgecomp.quant.quantize import weight_qparams
 
 MOST = {8: 127, 4: 7}
 """Largest code by bits; the smallest is its negative."""
+CALIBRATION_SAMPLES = 256
 SHRINKS = np.linspace(1.0, 0.5, 26)
 
 
@@ -66,6 +71,34 @@ def _within(graph: Graph, names: list[str], budget: int, workshop: Workshop) -> 
         bits[name] = 4
         total -= graph.tensors[name].size // 2
     return bits
+
+
+def least_scales(graph: Graph, workshop: Workshop) -> dict[str, Array]:
+    """The least scale that each output channel's multiplier and bias allow, by weights.
+
+    Channels that weight decay has shrunk to nothing reach it: `edgecomp.quant.quantize`.
+    """
+    inputs = workshop.split.train.inputs
+    few = {name: array[:CALIBRATION_SAMPLES] for name, array in inputs.items()}
+    qparams = calibrate(graph, few)
+    layers = weight_tensors(graph).values()
+    return {
+        node.inputs[1]: least_scales_of(graph, node, qparams)
+        for node in graph.nodes
+        if node.name in layers
+    }
+
+
+def least_scales_of(graph: Graph, node: Node, qparams: Mapping[str, QParams]) -> Array:
+    """`least_scales` of one layer, with the parameters of the activations."""
+    weights, *bias = (graph.tensors[name] for name in node.inputs[1:])
+    floor = weight_qparams(
+        replace(weights, data=weights.value * 0),
+        bias[0] if bias else None,
+        qparams[node.inputs[0]],
+        qparams[node.output],
+    )
+    return np.asarray(floor.scale)
 
 
 def best_scales(value: Array, most: int) -> Array:

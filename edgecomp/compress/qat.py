@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecomp.compress.grids import MOST, best_scales
+from edgecomp.compress.grids import CALIBRATION_SAMPLES, MOST, best_scales, least_scales_of
 from edgecomp.compress.technique import Outcome, Workshop
 from edgecomp.compress.train.fake_quant import (
     fake_activation,
@@ -19,10 +19,7 @@ from edgecomp.config import Quantize
 from edgecomp.ir import Array, Graph
 from edgecomp.ops import OPS
 from edgecomp.quant import calibrate, insert_rescales
-from edgecomp.quant.quantize import weight_qparams
 from edgecomp.quant.sharing import share_groups
-
-CALIBRATION_SAMPLES = 256
 
 
 def train_in_integers(
@@ -89,14 +86,8 @@ def integer_module(
         name, *bias = node.inputs[1:]
         most = MOST[bits.get(name, 8)]
         tensor = graph.tensors[name]
-        floor = weight_qparams(
-            replace(tensor, data=tensor.value * 0),
-            graph.tensors[bias[0]] if bias else None,
-            qparams[node.inputs[0]],
-            qparams[node.output],
-        )
         own = scales[name] if name in scales else best_scales(tensor.value, most)
-        own = np.maximum(own, np.asarray(floor.scale))
+        own = np.maximum(own, least_scales_of(graph, node, qparams))
         fake = fake_weights(tensor.value, tensor.value != 0, own, most)
         weights[name] = sources[name] = fake
         if bias and len(readers[bias[0]]) == 1:

@@ -258,12 +258,19 @@ class Quantize(TrainingStep):
 
 
 class Cluster(TrainingStep):
-    """Let the weights of each layer share a few values of its integer grid, and fine-tune these."""
+    """Let the weights of each layer share a few values of its integer grid, and fine-tune these.
+
+    Attributes:
+        clusters: values per layer.
+        scales: of the grid, where no earlier step gave one: one for the `layer`, or one for each
+            output `channel`, so that channels of very different size share values as well.
+    """
 
     verb: ClassVar[str] = "cluster"
     main: ClassVar[str] = "clusters"
 
     clusters: Annotated[int, Field(ge=2, le=255)]
+    scales: Literal["layer", "channel"] = "layer"
     learning_rate: _Rate = 1e-4
 
 

@@ -17,7 +17,11 @@ from edgecomp.compress.prune_weights import (
 from edgecomp.compress.retrain import train_step
 from edgecomp.compress.sensitivity import balanced_shares
 from edgecomp.compress.technique import Workshop
-from edgecomp.compress.train.graph_module import as_module, weight_tensors
+from edgecomp.compress.train.graph_module import (
+    as_module,
+    weight_tensors,
+    with_constants,
+)
 from edgecomp.compress.train.scoring import evaluate
 from edgecomp.config import Cluster, Prune, Train, TrainingSection
 from edgecomp.errors import UserError
@@ -117,6 +121,29 @@ def test_shared_values_are_codes_of_the_quantized_network(trained_network, prune
             codes.qparams.dequantize(codes.value).astype(np.float32), real.value
         )
     assert evaluate(clustered, as_module(clustered), shop.split.validation).accuracy > 0.8
+
+
+def test_channels_of_any_size_share_values_with_a_scale_each(trained_network):
+    graph, shop = trained_network
+    name, bias = next(node for node in graph.nodes if node.op == "dense").inputs[1:]
+    values = graph.tensors[name].value.copy()
+    biases = graph.tensors[bias].value.copy()
+    values[0] *= 1e-2
+    values[1] *= 1e-30  # what weight decay leaves; its scale must still hold the bias
+    biases[:2] = 0, 0.5
+    uneven = with_constants(graph, {name: values, bias: biases})
+    step = Cluster(clusters=6, scales="channel", epochs=0)
+    clustered = cluster_step(uneven, step, shop).graph
+    quantized, _ = quantize_model(clustered, shop.split.train.inputs)
+    codes, real = quantized.tensors[name], clustered.tensors[name]
+    assert len(np.unique(codes.value)) <= 6
+    assert len(np.unique(codes.value[0])) > 2
+    assert not codes.value[1].any()
+    np.testing.assert_array_equal(
+        codes.qparams.dequantize(codes.value).astype(np.float32), real.value
+    )
+    one_scale = cluster_step(uneven, Cluster(clusters=6, epochs=0), shop).graph
+    assert len(np.unique(one_scale.tensors[name].value[0])) == 1
 
 
 def test_training_makes_shared_values_better(trained_network):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecomp.compress.train.torch_ops import TORCH_OPS
+from edgecomp.compress.train.torch_ops import TORCH_OPS, clamped
 from edgecomp.errors import UserError
 from edgecomp.ir import NO_CLAMP, Array, DType, Graph, Node
 
@@ -148,7 +148,7 @@ def _normalized(graph: Graph, node: Node, arrays: "list[Tensor]", norm: Any) -> 
     plain = replace(node, params=replace(params, clamp=NO_CLAMP))
     raw = TORCH_OPS[node.op](graph, plain, arrays)
     y: Tensor = norm(raw.reshape(-1, raw.shape[-1])).reshape(raw.shape)
-    return y if params.clamp.is_none else y.clamp(params.clamp.low, params.clamp.high)
+    return clamped(params.clamp, y)
 
 
 def constants_of(graph: Graph, module: "nn.Module") -> dict[str, Array]:

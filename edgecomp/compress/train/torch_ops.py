@@ -4,6 +4,7 @@ Activations are `(samples, *tensor.shape)`, as in the interpreter; constants com
 the graph.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,16 @@ if TYPE_CHECKING:
 Compute = Callable[[Graph, Node, "Sequence[Tensor]"], "Tensor"]
 
 
+def clamped(clamp: Clamp, y: "Tensor") -> "Tensor":
+    """Keep values within an activation's bounds."""
+    if clamp.is_none:
+        return y
+    # The same as a clamp to [0, inf], with a gradient that costs a third.
+    return y.relu() if (clamp.low, clamp.high) == (0, math.inf) else y.clamp(clamp.low, clamp.high)
+
+
 def _clamped(params: Any, y: "Tensor") -> "Tensor":
-    clamp: Clamp = params.clamp
-    return y if clamp.is_none else y.clamp(clamp.low, clamp.high)
+    return clamped(params.clamp, y)
 
 
 def _channels_first(graph: Graph, node: Node, x: "Tensor") -> "Tensor":
