@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecomp.errors import UserError
+from edgecomp.errors import EdgecompError, UserError
 from edgecomp.frontend import read_model
 from edgecomp.frontend.tflite_sparse import dense_elements
 from edgecomp.interp import run_int
@@ -19,7 +19,7 @@ from edgecomp.quant import QuantizeOptions, quantize_model
 from edgecomp.storage import allow_found, allow_storage, look_at
 from edgecomp.targets.cores import get_core
 from tests.cli.support import FAST, call
-from tests.support.tflite_files import SparseLevels, read_sparsity
+from tests.support.tflite_files import SparseLevels, read_sparsity, sparse_layer
 from tests.witness.networks import Network, random_codes, samples_of
 
 M4 = get_core("cortex-m4f")
@@ -81,6 +81,35 @@ def test_levels_that_do_not_fit_are_refused():
             dense_elements(table, values, shape)
     with pytest.raises(ValueError, match="values"):
         dense_elements(table, values[:-1], dense.shape)
+
+
+@pytest.mark.parametrize("densify", [False, True])
+@pytest.mark.parametrize("levels", ["csr", "blocks-1x4"])
+def test_tflite_files_with_sparse_weights_are_read(levels, densify, tmp_path):
+    weights = pruned((8, 12), 0.7, dtype=np.float32)
+    path = tmp_path / "sparse.tflite"
+    path.write_bytes(sparse_layer(weights, LEVELS[levels], densify=densify))
+    graph = run_passes(read_model(path))
+    (node,) = graph.nodes
+    np.testing.assert_array_equal(graph.tensors[node.inputs[1]].value, weights)
+
+
+def test_damaged_sparse_files_are_refused(tmp_path):
+    weights = pruned((8, 12), 0.7, dtype=np.float32)
+    content = sparse_layer(weights, LEVELS["blocks-1x4"], densify=False)
+    path = tmp_path / "sparse.tflite"
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(200):
+        damaged = bytearray(content)
+        for place in rng.integers(8, len(damaged), 4):
+            damaged[place] = rng.integers(0, 256)
+        path.write_bytes(bytes(damaged))
+        try:
+            run_passes(read_model(path))
+        except EdgecompError:
+            refused += 1
+    assert refused > 50
 
 
 def dense_layer(weights, **initializers):

@@ -17,13 +17,6 @@ class SparseLevels:
     width: type = np.int32
 
 
-def _ints(b, start, add, numbers):
-    start(b, len(numbers))
-    for number in reversed(numbers):
-        add(b, int(number))
-    return b.EndVector()
-
-
 def expanded(dense, levels):
     """The constant with the axes of its blocks behind its own, in the levels' order."""
     shape, rank = list(dense.shape), dense.ndim
@@ -89,10 +82,7 @@ def sparsity(b, dense, levels):
         else:
             tflite.DimensionMetadataAddDenseSize(b, level)
         metadata.append(tflite.DimensionMetadataEnd(b))
-    tflite.SparsityParametersStartDimMetadataVector(b, len(metadata))
-    for offset in reversed(metadata):
-        b.PrependUOffsetTRelative(offset)
-    metadata_vector = b.EndVector()
+    metadata_vector = _tables(b, tflite.SparsityParametersStartDimMetadataVector, metadata)
     order = b.CreateNumpyVector(np.array(levels.order, np.int32))
     blocks = b.CreateNumpyVector(np.array([axis for axis, _ in levels.blocks], np.int32))
     tflite.SparsityParametersStart(b)
@@ -108,3 +98,83 @@ def read_sparsity(dense, levels):
     values, table = sparsity(b, dense, levels)
     b.Finish(table)
     return values, tflite.SparsityParameters.GetRootAs(b.Output(), 0)
+
+
+def sparse_layer(dense, levels, *, densify):
+    """A float model of one FULLY_CONNECTED whose weights are stored sparsely."""
+    b = flatbuffers.Builder(1024)
+    values, table = sparsity(b, dense, levels)
+    outputs, inputs = dense.shape
+    tensors = [
+        _tensor(b, "x", (1, inputs), 0),
+        _tensor(b, "w", dense.shape, 1, table),
+        _tensor(b, "y", (1, outputs), 0),
+    ]
+    names = ["FULLY_CONNECTED"]
+    operators = [_operator(b, 0, (0, 3 if densify else 1), (2,))]
+    if densify:
+        tensors.append(_tensor(b, "w.dense", dense.shape, 0))
+        names.append("DENSIFY")
+        operators.insert(0, _operator(b, 1, (1,), (3,)))
+    buffers = []
+    for content in (None, values.tobytes()):
+        data = None if content is None else b.CreateByteVector(content)
+        tflite.BufferStart(b)
+        if data is not None:
+            tflite.BufferAddData(b, data)
+        buffers.append(tflite.BufferEnd(b))
+    codes = []
+    for name in names:
+        number = getattr(tflite.BuiltinOperator, name)
+        tflite.OperatorCodeStart(b)
+        tflite.OperatorCodeAddDeprecatedBuiltinCode(b, number)
+        tflite.OperatorCodeAddBuiltinCode(b, number)
+        codes.append(tflite.OperatorCodeEnd(b))
+    vectors = [
+        _tables(b, tflite.SubGraphStartTensorsVector, tensors),
+        _tables(b, tflite.SubGraphStartOperatorsVector, operators),
+        b.CreateNumpyVector(np.array([0], np.int32)),
+        b.CreateNumpyVector(np.array([2], np.int32)),
+    ]
+    tflite.SubGraphStart(b)
+    tflite.SubGraphAddTensors(b, vectors[0])
+    tflite.SubGraphAddOperators(b, vectors[1])
+    tflite.SubGraphAddInputs(b, vectors[2])
+    tflite.SubGraphAddOutputs(b, vectors[3])
+    graphs = _tables(b, tflite.ModelStartSubgraphsVector, [tflite.SubGraphEnd(b)])
+    code_vector = _tables(b, tflite.ModelStartOperatorCodesVector, codes)
+    buffer_vector = _tables(b, tflite.ModelStartBuffersVector, buffers)
+    tflite.ModelStart(b)
+    tflite.ModelAddVersion(b, 3)
+    tflite.ModelAddOperatorCodes(b, code_vector)
+    tflite.ModelAddSubgraphs(b, graphs)
+    tflite.ModelAddBuffers(b, buffer_vector)
+    b.Finish(tflite.ModelEnd(b), b"TFL3")
+    return bytes(b.Output())
+
+
+def _tables(b, start, offsets):
+    start(b, len(offsets))
+    for offset in reversed(offsets):
+        b.PrependUOffsetTRelative(offset)
+    return b.EndVector()
+
+
+def _tensor(b, name, shape, buffer, table=None):
+    label, axes = b.CreateString(name), b.CreateNumpyVector(np.array(shape, np.int32))
+    tflite.TensorStart(b)
+    tflite.TensorAddName(b, label)
+    tflite.TensorAddShape(b, axes)
+    tflite.TensorAddBuffer(b, buffer)
+    if table is not None:
+        tflite.TensorAddSparsity(b, table)
+    return tflite.TensorEnd(b)
+
+
+def _operator(b, code, inputs, outputs):
+    read, made = (b.CreateNumpyVector(np.array(part, np.int32)) for part in (inputs, outputs))
+    tflite.OperatorStart(b)
+    tflite.OperatorAddOpcodeIndex(b, code)
+    tflite.OperatorAddInputs(b, read)
+    tflite.OperatorAddOutputs(b, made)
+    return tflite.OperatorEnd(b)
