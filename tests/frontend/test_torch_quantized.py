@@ -98,7 +98,7 @@ def run_codes(graph: Graph, x: np.ndarray) -> tuple[np.ndarray, QParams]:
     return from_device(graph, output, codes[output].astype(np.int64)), result
 
 
-@pytest.mark.parametrize("way", ["program", "module"])
+@pytest.mark.parametrize("way", ["program", pytest.param("module", marks=pytest.mark.slow)])
 def test_scales_codes_and_outputs_of_torchao(way: str, tmp_path: Path) -> None:
     module = quantized_network()
     if way == "program":

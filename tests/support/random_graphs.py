@@ -12,7 +12,7 @@ from edgecomp.frontend import read_model
 from edgecomp.interp import run_float
 from edgecomp.ir import Array, Graph
 from edgecomp.passes import run_passes
-from edgecomp.quant import quantize_model
+from edgecomp.quant import QuantizeOptions, quantize_model
 from tests.support.bundle import Model
 from tests.support.cases import random_codes
 from tests.support.onnx_net import FIRST_OPSET, LAST_OPSET, Net, Value
@@ -165,10 +165,12 @@ def float_graph(random: RandomModel, folder: Path) -> Graph:
     return run_passes(read_model(path))
 
 
-def quantized_model(random: RandomModel, graph: Graph) -> Model:
+def quantized_model(
+    random: RandomModel, graph: Graph, options: QuantizeOptions | None = None
+) -> Model:
     """Quantize the network with its samples, and make the codes to compare on."""
     samples = device_inputs(graph, random.inputs)
-    quantized, _ = quantize_model(graph, samples)
+    quantized, _ = quantize_model(graph, samples, options)
     rng = np.random.default_rng(len(random.name))
     codes = random_codes(quantized, rng, SAMPLES)
     for name, array in codes.items():
