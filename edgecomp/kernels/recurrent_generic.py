@@ -1,232 +1,66 @@
 """LSTM, GRU and simple recurrent layers in plain C: any shape, any core."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from edgecomp.kernels.base import Constant, Kernel, Layer
-from edgecomp.ops import OPS
+from edgecomp.kernels.recurrent_rows import row_calls
+from edgecomp.kernels.recurrent_shape import RecurrentShape
 from edgecomp.ops.gates import TANH, UNIT_BITS
-from edgecomp.ops.gru import GruParams
-from edgecomp.ops.recurrent import Recurrent
-from edgecomp.ops.recurrent_constants import RecurrentConstants
-
-
-@dataclass(frozen=True)
-class RecurrentShape:
-    """Sizes of a recurrent layer, and what lies in its scratch, as the templates need it.
-
-    Behind what a faster kernel has there (up to `memory_at`) the scratch has the memory, two rows
-    of hidden states where the output does not keep them, the first hidden state where it is
-    computed, and what a GRU's reset gate has kept.
-    """
-
-    layer: Layer
-    memory_at: int = 0
-
-    @property
-    def _op(self) -> Recurrent[Any]:
-        op = OPS[self.layer.node.op]
-        assert isinstance(op, Recurrent)
-        return op
-
-    @property
-    def batch(self) -> int:
-        """Sequences of the input."""
-        return self.layer.inputs[0].shape[0]
-
-    @property
-    def steps(self) -> int:
-        """Rows of a sequence."""
-        return self.layer.inputs[0].shape[1]
-
-    @property
-    def inputs(self) -> int:
-        """Elements of a row."""
-        return self.layer.inputs[0].shape[2]
-
-    @cached_property
-    def units(self) -> int:
-        """Elements of the hidden state."""
-        return self._op.units(self.layer.inputs)
-
-    @property
-    def whole_units(self) -> int:
-        """These, filled up to a multiple of 4."""
-        return -(-self.units // 4) * 4
-
-    @property
-    def begins(self) -> str:
-        """How the layer begins."""
-        return str(self.layer.params.begins)
-
-    @property
-    def emits(self) -> str:
-        """What the layer gives."""
-        return str(self.layer.params.emits)
-
-    @property
-    def has_memory(self) -> bool:
-        """Whether there is a memory beside the hidden codes."""
-        return self._op.has_memory
-
-    @property
-    def memory_role(self) -> str:
-        """The operand that a memory to begin with comes from."""
-        return self._op.memory_role
-
-    @cached_property
-    def computed(self) -> list[str]:
-        """C names of the computed operands behind the input."""
-        roles = self._op.by_role(self.layer.params, self.layer.inputs)
-        names = {"hidden": "first_hidden", "memory": "first_memory", "state": "state"}
-        return [names[r] for r, tensor in roles.items() if r in names and not tensor.is_const]
-
-    @property
-    def parameters(self) -> str:
-        """These as parameters of the layer's function."""
-        return "".join(f", const int8_t *{name}" for name in self.computed)
-
-    @property
-    def sequence_parameters(self) -> str:
-        """Parameters of the function for one sequence; constant states are among them."""
-        constant = (f", const {c.c_type} *{c.name}" for c in self.starts() if self.batch > 1)
-        return self.parameters + "".join(constant)
-
-    def arguments(self, layer: str) -> str:
-        """The arguments for these, for sequence `i`."""
-        names = [*self.computed, *(f"{layer}_{c.name}" for c in self.starts())]
-        return "".join(f", {name} + i * {self.units}" for name in names)
-
-    def own(self, layer: str, name: str) -> str:
-        """A constant state, in the function for one sequence."""
-        return name if self.batch > 1 else f"{layer}_{name}"
-
-    def starts(self) -> list[Constant]:
-        """Constant states to begin with."""
-        k: RecurrentConstants = self.layer.prepared
-        comment, found = "before the first step", []
-        if self.begins != "state" and not self.computes_hidden:
-            found.append(Constant("first_hidden", "int8_t", k.first_hidden, True, comment))
-        if self.has_first_memory:
-            found.append(Constant("first_memory", "int16_t", k.first_memory, True, comment))
-        return found
-
-    def constants(self) -> list[Constant]:
-        """What every kernel needs in flash beside weights and biases."""
-        found = self.starts()
-        if getattr(self.layer.params, "peepholes", False):
-            weights = self.layer.prepared.peephole
-            found.append(Constant("peephole", "int32_t", weights, True, "input, output, forget"))
-        return found
-
-    @property
-    def has_end(self) -> bool:
-        """Whether there is something to do after the last step."""
-        return self.has_rows or (self.emits == "state" and self.has_memory)
-
-    @property
-    def output_bytes(self) -> int:
-        """Bytes that a sequence gives."""
-        return self.layer.output.size // self.batch
-
-    @property
-    def computes_hidden(self) -> bool:
-        """Whether the first hidden codes are computed."""
-        k: RecurrentConstants = self.layer.prepared
-        follows = k.memory_start is not None and self.memory_role == "hidden"
-        return self.begins == "given" and (k.hidden_start is not None or follows)
-
-    @property
-    def has_first_memory(self) -> bool:
-        """Whether the layer begins with a constant memory that is not 0."""
-        k: RecurrentConstants = self.layer.prepared
-        constant = self.has_memory and self.begins != "state" and k.memory_start is None
-        return constant and bool(np.any(k.first_memory))
-
-    @property
-    def has_rows(self) -> bool:
-        """Whether hidden states are kept in the scratch, not in the output."""
-        return self.emits in {"last", "memory"}
-
-    @property
-    def rows_at(self) -> int:
-        """Where these begin in the scratch."""
-        return self.memory_at + (2 * self.units if self.has_memory else 0)
-
-    @property
-    def first_at(self) -> int:
-        """Where the first hidden state lies in the scratch."""
-        return self.rows_at + (2 * self.units if self.has_rows else 0)
-
-    @property
-    def kept_at(self) -> int:
-        """Where the hidden state behind the reset gate lies in the scratch."""
-        return self.first_at + (self.units if self.computes_hidden else 0)
-
-    @property
-    def scratch_bytes(self) -> int:
-        """All of it."""
-        params = self.layer.params
-        resets = isinstance(params, GruParams) and not params.reset_after
-        return self.kept_at + (self.units if resets else 0)
 
 
 class RecurrentGeneric(Kernel):
-    """One row of both matrices at a time."""
+    """Four rows at a time of both matrices, then the gates of every unit."""
+
+    def shape(self, layer: Layer) -> RecurrentShape:
+        """Sizes; the scratch begins with the sums."""
+        return RecurrentShape(layer, 4 * max(call.end for call in row_calls(layer)))
 
     def scratch_bytes(self, layer: Layer) -> int:
-        """Memory and hidden states that no tensor holds."""
-        return RecurrentShape(layer).scratch_bytes
+        """Sums, memory and hidden states that no tensor holds."""
+        return self.shape(layer).scratch_bytes
+
+    def row_constants(self, layer: Layer) -> list[Constant]:
+        """Weights, multipliers and biases of each call."""
+        found = []
+        bits = layer.prepared.pre.bits
+        for call in row_calls(layer):
+            weights = call.by_four(call.weights.value).astype(np.int8)
+            found += [
+                Constant(f"{call.name}_weights", "int8_t", weights, True, "by 4 rows: IO"),
+                Constant(
+                    f"{call.name}_multiplier", "int32_t", call.multiplier, True, "of each row"
+                ),
+            ]
+            if call.bias is not None:
+                text = f"in units of 2^-{bits}, zero points folded in"
+                found.append(Constant(f"{call.name}_bias", "int32_t", call.bias, True, text))
+        return found
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
-        """Both matrices as they are, multipliers and biases, and the states to begin with."""
-        k: RecurrentConstants = layer.prepared
-        shape = RecurrentShape(layer)
-        rows = "gate by gate, one row per unit"
-        found = [
-            Constant("weights", "int8_t", layer.inputs[1].value, True, f"weights, OI, {rows}"),
-            Constant("recurrent", "int8_t", layer.inputs[2].value, True, f"likewise, {rows}"),
-            Constant("input_multiplier", "int32_t", k.pre.inputs.multiplier, True, "of each row"),
-            Constant("hidden_multiplier", "int32_t", k.pre.hidden.multiplier, True, "of each row"),
-            Constant("bias", "int32_t", k.pre.bias, True, f"in units of 2^-{k.pre.bits}"),
-        ]
-        if k.pre.hidden_bias.size:
-            bias = k.pre.hidden_bias
-            found.append(Constant("hidden_bias", "int32_t", bias, True, "of the candidate"))
-        return [*found, *shape.constants()]
+        """What the calls read, peepholes, and the states to begin with."""
+        return [*self.row_constants(layer), *self.shape(layer).constants()]
 
     def context(self, layer: Layer) -> dict[str, Any]:
-        """Sizes, parameters, integers and the table of tanh."""
-        return recurrent_context(layer, RecurrentShape(layer))
-
-
-def recurrent_context(layer: Layer, shape: RecurrentShape, fast: Any = None) -> dict[str, Any]:
-    """What the templates of recurrent layers read.
-
-    Args:
-        layer: the layer.
-        shape: its sizes.
-        fast: how whole matrices are multiplied, where they are.
-    """
-    # Bits that a product of two gates has more than the cell state.
-    less = UNIT_BITS - getattr(layer.params, "cell_bits", UNIT_BITS)
-    return {
-        "s": shape,
-        "p": layer.params,
-        "k": layer.prepared,
-        "table": TANH,
-        "less": less,
-        "half": (1 << less) >> 1,
-        "fast": fast,
-    }
+        """Sizes, parameters, integers, the calls and the table of tanh."""
+        # Bits that a product of two gates has more than the cell state.
+        less = UNIT_BITS - getattr(layer.params, "cell_bits", UNIT_BITS)
+        return {
+            "s": self.shape(layer),
+            "p": layer.params,
+            "k": layer.prepared,
+            "calls": row_calls(layer),
+            "table": TANH,
+            "less": less,
+            "half": (1 << less) >> 1,
+            "fast": None,
+        }
 
 
 class LstmGeneric(RecurrentGeneric):
-    """Four rows for each unit, then its cell state."""
+    """The four rows of a unit at once, then the cell states."""
 
     name: ClassVar[str] = "lstm_generic"
     op: ClassVar[str] = "lstm"
@@ -234,7 +68,7 @@ class LstmGeneric(RecurrentGeneric):
 
 
 class GruGeneric(RecurrentGeneric):
-    """Three rows for each unit, then its hidden state."""
+    """Four rows of a gate at once, then the hidden states."""
 
     name: ClassVar[str] = "gru_generic"
     op: ClassVar[str] = "gru"
@@ -242,7 +76,7 @@ class GruGeneric(RecurrentGeneric):
 
 
 class RnnGeneric(RecurrentGeneric):
-    """One row for each unit."""
+    """Four rows at once, then the hidden states."""
 
     name: ClassVar[str] = "rnn_generic"
     op: ClassVar[str] = "rnn"
