@@ -17,6 +17,7 @@ from edgecomp.ops.dense import DenseParams
 from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
 from edgecomp.ops.softmax import SoftmaxParams
 from edgecomp.tuning_more import other_graphs
+from edgecomp.tuning_recurrent import recurrent_graphs
 
 _IN = QParams.per_tensor(0.02, -128)
 _WEIGHT_SCALE = 0.01
@@ -130,6 +131,7 @@ def tuning_graphs() -> Iterator[Graph]:
     yield from plain_graphs()
     yield from coded_graphs()
     yield from other_graphs()
+    yield from recurrent_graphs()
 
 
 def coded_graphs() -> Iterator[Graph]:
