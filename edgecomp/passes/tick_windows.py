@@ -10,6 +10,8 @@ from edgecomp.ops.spatial import Window
 from edgecomp.passes.ticks import Line, Ticks, mixed_padding, params_of, refusal, time_ends
 
 LOWEST_CODE = -128
+MOST_COPIED = 2
+"""Windows of a tick that are copied out for a dense layer: convolutions are faster from 3 on."""
 
 
 @dataclass(frozen=True)
@@ -65,45 +67,45 @@ def time_window(node: Node, line: Line, rank: int) -> TimeWindow:
     )
 
 
-def as_dense(ticks: Ticks, node: Node, source: str, params: Window) -> bool:
-    """Add a convolution with a single window as a dense layer, where that computes the same.
+def is_dense(ticks: Ticks, node: Node, line: Line, window: TimeWindow, rows: int) -> bool:
+    """Whether each of a convolution's windows is a row of codes: a dense layer computes the same.
+
+    It is, where a window has whole frames, and frames are contiguous or there is one window only.
+    """
+    given: Any = node.params
+    if rows > 1 and math.prod(ticks.tensor(line).shape[: line.axis]) > 1:
+        return False
+    if node.op != "conv2d" or node.numerics != "edgecomp" or given.groups != 1:
+        return False
+    frame = ticks.tensor(line).size // line.frames
+    taken = math.prod(ticks.tensors[node.inputs[1]].shape[1:])
+    other: Window = window.changed(given, before=0, after=0)
+    return taken == window.kernel * frame and not other.has_padding
+
+
+def emit_dense(ticks: Ticks, node: Node, axis: int, source: str, rows: int) -> None:
+    """Add a convolution as a dense layer.
 
     Args:
         ticks: the graph in the making.
         node: the convolution.
-        source: exactly the frames of its window.
-        params: its window over them.
-
-    Returns:
-        Whether it was added.
+        axis: of time.
+        source: the frames of its windows, one window behind the other.
+        rows: number of windows.
     """
     given: Any = node.params
-    if node.op != "conv2d" or node.numerics != "edgecomp" or given.groups != 1:
-        return False
-    weights = ticks.tensors[node.inputs[1]]
-    frames = ticks.tensors[source]
-    per_window = math.prod(weights.shape[1:])
-    if frames.size != per_window or params.has_padding:
-        return False
-    flat = f"{weights.name}.flat"
-    ticks.tensors[flat] = replace(
-        weights.with_data(weights.value.reshape(weights.shape[0], per_window), name=flat),
-        layout="OI",
-    )
-    output = ticks.whole.tensors[node.output]
-    name = f"{node.output}.row"
-    ticks.tensors[name] = replace(output, name=name, shape=(1, weights.shape[0]))
-    dense = replace(
-        node,
-        op="dense",
-        inputs=(ticks.reshaped(source, (1, per_window)), flat, *node.inputs[2:]),
-        output=name,
-        params=DenseParams(given.clamp),
-    )
-    ticks.nodes.append(dense)
-    shape = tuple(1 for _ in frames.shape[:-1])
-    ticks.reshaped(name, (*shape, weights.shape[0]), node.output)
-    return True
+    weights, frames = ticks.tensors[node.inputs[1]], ticks.tensors[source]
+    channels, taken = weights.shape[0], math.prod(weights.shape[1:])
+    flat, made = f"{weights.name}.flat", f"{node.output}.rows"
+    data = weights.value.reshape(channels, taken)
+    ticks.tensors[flat] = replace(weights.with_data(data, name=flat), layout="OI")
+    dense = replace(node, op="dense", output=made)
+    operands = [ticks.reshaped(source, (rows, taken)), flat, *node.inputs[2:]]
+    like = ticks.whole.tensors[node.output]
+    ticks.emit(dense, operands, DenseParams(given.clamp), like)
+    shape = [1] * len(frames.shape)
+    shape[axis], shape[-1] = rows, channels
+    ticks.reshaped(made, tuple(shape), node.output)
 
 
 def convolved(ticks: Ticks, node: Node) -> None:
@@ -152,17 +154,37 @@ class _Ages:
 
 
 def _emit_window(ticks: Ticks, node: Node, line: Line, ages: _Ages) -> None:
-    """Add a convolution or pool of remembered frames; of one window as a dense layer if it is."""
-    rank = len(ticks.tensor(line).shape)
-    window = time_window(node, line, rank)
-    constants = list(node.inputs[1:])
+    """Add a convolution or pool of remembered frames; as a dense layer where that is faster.
+
+    Kernels of convolutions want several windows without dilation; copying a few out costs less.
+    """
+    window = time_window(node, line, len(ticks.tensor(line).shape))
+    is_copied = ages.windows <= MOST_COPIED or window.dilation > 1
+    if is_copied and is_dense(ticks, node, line, window, ages.windows):
+        emit_dense(ticks, node, line.axis, _columns(ticks, line, window, ages), ages.windows)
+        return
+    params = window.changed(params_of(node), before=0, after=0)
     if ages.windows == 1:
         name = ticks.frames_of(line, ages.first, window.kernel, ages.code, spacing=window.dilation)
-        params: Window = window.changed(params_of(node), dilation=1, stride=1, before=0, after=0)
-        if as_dense(ticks, node, name, params):
-            return
+        params = window.changed(params, dilation=1, stride=1)
     else:
         frames = (ages.windows - 1) * window.stride + window.span
         name = ticks.frames_of(line, ages.first, frames, ages.code)
-        params = window.changed(params_of(node), before=0, after=0)
-    ticks.emit(node, [name, *constants], params)
+    ticks.emit(node, [name, *node.inputs[1:]], params)
+
+
+def _columns(ticks: Ticks, line: Line, window: TimeWindow, ages: _Ages) -> str:
+    """The frames of each window, one window behind the other."""
+    if ages.windows == 1:
+        return ticks.frames_of(line, ages.first, window.kernel, ages.code, spacing=window.dilation)
+    frames = (ages.windows - 1) * window.stride + window.span
+    name = ticks.frames_of(line, ages.first, frames, ages.code)
+    return ticks.chosen(
+        line,
+        name,
+        tuple(
+            number * window.stride + tap * window.dilation
+            for number in range(ages.windows)
+            for tap in range(window.kernel)
+        ),
+    )

@@ -142,7 +142,10 @@ class Ticks:
         if (age, last) == (line.frames - 1, 0) and spacing == 1:
             return line.name
         if age < line.frames:
-            return self._chosen(line, line.name, line.frames - 1 - age, count, spacing)
+            first = line.frames - 1 - age
+            return self.chosen(
+                line, line.name, tuple(range(first, first + count * spacing, spacing))
+            )
         frame = tensor.size // line.frames
         is_outer = math.prod(tensor.shape[: line.axis]) == 1
         is_window = (last, spacing) == (0, 1)
@@ -153,7 +156,7 @@ class Ticks:
         window = self.window(line, age + 1, code)
         if is_window:
             return window
-        return self._chosen(line, window, 0, count, spacing)
+        return self.chosen(line, window, tuple(range(0, count * spacing, spacing)))
 
     def window(self, line: Line, length: int, code: int) -> str:
         """A state with the last `length` frames, those of this tick included."""
@@ -197,10 +200,9 @@ class Ticks:
         )
         return self.layer(self.tensor(line), "taps", [state], params)
 
-    def _chosen(self, line: Line, source: str, first: int, count: int, spacing: int) -> str:
-        """Frames of a tensor, copied out."""
+    def chosen(self, line: Line, source: str, index: tuple[int, ...]) -> str:
+        """Frames of a tensor by their numbers in it, copied out unless they are all."""
         shape = self.tensors[source].shape
-        index = tuple(range(first, first + spacing * count, spacing))
         if index == tuple(range(shape[line.axis])):
             return source
         indices = tuple(index if axis == line.axis else None for axis in range(len(shape)))
