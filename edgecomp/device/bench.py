@@ -14,7 +14,7 @@ from edgecomp.device.connection import WrongBuildError
 from edgecomp.device.journal import Journal
 from edgecomp.device.records import CheckResult, ModelLayout
 from edgecomp.device.serial_session import Answer, SerialSession
-from edgecomp.errors import DeviceError, EdgecompError, LinkTimeout
+from edgecomp.errors import DeviceError, EdgecompError, LinkTimeout, UserError
 
 _JOIN_S = 0.2  # so that Ctrl-C is noticed
 
@@ -91,13 +91,19 @@ class SerialBench:
 
         Raises:
             DeviceError: no board is left that could go on, or one is of another build.
+            UserError: the model's samples are ticks of one stream, and there are several boards.
         """
+        if layout.state_bytes and len(self._shares) > 1:
+            raise UserError(
+                "this model is run tick by tick, each after the one before: give one --port"
+            )
+        journal = None if layout.state_bytes else self._journal  # a tick says nothing by itself
         rows = [row.tobytes() for row in inputs]
         answers: dict[int, Answer] = {}
         for number, row in enumerate(rows):
             known = None
-            if self._journal is not None and not dump:
-                known = self._journal.find(number, row, layers=stage_crcs)
+            if journal is not None and not dump:
+                known = journal.find(number, row, layers=stage_crcs)
             if known is not None:
                 answers[number] = known
         dumps: dict[int, list[bytes]] = {}
@@ -114,8 +120,8 @@ class SerialBench:
                     if dump:
                         dumps[number] = share.session.dump(number, rows[number])
                     with self._lock:
-                        if self._journal is not None and not dump:
-                            self._journal.add(number, rows[number], answer)
+                        if journal is not None and not dump:
+                            journal.add(number, rows[number], answer)
                         answers[number] = answer
                         share.answers.append(answer)
                         self._progress(len(answers), len(rows))

@@ -63,6 +63,7 @@ class Code(IntEnum):
     INPUT = 6
     RUN = 7
     NOTHING = 8
+    ORDER = 9
 
 
 class Source(IntEnum):

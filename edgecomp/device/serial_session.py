@@ -108,6 +108,11 @@ class SerialSession(Connection):
                 self.reconnect(error)
                 result = None
             except RefusedError as error:
+                if error.code == Code.ORDER:
+                    raise DeviceError(
+                        f"{self.link.port.name}, {what}: the board has forgotten the ticks before "
+                        f"it, as after a reset{self.fault_text()}\n  begin the check again"
+                    ) from error
                 if error.code not in {Code.INPUT, Code.NOTHING}:
                     raise DeviceError(f"{self.link.port.name}, {what}: {error}") from error
                 result = None

@@ -110,7 +110,7 @@ int main(void)
     }
 
     paint_memory();
-#ifdef model_forget
+#ifdef MODEL_STATE_BYTES
     model_forget();
 #endif
     for (uint32_t sample = 0u; sample < request.samples; sample++) {

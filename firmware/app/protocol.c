@@ -40,7 +40,8 @@ enum {
     ERROR_BUILD = 5,
     ERROR_INPUT = 6,
     ERROR_RUN = 7,
-    ERROR_NOTHING = 8
+    ERROR_NOTHING = 8,
+    ERROR_ORDER = 9
 };
 enum { RUN_LAYERS = 1 };
 enum { GET_OUTPUTS = 0, GET_STAGE = 1 };
@@ -200,6 +201,35 @@ static void keep_alive(uint32_t sample, int stage)
     send();
 }
 
+#ifdef MODEL_STATE_BYTES
+/* What the model kept before the last run, so that this run can be done again, and which one may
+ * come next. */
+static uint8_t kept_before[MODEL_STATE_BYTES];
+static uint32_t next_sample;
+
+static void copy_bytes(uint8_t *to, const uint8_t *from, uint32_t bytes)
+{
+    for (uint32_t i = 0u; i < bytes; i++) {
+        to[i] = from[i];
+    }
+}
+
+/* Brings back what the model knew before a sample; returns 0 where that is not known. */
+static uint32_t remember(uint32_t sample)
+{
+    if (sample == 0u) {
+        model_forget();
+    } else if (sample + 1u == next_sample) {
+        copy_bytes(app_state, kept_before, MODEL_STATE_BYTES);
+    } else if (sample != next_sample) {
+        return 0u;
+    }
+    copy_bytes(kept_before, app_state, MODEL_STATE_BYTES);
+    next_sample = sample + 1u;
+    return 1u;
+}
+#endif
+
 /* --- Requests: each leaves its answer in `reply`, or an ERROR --- */
 
 static void answer_hello(const uint8_t *data)
@@ -286,6 +316,12 @@ static void answer_run(const uint8_t *data)
         fail(ERROR_INPUT, crc);
         return;
     }
+#ifdef MODEL_STATE_BYTES
+    if (remember(sample) == 0u) {
+        fail(ERROR_ORDER, next_sample);
+        return;
+    }
+#endif
     held = HAS_NOTHING; /* the run may overwrite the input */
     uint64_t ticks = 0u;
     keep_alive(sample, 0);
@@ -470,9 +506,6 @@ void protocol_start(void)
     for (uint32_t i = 0u; i < MODEL_ARENA_BYTES; i++) {
         arena[i] = paint(i);
     }
-#ifdef model_forget
-    model_forget();
-#endif
     counter = counter_start();
     baud = PORT_BAUD;
     complain(); /* a host that was waiting when the reset came asks again at once */

@@ -7,11 +7,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgecomp.artifact import open_artifact
 from edgecomp.checking import check, run
-from edgecomp.errors import UserError
+from edgecomp.device.bench import SerialBench
+from edgecomp.device.session import run_samples
+from edgecomp.device.virtual import virtual_board
+from edgecomp.errors import DeviceError, UserError
+from edgecomp.interp import run_int
+from edgecomp.lines import Lines, open_bench
 from edgecomp.pipeline import build
 from edgecomp.profiling import profile_folder
 from edgecomp.request import Request, StreamRequest
+from edgecomp.targets.boards import get_board
 
 CHANNELS, LENGTH, HIDDEN, CLASSES = 5, 30, 8, 4
 BOARD = "mps2-an386"
@@ -120,6 +127,30 @@ def test_run_takes_ticks(folder, built):
     }
     assert answers["reference"] == answers["host"] == answers["qemu"]
     assert len(answers["qemu"]) == LENGTH
+
+
+@pytest.mark.device
+def test_boards_on_lines_take_ticks_in_order(built):
+    out, _, _ = built
+    with virtual_board(get_board(BOARD), out / "firmware.elf") as virtual:
+        lines = Lines((virtual.port,))
+        found = check(out, limit=30, lines=lines)
+        assert found["bit_exact"]["mismatches"] == 0
+        assert found["check"]["ports"][0]["samples"] == 50  # 20 with all tensors, then 30
+        model = open_artifact(out)
+        with open_bench(model, lines) as bench:
+            ticks = np.random.default_rng(2).integers(-128, 128, (6, CHANNELS)).astype(np.int8)
+            graph = model.graph
+            codes = {graph.inputs[0]: ticks.reshape(6, *graph.tensors[graph.inputs[0]].shape)}
+            wanted = run_int(graph, codes, keep=True)
+            result = run_samples(bench, model.layout, ticks, dump=True)
+            for entry, dump in zip(model.stored, result.dumps, strict=True):
+                np.testing.assert_array_equal(dump, wanted[entry.tensor].reshape(6, -1))
+            (share,) = bench._shares
+            with pytest.raises(DeviceError, match="has forgotten the ticks before"):
+                share.session.run(3, ticks[3].tobytes())
+    with pytest.raises(UserError, match="give one --port"):
+        SerialBench([("a", share.session), ("b", share.session)]).run(model.layout, ticks)
 
 
 @pytest.mark.device

@@ -144,7 +144,7 @@ def test_every_emulated_core_computes_many_the_same(board, tmp_path):
 @pytest.mark.slow
 @pytest.mark.device
 @pytest.mark.parametrize("place", ["host", "mps2-an386"])
-@pytest.mark.parametrize("seed", [1, 4, 14])
+@pytest.mark.parametrize("seed", [7, 11, 17, 19])
 def test_ten_thousand_ticks(place, seed, tmp_path):
     """C and the whole network over all frames at once; the reference of ticks has no part in it."""
     short = causal_network(seed, LENGTH)
