@@ -14,9 +14,24 @@ from edgecomp.quant.export_qdq import export_qdq
 
 Exporter = Callable[[Graph], bytes]
 
+
+def has_int16(graph: Graph) -> bool:
+    """Whether activations are int16: neither format is written for them."""
+    return any(node.is_int16 for node in graph.nodes)
+
+
+def _int8_only(export: Exporter) -> Exporter:
+    def exporter(graph: Graph) -> bytes:
+        if has_int16(graph):
+            raise UserError("networks with int16 activations cannot be exported, only built")
+        return export(graph)
+
+    return exporter
+
+
 EXPORTERS: Mapping[str, Exporter] = {
-    "qdq": lambda graph: bytes(export_qdq(graph).SerializeToString()),
-    "tflite": export_tflite,
+    "qdq": _int8_only(lambda graph: bytes(export_qdq(graph).SerializeToString())),
+    "tflite": _int8_only(export_tflite),
 }
 """What writes a quantized graph, by format."""
 

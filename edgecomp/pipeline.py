@@ -30,7 +30,7 @@ from edgecomp.compressing import CompressRequest, compressed_graph
 from edgecomp.config import Recipe, read_recipe
 from edgecomp.data import Preprocessing
 from edgecomp.errors import ToolError, UserError
-from edgecomp.exporting import EXPORTERS, exporter_for
+from edgecomp.exporting import EXPORTERS, exporter_for, has_int16
 from edgecomp.ir.serialize import save_graph
 from edgecomp.measure import check_metric, layer_sqnr, measure_model
 from edgecomp.passes.dead_channels import remove_dead_channels
@@ -75,13 +75,15 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
         equalize=section.equalize,
         bias_correction=section.bias_correction,
         symmetric=section.symmetric,
-        numerics=request.numerics,
+        numerics=_numerics(request, section.activations),
         float_layers=(*section.float_layers, *request.float_layers),
     )
     full_graph, report = quantize_model(float_graph, samples.calibration(), options)
-    keeps_all = request.keep_dead_channels or request.weights_slot  # dead ones depend on weights
+    # Which channels are dead depends on weights; of int16 codes nobody asks.
+    wide = options.numerics == "int16"
+    keeps_all = request.keep_dead_channels or request.weights_slot or wide
     graph = full_graph if keeps_all else remove_dead_channels(full_graph)[0]
-    if _takes_what_it_finds(request, recipe):
+    if not wide and _takes_what_it_finds(request, recipe):
         graph = allow_found(graph)
     streamed = None
     if request.stream is not None:
@@ -100,6 +102,26 @@ def _takes_what_it_finds(request: Request, recipe: Recipe) -> bool:
     """
     decided = bool(recipe.steps) or request.model.endswith(".npz")
     return not decided and not request.weights_slot and request.optimize != "ram"
+
+
+def _numerics(request: Request, activations: str) -> str | None:
+    """The arithmetic that is asked for.
+
+    Raises:
+        UserError: int16 activations together with what knows int8 codes only.
+    """
+    if (request.activations or activations) == "int8":
+        return request.numerics
+    asked = {
+        "--numerics": request.numerics,
+        "--stream": request.stream,
+        "--stream-input": request.stream_input,
+        "--protocol mlperf": request.protocol == "mlperf",
+    }
+    for option, value in asked.items():
+        if value:
+            raise UserError(f"{option} is for int8 activations; leave it out, or --activations")
+    return "int16"
 
 
 def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
@@ -148,7 +170,8 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
             say(f"no memory holds the arena: {plan.second_bytes:,} bytes of it go to another")
         say("generating C")
         build_id = _write_sources(folder, request, model, plan)
-        (folder / "model_int8.onnx").write_bytes(EXPORTERS["qdq"](model.graph))
+        if not has_int16(model.graph):
+            (folder / "model_int8.onnx").write_bytes(EXPORTERS["qdq"](model.graph))
         save_graph(model.run_graph, folder / GRAPH_FILE)
         saving = None
         if model.stream:
@@ -210,10 +233,14 @@ def _write_sources(folder: Path, request: Request, model: QuantizedModel, plan: 
     preprocessing = model.samples.preprocessing
     quantizers = {}
     for name in model.graph.inputs:
-        qparams = model.graph.tensors[name].qparams
-        assert qparams is not None
+        tensor = model.graph.tensors[name]
+        assert tensor.qparams is not None
         quantizers[name] = input_quantizer(
-            qparams, preprocessing.scale, preprocessing.mean, preprocessing.std
+            tensor.qparams,
+            preprocessing.scale,
+            preprocessing.mean,
+            preprocessing.std,
+            tensor.dtype,
         )
     file = Path(request.model.rpartition(":")[0] or request.model)
     provenance = Provenance(

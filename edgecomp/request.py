@@ -42,6 +42,7 @@ class Request:
     calibration: str | None = None
     calibration_samples: int = 200
     numerics: str | None = None
+    activations: str | None = None
     float_layers: tuple[str, ...] = ()
     optimize: Optimize = "balanced"
     metric: str | None = None

@@ -82,10 +82,14 @@ def input_codes(graph: Graph, dataset: Dataset) -> dict[str, Array]:
     preprocessing = dataset.preprocessing
     codes: dict[str, Array] = dict(dataset.codes)
     for name, raw in dataset.raw.items():
-        qparams = graph.tensors[name].qparams
-        assert qparams is not None
+        tensor = graph.tensors[name]
+        assert tensor.qparams is not None
         codes[name] = input_quantizer(
-            qparams, preprocessing.scale, preprocessing.mean, preprocessing.std
+            tensor.qparams,
+            preprocessing.scale,
+            preprocessing.mean,
+            preprocessing.std,
+            tensor.dtype,
         ).codes(raw)
     return codes
 
@@ -115,10 +119,13 @@ def cut_into_ticks(codes: Mapping[str, Array], axis: int, frames: int) -> dict[s
 def random_codes(graph: Graph, count: int = RANDOM_SAMPLES) -> dict[str, Array]:
     """Uniformly random codes, the same every time."""
     generator = np.random.default_rng(0)
-    return {
-        name: generator.integers(-128, 128, (count, *graph.tensors[name].shape)).astype(np.int8)
-        for name in graph.inputs
-    }
+    codes = {}
+    for name in graph.inputs:
+        tensor = graph.tensors[name]
+        low, high = tensor.dtype.limits
+        drawn = generator.integers(low, high + 1, (count, *tensor.shape))
+        codes[name] = drawn.astype(tensor.dtype.numpy)
+    return codes
 
 
 def real_outputs(graph: Graph, codes: Mapping[str, Array]) -> dict[str, Array]:

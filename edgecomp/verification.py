@@ -77,8 +77,13 @@ class Outcome:
 
 def flat_inputs(graph: Graph, codes: Mapping[str, Array]) -> npt.NDArray[np.int8]:
     """Join the inputs of each sample, `(samples, bytes)`."""
-    parts = [codes[name].reshape(len(codes[name]), -1) for name in graph.inputs]
-    return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.int8)
+    parts = [as_bytes(codes[name]) for name in graph.inputs]
+    return np.ascontiguousarray(np.concatenate(parts, axis=1))
+
+
+def as_bytes(codes: Array) -> npt.NDArray[np.int8]:
+    """Codes `(samples, *shape)` as they lie in memory, `(samples, bytes)`."""
+    return np.ascontiguousarray(codes).reshape(len(codes), -1).view(np.int8)
 
 
 def compare(
@@ -109,9 +114,9 @@ def compare(
     """
     inputs = flat_inputs(graph, codes)
     result = run_samples(engine, layout, inputs, stage_crcs=tensors, timeout_s=timeout_s)
-    shapes = {name: graph.tensors[name].shape for name in graph.outputs}
+    kept = {name: graph.tensors[name] for name in graph.outputs}
     outputs = {
-        name: array.reshape(len(inputs), *shapes[name])
+        name: array.view(kept[name].dtype.numpy).reshape(len(inputs), *kept[name].shape)
         for name, array in zip(graph.outputs, result.outputs, strict=True)
     }
     mismatches = 0
@@ -163,12 +168,12 @@ def _reference_crcs(
 ) -> tuple[npt.NDArray[np.uint32], list[int]]:
     """Checksums `(samples, stages)` of the reference, and the number of codes in each tensor."""
     rows = []
-    seen = [np.zeros(256, bool) for _ in stored]
+    seen = [np.zeros(1 << (8 * graph.tensors[s.tensor].dtype.size_bytes), bool) for s in stored]
     for part in in_chunks(codes, chunk_for(graph)):
         values = run_int(graph, part, keep=True)
         arrays = [np.ascontiguousarray(values[entry.tensor]) for entry in stored]
         for array, mark in zip(arrays, seen, strict=True):
-            mark[np.unique(array).astype(np.int16) + 128] = True
+            mark[np.unique(array).astype(np.int64) - np.iinfo(array.dtype).min] = True
         rows += [
             [zlib.crc32(array[sample].tobytes()) for array in arrays]
             for sample in range(len(next(iter(part.values()))))
@@ -197,14 +202,15 @@ def _differing_elements(
     first: tuple[tuple[int, int, int], Difference] | None = None
     for entry, dump in zip(stored, result.dumps, strict=True):
         reference = values[entry.tensor].reshape(len(suspects), -1)
-        wrong = np.argwhere(dump != reference)
+        got = dump.view(reference.dtype)
+        wrong = np.argwhere(got != reference)
         mismatches += len(wrong)
         if len(wrong):
             row, index = (int(n) for n in wrong[0])
             key = (row, entry.stage, index)
             found = Difference(
                 int(suspects[row]), entry.stage, entry.layer, index,
-                int(reference[row, index]), int(dump[row, index]),
+                int(reference[row, index]), int(got[row, index]),
             )  # fmt: skip
             if first is None or key < first[0]:
                 first = (key, found)

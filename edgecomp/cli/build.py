@@ -24,6 +24,7 @@ def command(
     calibration: options.Calibration = None,
     calibration_samples: options.CalibrationSamples = 200,
     numerics: options.Numerics = None,
+    activations: options.Activations = None,
     float_layers: options.FloatLayers = None,
     optimize: Annotated[
         str, typer.Option(help="What matters most: balanced, speed, size or ram.")
@@ -91,6 +92,7 @@ def command(
         calibration=calibration,
         calibration_samples=calibration_samples,
         numerics=numerics and options.choice("--numerics", numerics, ("edgecomp", "tflite")),
+        activations=activations and options.choice("--activations", activations, ("int8", "int16")),
         float_layers=tuple(float_layers or ()),
         optimize=options.choice("--optimize", optimize, ("balanced", "speed", "size", "ram")),  # type: ignore[arg-type]
         tune=tune,

@@ -47,6 +47,10 @@ Numerics = Annotated[
     str | None,
     typer.Option(help="Integer arithmetic: edgecomp or tflite; a quantized file keeps its own."),
 ]
+Activations = Annotated[
+    str | None,
+    typer.Option(help="Bits of activations: int8, or int16 for audio and other wide ranges."),
+]
 FloatLayers = Annotated[
     list[str] | None,
     typer.Option(

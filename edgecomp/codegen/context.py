@@ -63,6 +63,11 @@ class Port:
     addend: Array
     byte_codes: Array
 
+    @property
+    def code_offset(self) -> int:
+        """Where, counted in codes."""
+        return self.arena_offset // self.tensor.dtype.size_bytes
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -119,6 +124,16 @@ class ModelContext:
         return tuple(found)
 
     @property
+    def code_type(self) -> str:
+        """C type of the codes of inputs and outputs."""
+        return f"{self.inputs[0].tensor.dtype.value}_t"
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of such a code."""
+        return self.inputs[0].tensor.dtype.size_bytes
+
+    @property
     def arena_align(self) -> int:
         """Alignment that the caller gives the arena."""
         return ARENA_ALIGN
@@ -157,6 +172,13 @@ def _place(plan: Plan, offset: int) -> str:
     return f"base + {offset}"
 
 
+def _argument(plan: Plan, stage: Stage, offset: int) -> str:
+    """A place in memory as a stage's function wants it."""
+    place = _place(plan, offset)
+    bytewise = stage.rows is not None or plan.kernel(stage).code_type == "int8_t"
+    return place if bytewise else f"(void *)({place})"
+
+
 def _stage_source(plan: Plan, stage: Stage) -> StageSource:
     """Render one stage's function and collect its constants."""
     body, function = _body(plan, stage)
@@ -173,7 +195,7 @@ def _stage_source(plan: Plan, stage: Stage) -> StageSource:
         constants=plan.constants(stage),
         body=body,
         output_offset=plan.buffer(stage.output).arena_offset,
-        arguments=tuple(_place(plan, offset) for offset in offsets),
+        arguments=tuple(_argument(plan, stage, offset) for offset in offsets),
         shapes=" -> ".join(ends),
         weights_bytes=plan.weights_bytes(stage),
         macs=plan.macs(stage),
@@ -198,7 +220,9 @@ def model_context(
 
     def port(name: str) -> Port:
         tensor = graph.tensors[name]
-        quantizer = quantizers.get(name) or input_quantizer(tensor.qparams or QParams((1.0,)))
+        quantizer = quantizers.get(name) or input_quantizer(
+            tensor.qparams or QParams((1.0,)), dtype=tensor.dtype
+        )
         factor, addend = np.atleast_1d(quantizer.a), np.atleast_1d(quantizer.b)
         every_byte = np.broadcast_to(np.arange(256.0)[:, None], (256, len(factor)))
         return Port(

@@ -122,6 +122,7 @@ class QuantizeSection(Section):
     bias_correction: bool = False
     symmetric: bool = False
     float_layers: tuple[str, ...] = ()
+    activations: Literal["int8", "int16"] = "int8"
 
 
 class AugmentSection(Section):

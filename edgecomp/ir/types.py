@@ -200,7 +200,7 @@ class Node:
         output: the one tensor that it makes.
         params: the operator's parameters.
         numerics: whose integer arithmetic the layer follows, `edgecomp` or `tflite`; or `float32`,
-            real arithmetic between codes.
+            real arithmetic between codes; or `int16`, activations of 16 bits.
     """
 
     name: str
@@ -214,3 +214,8 @@ class Node:
     def is_float32(self) -> bool:
         """Whether the layer computes real numbers; its constants are float32 then."""
         return self.numerics == "float32"
+
+    @property
+    def is_int16(self) -> bool:
+        """Whether the layer's activations are int16 codes."""
+        return self.numerics == "int16"

@@ -105,6 +105,8 @@ class Kernel(ABC):
     """Chosen only where memory decides: there are kernels with fewer instructions."""
     numerics: ClassVar[frozenset[str]] = frozenset({"edgecomp", "tflite"})
     """Arithmetic that it may compute, values of `Node.numerics`; `applies` may say less."""
+    code_type: ClassVar[str] = "int8_t"
+    """C type of the codes that it reads and writes; bytes where it only moves them."""
     in_place: ClassVar[tuple[int, ...]] = ()
     """Inputs over which the output may lie exactly, beyond what the schedule's distance allows."""
 

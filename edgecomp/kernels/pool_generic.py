@@ -42,13 +42,14 @@ class AveragePoolGeneric(Kernel):
         own = range(layer.output.shape[-1])
         return in_order(window_reads(layer, own, own))
 
-    def _divisors(self, layer: Layer) -> list[int]:
+    def divisors(self, layer: Layer) -> list[int]:
+        """The counts of taps that windows have."""
         found = AveragePool().divisors(layer.params, layer.inputs[0])
         return sorted({int(n) for n in np.unique(found)})
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """The factors, where windows at the border have fewer taps."""
-        divisors = self._divisors(layer)
+        divisors = self.divisors(layer)
         if len(divisors) == 1 or layer.prepared.arithmetic == "tflite":
             return ()
         top = divisors[-1] + 1
@@ -64,7 +65,7 @@ class AveragePoolGeneric(Kernel):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Shapes, window and factors."""
-        divisors = self._divisors(layer)
+        divisors = self.divisors(layer)
         k = layer.prepared
         return {
             **window_context(layer),

@@ -57,3 +57,20 @@ class Schedule:
         if not needed.any():
             return -NOTHING
         return int((self.writes[needed] - later[needed]).max()) + 1
+
+    def in_bytes(self, size: int) -> "Schedule":
+        """The same events for elements of `size` bytes, written one after the other.
+
+        >>> Schedule(np.arange(2), {0: Reads(np.arange(2), np.arange(2))}).in_bytes(2).writes
+        array([0, 1, 2, 3])
+        """
+        writes = (self.writes[:, None] * size + np.arange(size)).reshape(-1)
+        reads = {}
+        for index, read in self.reads.items():
+            low = np.full((len(read.low), size), NOTHING)
+            high = np.full((len(read.low), size), -1, np.int64)
+            any_read = read.high >= 0
+            low[any_read, 0] = read.low[any_read] * size
+            high[any_read, 0] = read.high[any_read] * size + size - 1
+            reads[index] = Reads(low.reshape(-1), high.reshape(-1))
+        return Schedule(writes, reads)

@@ -81,7 +81,7 @@ class Conv2d(Op[Conv2dParams]):
         """Convolve real values."""
         weights = arrays[1]
         padded = params.pad(self._nhwc(inputs, arrays[0]), 0.0)
-        y = _convolve(params, padded, weights, np.matmul)
+        y = convolve(params, padded, weights, np.matmul)
         if len(arrays) > 2:
             y = y + arrays[2]
         return self._shaped(inputs, params.clamp.apply(y))
@@ -106,7 +106,7 @@ class Conv2d(Op[Conv2dParams]):
         bound = 128 * int(
             np.abs(arrays[1].astype(np.int64)).reshape(arrays[1].shape[0], -1).sum(1).max()
         )
-        acc = _convolve(params, padded, arrays[1], lambda a, b: exact_matmul(a, b, bound), bound)
+        acc = convolve(params, padded, arrays[1], lambda a, b: exact_matmul(a, b, bound), bound)
         return self._shaped(inputs, prepared.finish(acc))
 
 
@@ -114,8 +114,16 @@ LARGEST_COLUMNS = 2**24
 """Elements of windows laid out side by side at a time: memory stays bounded."""
 
 
-def _convolve(params: Conv2dParams, padded: Array, weights: Array, matmul, bound: int = 0) -> Array:  # type: ignore[no-untyped-def]
-    """Convolve a padded NHWC array with OHWI weights, by one matrix product per group."""
+def convolve(params: Conv2dParams, padded: Array, weights: Array, matmul, bound: int = 0) -> Array:  # type: ignore[no-untyped-def]
+    """Convolve a padded NHWC array with OHWI weights, by one matrix product per group.
+
+    Args:
+        params: the window.
+        padded: NHWC, padded already.
+        weights: OHWI.
+        matmul: multiplies matrices.
+        bound: of the sums of integers.
+    """
     out_channels, kernel_h, kernel_w, group_in = weights.shape
     if group_in == 1 and params.groups > 1:
         return _depthwise(params, padded, weights, bound)

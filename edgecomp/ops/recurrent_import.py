@@ -66,8 +66,23 @@ class Recurrence:
         directions = kinds[str(node.attrs.get("direction", "forward"))]
         units = build.shape(node.inputs[2])[-1]
         made = cls(node, build, batch, steps, units, directions, batch_first)
+        made._check_shapes()
         made._check_lengths()
         return made
+
+    def _check_shapes(self) -> None:
+        """ONNX's own checks do not see weights for another number of gates or units."""
+        rows = GATES[self.node.op_type] * self.units
+        features = self.build.shape(self.node.inputs[0])[-1]
+        ends = {1: (rows, features), 2: (rows, self.units), 3: (2 * rows,)}
+        for place, end in ends.items():
+            if not self.node.has_input(place):
+                continue
+            shape, wanted = self.build.shape(self.node.inputs[place]), (len(self.directions), *end)
+            if shape != wanted:
+                raise self.build.unsupported(
+                    self.node, f"its {PLACES[place]} is {shape}, where {wanted} is needed"
+                )
 
     def _check_lengths(self) -> None:
         if not self.node.has_input(4):

@@ -195,7 +195,8 @@ class State:
         if name == "bic" and kind == "sp":
             return ("sp", number + amount)  # aligned downwards: at most so much deeper
         if name == "lsl" and kind == "const":
-            return ("const", number << amount & 0xFFFFFFFF)
+            # Of a register that says how far, the core takes the lowest byte.
+            return ("const", number << (amount & 0xFF) & 0xFFFFFFFF)
         return None
 
 

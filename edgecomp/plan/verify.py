@@ -43,8 +43,8 @@ def verify_plan(plan: Plan) -> None:
 
     streamed = plan.streamed_inputs
     for tensor in plan.graph.inputs:
-        if plan.graph.tensors[tensor].dtype is not DType.INT8:
-            raise InternalError(f"plan: model input {tensor!r} is not int8")
+        if plan.graph.tensors[tensor].dtype not in {DType.INT8, DType.INT16}:
+            raise InternalError(f"plan: model input {tensor!r} has no codes")
         if tensor not in streamed:
             claim(tensor)
     for state in plan.graph.states:

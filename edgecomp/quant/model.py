@@ -1,7 +1,7 @@
 """Post-training quantization from end to end: a float graph and samples become integers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgecomp.errors import UserError
 from edgecomp.fixedpoint import PRECISE_MULTIPLIER
@@ -11,6 +11,7 @@ from edgecomp.quant.bias_correction import correct_biases
 from edgecomp.quant.calibrate import Calibration, needs_samples, observe_and_choose
 from edgecomp.quant.equalize import equalize
 from edgecomp.quant.float_layers import float_layers
+from edgecomp.quant.int16 import in_16_bits, refuse_int8_options
 from edgecomp.quant.quantize import quantize
 from edgecomp.quant.recurrent import settle_cells
 from edgecomp.quant.sharing import insert_rescales
@@ -27,7 +28,8 @@ class QuantizeOptions:
         equalize: balance the ranges of neighbouring layers' channels first.
         bias_correction: take the mean error of every channel out of the bias.
         symmetric: give all activations the zero point 0.
-        numerics: arithmetic of the layers, `edgecomp` or `tflite`; the file's own unless given.
+        numerics: arithmetic of the layers, `edgecomp`, `tflite` or `int16` (activations of 16
+            bits, their ranges by `minmax` unless said otherwise); the file's own unless given.
         float_layers: names of layers that compute in float32, or globs; see `float_layers`.
     """
 
@@ -89,6 +91,12 @@ def quantize_model(
     numerics = options.numerics or own
     if numerics == "tflite":
         graph = as_tflite(graph)
+    if numerics == "int16":
+        refuse_int8_options(
+            graph, bias_correction=options.bias_correction, float_layers=options.float_layers
+        )
+        method = "minmax" if options.calibration == "auto" else options.calibration
+        options = replace(options, calibration=method, symmetric=True)
     ready = insert_rescales(graph)
     present = {node.name for node in graph.nodes}
     rescales = tuple(node.name for node in ready.nodes if node.name not in present)
@@ -105,6 +113,8 @@ def quantize_model(
     calibrations = observe_and_choose(
         ready, samples or {}, options.calibration, symmetric=options.symmetric
     )
+    if numerics == "int16":
+        calibrations = {name: in_16_bits(found) for name, found in calibrations.items()}
     qparams: dict[str, QParams] = {name: c.qparams for name, c in calibrations.items()}
     quantized = quantize(
         ready,

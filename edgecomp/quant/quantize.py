@@ -8,6 +8,7 @@ import numpy as np
 from edgecomp.errors import InternalError, UserError
 from edgecomp.fixedpoint import INT32_MAX, INT32_MIN
 from edgecomp.ir import Array, DType, Graph, Node, QParams, Tensor
+from edgecomp.quant.int16 import as_int16
 from edgecomp.quant.ranges import range_qparams
 from edgecomp.quant.recurrent import is_recurrent, quantize_recurrent
 from edgecomp.quant.sharing import shares_qparams
@@ -17,6 +18,9 @@ LEAST_RATIO = 2.0**-15
 """Least `scale_in * scale_w / scale_out`: below it a multiplier has fewer than 16 bits."""
 LARGEST_BIAS = 2.0**21
 """Largest code of a bias: float32 still holds it exactly, with room for what is folded in."""
+
+LARGEST_BIAS_INT16 = 2.0**30
+"""With int16 activations sums are finer; they may need more than 32 bits, a bias does not."""
 
 
 def quantize(
@@ -33,8 +37,8 @@ def quantize(
         graph: a float graph; constants that carry parameters keep them, and their exact integers.
         qparams: parameters of every activation (`calibrate`).
         symmetric: give element-wise constants the zero point 0.
-        numerics: the arithmetic of the layers, `edgecomp` or `tflite`; each layer's own unless
-            given.
+        numerics: the arithmetic of the layers, `edgecomp`, `tflite` or `int16`; each layer's own
+            unless given.
         float_layers: names of layers that compute in float32: their constants stay real.
 
     Returns:
@@ -53,7 +57,8 @@ def quantize(
         if not tensor.is_const:
             if name not in qparams:
                 raise InternalError(f"tensor {name!r} was not calibrated")
-            tensors[name] = replace(tensor, dtype=DType.INT8, qparams=qparams[name])
+            dtype = DType.INT16 if numerics == "int16" else DType.INT8
+            tensors[name] = replace(tensor, dtype=dtype, qparams=qparams[name])
     nodes = []
     for given in graph.nodes:
         node = replace(given, numerics=numerics or given.numerics)
@@ -102,7 +107,12 @@ def _quantize_operand(
         q = tensors[node.output].qparams
     if q is None:
         ends = float(tensor.value.min()), float(tensor.value.max())
-        q = range_qparams(*ends, symmetric=symmetric)
+        q = range_qparams(*ends, symmetric=symmetric or node.is_int16)
+    if node.is_int16:
+        q = as_int16(q)
+        codes = q.quantize(tensor.value, *DType.INT16.limits).astype(np.int16)
+        tensors[name] = replace(tensor, dtype=DType.INT16, qparams=q, data=codes)
+        return name
     tensors[name] = replace(
         tensor, dtype=DType.INT8, qparams=q, data=q.quantize(tensor.value).astype(np.int8)
     )
@@ -122,7 +132,8 @@ def _quantize_linear(
     assert out is not None
     weights = graph.tensors[node.inputs[1]]
     bias = graph.tensors[node.inputs[2]] if len(node.inputs) > 2 else None
-    q = weights.qparams or weight_qparams(weights, bias, x, out)
+    largest_bias = LARGEST_BIAS_INT16 if node.is_int16 else LARGEST_BIAS
+    q = weights.qparams or weight_qparams(weights, bias, x, out, largest_bias)
     if one_scale and weights.qparams is None:
         q = QParams.per_tensor(max(q.scale))
     names = [node.inputs[0], _free_name(tensors, weights.name)]
@@ -163,7 +174,13 @@ def _own_scales(bias: Tensor, scales: Array) -> Array:
     return own if np.allclose(own, scales, rtol=1e-4, atol=0.0) else scales
 
 
-def weight_qparams(weights: Tensor, bias: Tensor | None, x: QParams, out: QParams) -> QParams:
+def weight_qparams(
+    weights: Tensor,
+    bias: Tensor | None,
+    x: QParams,
+    out: QParams,
+    largest_bias: float = LARGEST_BIAS,
+) -> QParams:
     """Symmetric parameters per output channel of a layer's weights.
 
     The scale of a channel whose weights are next to nothing (1e-30, left over by weight decay) is
@@ -175,7 +192,7 @@ def weight_qparams(weights: Tensor, bias: Tensor | None, x: QParams, out: QParam
     largest = np.abs(weights.value.astype(np.float64)).reshape(channels, -1).max(axis=1)
     floor = np.full(channels, LEAST_RATIO * out.scalar / x.scalar)
     if bias is not None:
-        needed = np.abs(bias.value.astype(np.float64)) / (LARGEST_BIAS * x.scalar)
+        needed = np.abs(bias.value.astype(np.float64)) / (largest_bias * x.scalar)
         floor = np.maximum(floor, needed)
     return QParams.per_channel(np.maximum(largest / 127, floor), 0)
 

@@ -121,6 +121,8 @@ ONNX = (
     Onnx("bias must be a constant", "ConvTranspose", "x w z", constants=WEIGHTS, second=(2,)),
     Onnx("its R must be constant", "LSTM", "x w z", (4, 1, 3), STATES, {"hidden_size": 2},
          second=(1, 8, 2)),
+    Onnx("its W is (1, 6, 3)", "LSTM", "x w r", (4, 1, 3),
+         {"w": reals(1, 6, 3), "r": reals(1, 8, 2)}, {"hidden_size": 2}),
     Onnx("a length other than", "LSTM", "x w r - n", (4, 1, 3),
          {**STATES, "n": np.array([3], np.int32)}, {"hidden_size": 2}, instead="one length"),
     Onnx("activations relu", "LSTM", "x w r", (4, 1, 3), STATES,

@@ -22,6 +22,7 @@ from edgecomp.plan.planner import plan_graph
 from edgecomp.plan.types import Buffer, Plan, Stage
 from edgecomp.plan.verify import verify_plan
 from edgecomp.targets.cores import Core
+from edgecomp.verification import as_bytes
 
 STATES_AT = 1 << 30
 """Where states lie while the arena still grows."""
@@ -86,11 +87,9 @@ class Bundle:
     def inputs(self) -> npt.NDArray[np.int8]:
         """The samples of all models, `(samples, bytes)`."""
         parts = [
-            model.codes[name].reshape(len(model.codes[name]), -1)
-            for model in self.models
-            for name in model.graph.inputs
+            as_bytes(model.codes[name]) for model in self.models for name in model.graph.inputs
         ]
-        return np.ascontiguousarray(np.concatenate(parts, axis=1), np.int8)
+        return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
     def expected(self) -> dict[str, Array]:
         """Every tensor of every model, `(samples, *shape)`, by its name in the bundle.

@@ -153,9 +153,11 @@ def random_codes(graph: Graph, rng: np.random.Generator, samples: int) -> dict[s
     """Input codes of any graph: extremes first, then uniform."""
     codes = {}
     for name in graph.inputs:
-        x = rng.integers(-128, 128, (samples, *graph.tensors[name].shape)).astype(np.int8)
-        x[0], x[1] = -128, 127
-        x[2] = np.where(x[2] < 0, -128, 127)
+        tensor = graph.tensors[name]
+        low, high = tensor.dtype.limits
+        x = rng.integers(low, high + 1, (samples, *tensor.shape)).astype(tensor.dtype.numpy)
+        x[0], x[1] = low, high
+        x[2] = np.where(x[2] < 0, low, high)
         codes[name] = x
     return codes
 

@@ -44,8 +44,9 @@ def differences(made: Bundle, result: CheckResult) -> list[str]:
         (name, "output", array)
         for name, array in zip(made.plan.graph.outputs, result.outputs, strict=True)
     ]
-    for name, where, got in places:
-        wanted = expected[name].reshape(len(got), -1)
+    for name, where, stored in places:
+        wanted = expected[name].reshape(len(stored), -1)
+        got = stored.view(wanted.dtype)
         if np.array_equal(got, wanted):
             continue
         sample, index = (int(n) for n in np.argwhere(got != wanted)[0])

@@ -1,0 +1,255 @@
+"""Layers with int16 activations and int8 weights: plain C, any core."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from edgecomp.ir import DType, OpParams
+from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.conv2d_generic import Conv2dGeneric, conv2d_sizes
+from edgecomp.kernels.dense_generic import DenseGeneric, dense_sizes
+from edgecomp.kernels.elementwise_generic import BinaryGeneric, UnaryTable
+from edgecomp.kernels.gather_generic import GatherGeneric
+from edgecomp.kernels.movement_generic import ConcatGeneric, PadGeneric, TransposeGeneric
+from edgecomp.kernels.pool_generic import (
+    AveragePoolGeneric,
+    MaxPoolGeneric,
+    ReduceMeanGeneric,
+    SoftmaxGeneric,
+)
+from edgecomp.kernels.schedule import Schedule
+from edgecomp.ops.gather import GatherParams
+from edgecomp.ops.movement import PadParams, TransposeParams
+from edgecomp.requant.int16 import LinearFactor
+
+INT16 = frozenset({"int16"})
+
+
+class Int16Kernel(Kernel):
+    """What kernels of int16 codes have in common."""
+
+    numerics: ClassVar[frozenset[str]] = INT16
+    code_type: ClassVar[str] = "int16_t"
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """The events of the same loops over int8 codes, in bytes."""
+        events = super().schedule(layer)
+        assert events is not None
+        return events.in_bytes(DType.INT16.size_bytes)
+
+
+def _linear_constants(layer: Layer, layout: str) -> list[Constant]:
+    k: LinearFactor = layer.prepared
+    sums = "int32_t" if k.is_narrow else "int64_t"
+    return [
+        Constant("weights", "int8_t", layer.inputs[1].value, True, f"weights, {layout}"),
+        Constant("bias", sums, k.bias, True, "where sums start"),
+        Constant("multiplier", "int32_t", k.multiplier, True, "scale per output channel"),
+        Constant("shift", "uint8_t", k.shift, True, "right shift per output channel"),
+    ]
+
+
+class Conv2dInt16(Int16Kernel, Conv2dGeneric):
+    """Convolution, grouped and depthwise ones as well: one output at a time."""
+
+    name: ClassVar[str] = "conv2d_int16"
+    template: ClassVar[str] = "int16/conv2d.c.j2"
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """Weights as OHWI."""
+        return _linear_constants(layer, "OHWI")
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Shapes, window and groups."""
+        return {**conv2d_sizes(layer), "k": layer.prepared}
+
+
+class DenseInt16(Int16Kernel, DenseGeneric):
+    """Dense layer: one output at a time."""
+
+    name: ClassVar[str] = "dense_int16"
+    template: ClassVar[str] = "int16/dense.c.j2"
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """Weights as OI."""
+        return _linear_constants(layer, "OI")
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Rows, inputs and outputs."""
+        return {**dense_sizes(layer), "k": layer.prepared}
+
+
+class BinaryInt16(Int16Kernel, BinaryGeneric):
+    """Two operands, with broadcasting."""
+
+    template: ClassVar[str] = "int16/binary.c.j2"
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """The constant operand, if there is one."""
+        return [
+            Constant("constant", "int16_t", tensor.value, True, "constant operand")
+            for tensor in layer.inputs
+            if tensor.is_const
+        ]
+
+
+class AddInt16(BinaryInt16):
+    """Addition."""
+
+    name: ClassVar[str] = "add_int16"
+    op: ClassVar[str] = "add"
+
+
+class SubInt16(BinaryInt16):
+    """Subtraction: an addition with a negative multiplier."""
+
+    name: ClassVar[str] = "sub_int16"
+    op: ClassVar[str] = "sub"
+
+
+class MulInt16(BinaryInt16):
+    """Multiplication."""
+
+    name: ClassVar[str] = "mul_int16"
+    op: ClassVar[str] = "mul"
+
+
+class AveragePoolInt16(Int16Kernel, AveragePoolGeneric):
+    """The mean of each window, one factor for each count of taps."""
+
+    name: ClassVar[str] = "average_pool_int16"
+    template: ClassVar[str] = "int16/average_pool.c.j2"
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """The factors by count, where windows at the border have fewer taps."""
+        divisors = self.divisors(layer)
+        if len(divisors) == 1:
+            return ()
+        k, top = layer.prepared, divisors[-1] + 1
+        return [
+            Constant("multiplier", "int32_t", k.multiplier[:top], True, "scale / count, by count"),
+            Constant("shift", "uint8_t", k.shift[:top], True, "right shift, by count"),
+        ]
+
+
+class MaxPoolInt16(Int16Kernel, MaxPoolGeneric):
+    """The largest code of each window."""
+
+    name: ClassVar[str] = "max_pool_int16"
+    template: ClassVar[str] = "int16/max_pool.c.j2"
+
+
+class ReduceMeanInt16(Int16Kernel, ReduceMeanGeneric):
+    """The mean over any axes."""
+
+    name: ClassVar[str] = "reduce_mean_int16"
+    template: ClassVar[str] = "int16/reduce_mean.c.j2"
+
+
+class UnaryInt16(Int16Kernel, UnaryTable):
+    """Any function of one code: a table of 513 codes, a straight line between two."""
+
+    name: ClassVar[str] = "unary_int16"
+    template: ClassVar[str] = "int16/unary.c.j2"
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """The table, indexed by `(code + 32768) / 128`."""
+        comment = f"{layer.params.text}, at every 128th code"
+        return [Constant("table", "int16_t", layer.prepared, False, comment)]
+
+
+class SoftmaxInt16(Int16Kernel, SoftmaxGeneric):
+    """Softmax with two tables of exponentials and one division per output."""
+
+    name: ClassVar[str] = "softmax_int16"
+    template: ClassVar[str] = "int16/softmax.c.j2"
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """The exponentials by the two bytes of the distance from the largest code."""
+        k = layer.prepared
+        return [
+            Constant("coarse", "uint32_t", k.coarse, False, "exp(-scale * 256 * i) * 2^30"),
+            Constant("fine", "uint32_t", k.fine, False, "exp(-scale * i) * 2^30"),
+        ]
+
+
+def as_bytes(layer: Layer, params: OpParams) -> Layer:
+    """The layer with a last axis for the two bytes of each code, which are only moved."""
+    node = replace(layer.node, params=params, numerics="edgecomp")
+    names = {*node.inputs, node.output}
+    tensors = {
+        name: replace(tensor, shape=(*tensor.shape, 2), dtype=DType.INT8)
+        if name in names
+        else tensor
+        for name, tensor in layer.graph.tensors.items()
+    }
+    return Layer(layer.graph.replace(nodes=(node,), tensors=tensors), node)
+
+
+class TransposeInt16(TransposeGeneric):
+    """Move pairs of bytes."""
+
+    name: ClassVar[str] = "transpose_int16"
+    numerics: ClassVar[frozenset[str]] = INT16
+
+    def _bytes(self, layer: Layer) -> Layer:
+        perm = layer.params.perm
+        return as_bytes(layer, TransposeParams((*perm, len(perm))))
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Byte by byte."""
+        return super().schedule(self._bytes(layer))
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Loops over bytes."""
+        return super().context(self._bytes(layer))
+
+
+class ConcatInt16(ConcatGeneric):
+    """Copy the bytes of each input's runs."""
+
+    name: ClassVar[str] = "concat_int16"
+    numerics: ClassVar[frozenset[str]] = INT16
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Byte by byte."""
+        return super().schedule(as_bytes(layer, layer.params))
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Lengths in bytes."""
+        return super().context(as_bytes(layer, layer.params))
+
+
+class PadInt16(PadGeneric):
+    """Fill with zeros, then copy the bytes of the input's rows inside."""
+
+    name: ClassVar[str] = "pad_int16"
+    numerics: ClassVar[frozenset[str]] = INT16
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Lengths in bytes."""
+        params = layer.params
+        wide = PadParams((*params.before, 0), (*params.after, 0), 0.0)
+        return super().context(as_bytes(layer, wide))
+
+
+class GatherInt16(GatherGeneric):
+    """Copy the bytes of chosen elements."""
+
+    name: ClassVar[str] = "gather_int16"
+    numerics: ClassVar[frozenset[str]] = INT16
+
+    def _bytes(self, layer: Layer) -> Layer:
+        return as_bytes(layer, GatherParams((*layer.params.indices, None)))
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Byte by byte."""
+        return super().schedule(self._bytes(layer))
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """Irregular indices."""
+        return super().constants(self._bytes(layer))
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Loops over bytes."""
+        return super().context(self._bytes(layer))
