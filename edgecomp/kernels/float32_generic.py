@@ -1,5 +1,6 @@
 """Layers that compute in float32 between int8 codes: plain C, any core, with or without an FPU."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -13,6 +14,11 @@ from edgecomp.kernels.norm_generic import LayerNormGeneric, LogSoftmaxGeneric
 from edgecomp.requant import float32_math
 
 
+def _block(channels: int) -> int:
+    """How many output channels share the conversion of an input: a divisor of their number."""
+    return next(size for size in (4, 3, 2, 1) if channels % size == 0)
+
+
 def _linear_constants(layer: Layer, layout: str) -> list[Constant]:
     """Real weights and bias."""
     weights, *bias = (tensor.value.astype(np.float32) for tensor in layer.inputs[1:])
@@ -23,7 +29,7 @@ def _linear_constants(layer: Layer, layout: str) -> list[Constant]:
 
 
 class Conv2dFloat32(Conv2dGeneric):
-    """Float32 convolution, grouped and depthwise ones as well: one output at a time."""
+    """Float32 convolution, grouped and depthwise ones as well: four outputs at once at most."""
 
     name: ClassVar[str] = "conv2d_float32"
     template: ClassVar[str] = "float32/conv2d.c.j2"
@@ -35,11 +41,18 @@ class Conv2dFloat32(Conv2dGeneric):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Shapes, window and groups."""
-        return {**conv2d_sizes(layer), "math": float32_math, "has_bias": len(layer.inputs) > 2}
+        sizes = conv2d_sizes(layer)
+        return {
+            **sizes,
+            "math": float32_math,
+            "has_bias": len(layer.inputs) > 2,
+            "block": _block(sizes["group_out"]),
+            "weights_per_output": math.prod(layer.inputs[1].shape[1:]),
+        }
 
 
 class DenseFloat32(DenseGeneric):
-    """Float32 dense layer: one output at a time."""
+    """Float32 dense layer: four outputs at once at most."""
 
     name: ClassVar[str] = "dense_float32"
     template: ClassVar[str] = "float32/dense.c.j2"
@@ -57,6 +70,7 @@ class DenseFloat32(DenseGeneric):
             "k": layer.prepared,
             "math": float32_math,
             "has_bias": len(layer.inputs) > 2,
+            "block": _block(sizes["out_channels"]),
         }
 
 

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from edgecomp.errors import InternalError
-from edgecomp.ir import Array, Clamp, Node, QParams, Tensor
+from edgecomp.errors import InternalError, UnsupportedError
+from edgecomp.ir import Array, Clamp, DType, Node, QParams, Tensor
 from edgecomp.ops import OPS
 from edgecomp.ops.base import as_nhwc
 from edgecomp.ops.conv2d import Conv2dParams
@@ -88,9 +88,20 @@ def float32_constants(node: Node, inputs: Sequence[Tensor], output: Tensor) -> F
         node: the layer.
         inputs: int8 activations and float32 constants.
         output: its int8 output.
+
+    Raises:
+        UnsupportedError: an activation has codes of another width.
     """
     if node.op not in FLOAT32_OPS:
         raise InternalError(f"layer {node.name!r}: there is no float32 {node.op}")
+    for tensor in (*inputs, output):
+        if not tensor.is_const and tensor.dtype is not DType.INT8:
+            raise UnsupportedError(
+                node.op,
+                node.name,
+                f"{tensor.name!r} has {tensor.dtype.value} codes; float32 layers read int8",
+                "leave it out of --float",
+            )
     out = _qparams(output)
     clamp: Clamp = getattr(node.params, "clamp", Clamp())
     low, high = clamp.codes(out)

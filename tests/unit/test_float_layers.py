@@ -1,5 +1,7 @@
 """`--float`: which layers, what becomes of them, what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -13,6 +15,7 @@ from edgecomp.passes.dead_channels import remove_dead_channels
 from edgecomp.quant import QuantizeOptions, quantize_model
 from edgecomp.quant.export_qdq import export_qdq
 from edgecomp.quant.float_layers import float_layers
+from edgecomp.requant import prepare_node
 from tests.witness.networks import Network, samples_of
 
 
@@ -144,3 +147,11 @@ def test_a_recipe_may_name_them(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text("quantize: {float_layers: [head, block3.*]}\n")
     assert read_recipe(path).quantize.float_layers == ("head", "block3.*")
+
+
+def test_codes_of_16_bits_are_refused(network):
+    integers, _ = quantized(network, "softmax6")
+    (node,) = [node for node in integers.nodes if node.is_float32]
+    wide = replace(integers.node_inputs(node)[0], dtype=DType.INT16)
+    with pytest.raises(UnsupportedError, match="int16 codes"):
+        prepare_node(node, [wide], integers.node_output(node))
