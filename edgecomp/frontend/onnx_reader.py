@@ -232,9 +232,11 @@ class OnnxConversion:
             ) from error
         results = [result] if isinstance(result, str) else result
         for name in proto.output[len(results) :]:
-            if name in self._read:
+            if name and name in self._read:
                 raise self._build.unsupported(node, f"its further output {name!r} is used")
-        self._alias.update(zip(node.outputs, results, strict=False))
+        named = zip(node.outputs, results, strict=False)
+        # The empty name is that of every absent output, and of every absent input.
+        self._alias.update((name, result) for name, result in named if name)
 
     def _check_constants(self, node: ImportedNode) -> None:
         """Refuse NaN and infinite weights by the names the file gives them."""
