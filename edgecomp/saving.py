@@ -20,8 +20,10 @@ MOVED: dict[str, Callable[[Layer], int]] = {
     "shift": lambda layer: layer.output.size,
     "ring": lambda layer: layer.inputs[1].size,
     "taps": lambda layer: layer.output.size,
+    "running_sum": lambda layer: 4 * layer.output.size,
+    "running_mean": lambda layer: 20 * layer.output.size,
 }
-"""Bytes that a layer moves for what is remembered."""
+"""Bytes that a layer moves for what is remembered, or what takes as long."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class RingGeneric(Kernel):
         """Sizes, where the slot's number lies, and whether the ring is copied first."""
         ring, size = layer.params, layer.inputs[1].size
         return {
-            **_place_of_number(layer),
+            **place_of_number(layer),
             "slots": ring.slots,
             "slot_bytes": size,
             "ring_bytes": layer.output.size,
@@ -85,7 +85,7 @@ class TapsGeneric(Kernel):
         """Sizes and distances."""
         taps = layer.params
         return {
-            **_place_of_number(layer),
+            **place_of_number(layer),
             "slots": taps.slots,
             "step": taps.step,
             "frames": taps.frames,
@@ -97,7 +97,7 @@ class TapsGeneric(Kernel):
         }
 
 
-def _place_of_number(layer: Layer) -> dict[str, Any]:
+def place_of_number(layer: Layer) -> dict[str, Any]:
     """Where the number of the slot lies that was written last, and whether it has two bytes."""
     ring = layer.params
     return {"number_at": ring.elements, "is_wide": ring.shape[1] > ring.elements + 1}

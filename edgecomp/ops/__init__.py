@@ -31,6 +31,7 @@ from edgecomp.ops import (
     resize,
     resizing,
     rnn,
+    running,
     slicing,
     softmax,
     unary,
@@ -74,6 +75,8 @@ OPS: dict[str, Op[Any]] = {
         history.Shift(),
         history.Ring(),
         history.Taps(),
+        running.RunningSum(),
+        running.RunningMean(),
         movement.Reshape(),
         movement.Transpose(),
     )
@@ -138,6 +141,7 @@ PARAMS: dict[str, type[OpParams]] = {
         history.ShiftParams,
         history.RingParams,
         history.TapsParams,
+        running.RunningMeanParams,
         movement.ReshapeParams,
         movement.TransposeParams,
     )

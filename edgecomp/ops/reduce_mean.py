@@ -49,6 +49,25 @@ def reduced_shape(shape: Shape, axes: Sequence[int], *, keepdims: bool) -> Shape
     return tuple(n for axis, n in enumerate(shape) if axis not in axes)
 
 
+def mean_constants(
+    x: Tensor, output: Tensor, count: int, divisor: int, clamp: Clamp
+) -> MeanConstants:
+    """Make the constants of a sum over `count` elements of `x`, divided by `divisor`.
+
+    Raises:
+        InternalError: the sum could leave int32.
+    """
+    assert x.qparams is not None
+    assert output.qparams is not None
+    ratio, out = x.qparams.scalar / output.qparams.scalar, output.qparams
+    multiplier, shift = quantize_multiplier(ratio / divisor)
+    if (255 * count) << shift > INT32_MAX:
+        raise InternalError(f"the scale of {output.name!r} is too small for its sums")
+    low, high = clamp.codes(out)
+    start = -count * x.qparams.zero_point
+    return MeanConstants(start, multiplier, shift, out.zero_point, low, high)
+
+
 class ReduceMean(Op[ReduceMeanParams]):
     """Mean over `axes`."""
 
@@ -85,16 +104,8 @@ class ReduceMean(Op[ReduceMeanParams]):
         Raises:
             InternalError: the sum could leave int32.
         """
-        x, out = inputs[0].qparams, output.qparams
-        assert x is not None
-        assert out is not None
-        count = self.count(params, inputs[0])
-        divisor = self.divisor(params, inputs[0])
-        multiplier, shift = quantize_multiplier(x.scalar / out.scalar / divisor)
-        if (255 * count) << shift > INT32_MAX:
-            raise InternalError(f"the scale of {output.name!r} is too small for its sums")
-        low, high = params.clamp.codes(out)
-        return MeanConstants(-count * x.zero_point, multiplier, shift, out.zero_point, low, high)
+        count, divisor = self.count(params, inputs[0]), self.divisor(params, inputs[0])
+        return mean_constants(inputs[0], output, count, divisor, params.clamp)
 
     def int_ref(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgecomp.ir import Node
 from edgecomp.ops.movement import Pad
+from edgecomp.passes.tick_mean import running_mean
 from edgecomp.passes.tick_recurrent import recurrent
 from edgecomp.passes.tick_windows import convolved
 from edgecomp.passes.ticks import (
@@ -177,7 +178,8 @@ def reduced(ticks: Ticks, node: Node) -> None:
     line = _line(ticks, node)
     axes = params_of(node).axes
     if line.axis in axes:
-        time_ends(ticks, node, ticks.length(node.inputs[0], line.axis))
+        if not running_mean(ticks, node):
+            time_ends(ticks, node, ticks.length(node.inputs[0], line.axis))
         return
     ticks.emit(node, [_unpadded(node, line).name])
     gone = 0 if params_of(node).keepdims else sum(axis < line.axis for axis in axes)

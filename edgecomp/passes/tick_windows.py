@@ -7,6 +7,7 @@ from typing import Any
 from edgecomp.ir import Node
 from edgecomp.ops.dense import DenseParams
 from edgecomp.ops.spatial import Window
+from edgecomp.passes.tick_mean import running_mean
 from edgecomp.passes.ticks import Line, Ticks, mixed_padding, params_of, refusal, time_ends
 
 LOWEST_CODE = -128
@@ -112,11 +113,12 @@ def convolved(ticks: Ticks, node: Node) -> None:
     """A window over time and features: of frames that are remembered."""
     line = ticks.lines[node.inputs[0]]
     window = time_window(node, line, len(ticks.tensor(line).shape))
+    length = ticks.length(node.inputs[0], line.axis)
     if ticks.length(node.output, line.axis) == 1 and not window.before and line.fill is None:
-        time_ends(ticks, node, window.span)
+        if not (window.span == length and running_mean(ticks, node)):
+            time_ends(ticks, node, window.span)
         return
     code = LOWEST_CODE if node.op == "max_pool" else ticks.zero(line)
-    length = ticks.length(node.inputs[0], line.axis)
     if (ticks.needed[node.output] - 1) * window.stride - window.before + window.span > length:
         raise refusal(
             node,

@@ -78,6 +78,7 @@ class Ticks:
         self.nodes: list[Node] = []
         self.states: list[State] = []
         self._made: dict[object, str] = {}
+        self._kept: dict[object, State] = {}
 
     def add_input(self, name: str, axis: int, frames: int) -> None:
         """Let the caller hand over `frames` frames of an input in every tick."""
@@ -164,7 +165,7 @@ class Ticks:
             return line.name
         shape = self._resized(line, length)
         params = ShiftParams(line.axis)
-        return self._state(line, "shift", params, shape, code)
+        return self.state(line, "shift", params, shape, code).update
 
     def aligned(self, line: Line, delay: int) -> str:
         """The line, held back until it is as late as `delay` says."""
@@ -194,11 +195,11 @@ class Ticks:
         tensor = self.tensor(line)
         slots = -(-(age + 1) // line.frames)
         ring = RingParams(slots * line.frames, tensor.size // line.frames, line.frames)
-        state = self._state(line, "ring", ring, ring.shape, code)
+        ring_state = self.state(line, "ring", ring, ring.shape, code)
         params = TapsParams(
             ring.frames, ring.frame_elements, ring.step, age, spacing, self._resized(line, count)
         )
-        return self.layer(self.tensor(line), "taps", [state], params)
+        return self.layer(self.tensor(line), "taps", [ring_state.update], params)
 
     def chosen(self, line: Line, source: str, index: tuple[int, ...]) -> str:
         """Frames of a tensor by their numbers in it, copied out unless they are all."""
@@ -208,18 +209,18 @@ class Ticks:
         indices = tuple(index if axis == line.axis else None for axis in range(len(shape)))
         return self.layer(self.tensor(line), "gather", [source], GatherParams(indices))
 
-    def _state(self, line: Line, op: str, params: OpParams, shape: Shape, code: int) -> str:
+    def state(self, line: Line, op: str, params: OpParams, shape: Shape, code: int) -> State:
         """A state that a layer brings up to date; one for all who ask for the same."""
         key = (line.name, op, params, shape, code)
-        if key not in self._made:
+        if key not in self._kept:
             source = replace(
                 self.tensor(line), name=self.unused(f"{line.name}.{op}.kept"), shape=shape
             )
             self.tensors[source.name] = source
             update = self.layer(self.tensor(line), op, [source.name, line.name], params)
-            self.states.append(State(source.name, update, (code,)))
-            self._made[key] = update
-        return self._made[key]
+            self._kept[key] = State(source.name, update, (code,))
+            self.states.append(self._kept[key])
+        return self._kept[key]
 
     def layer(self, like: Tensor, op: str, inputs: Sequence[str], params: OpParams) -> str:
         """Add a layer whose output has the scale of `like`, or return the one that does the same.

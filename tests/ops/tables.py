@@ -30,6 +30,8 @@ from tests.ops import (
     resize,
     ring,
     rnn,
+    running_mean,
+    running_sum,
     shift,
     softmax,
     sub,
@@ -43,7 +45,7 @@ MODULES = (
     conv2d, dense, matmul, add, sub, mul, div, maximum, minimum, compare, where, unary,
     prelu, max_pool, average_pool, reduce_mean, reduce_sum, reduce_max, reduce_min, argmax, softmax,
     log_softmax, layer_norm, lstm, gru, rnn, pad, concat, gather, resize, shift, ring, taps,
-    reshape, transpose,
+    running_sum, running_mean, reshape, transpose,
     conv2d_rows,
 )  # fmt: skip
 

@@ -91,8 +91,8 @@ def test_a_tick_is_built_checked_and_compared(built):
     assert stream["whole_macs"] == LENGTH * per_frame + CLASSES * HIDDEN
     assert 0 < stream["cycles"] < stream["whole_cycles"] / 10
     assert any("a tick takes 1 frame of 30" in line for line in said)
-    # Windows of 3 and of all 30 frames; the ring, or the window, of 17 frames for the dilation.
-    kept = 3 * CHANNELS + (17 + LENGTH) * HIDDEN
+    # A window of 3 frames, the ring of 17 for the dilation, the ring of all 30 with their sums.
+    kept = 3 * CHANNELS + (17 + LENGTH + 4) * HIDDEN
     assert kept <= stream["state_bytes"] <= kept + 30
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["stream"]["outputs"] == [{"axis": None, "delay": None}]

@@ -57,8 +57,10 @@ def code_error_bound(graph: Graph, node: Node) -> float:
             error = 255.0 * 2.0 ** (k.shift - 31)
         case "log_softmax" | "layer_norm" | "lstm" | "gru" | "rnn":
             error = _OF_ROWS.get(node.op, recurrent_error)(layer)
-        case "average_pool" | "reduce_mean" | "reduce_sum":
+        case "average_pool" | "reduce_mean" | "reduce_sum" | "running_mean":
             count = layer.inputs[0].size / layer.output.size
+            if node.op == "running_mean":
+                count = layer.params.frames
             if node.op == "average_pool":
                 count = layer.params.kernel_h * layer.params.kernel_w
             error = 255.0 * count * 2.0 ** (int(np.max(k.shift)) - 31)
