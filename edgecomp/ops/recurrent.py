@@ -214,7 +214,7 @@ class Recurrent(Op[P]):
         follows = self.has_memory and self.memory_role == "hidden"
         return RecurrentConstants(
             pre,
-            None if math.isinf(params.clip) else round(math.ldexp(params.clip, pre.bits)),
+            _clip(params.clip, pre.bits),
             finish,
             None if follows else _start(given.get("hidden"), hidden.scalar),
             _start(given.get(self.memory_role), unit) if self.has_memory else None,
@@ -292,6 +292,12 @@ def clipped(pre: Array, size: float) -> Array:
 def logistic(x: Array) -> Array:
     """The sigmoid of real numbers."""
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))
+
+
+def _clip(size: float, bits: int) -> int | None:
+    """The size in units of `2^-bits`; None where no pre-activation is so large."""
+    units = math.ldexp(size, bits)
+    return round(units) if units < 1 << 30 else None
 
 
 def _constant(tensor: Tensor | None, shape: Shape) -> Array:

@@ -8,6 +8,11 @@ from edgecomp.fixedpoint import IntArray, quantize_multiplier, rescale
 from edgecomp.ir import Array, QParams
 from edgecomp.ops.gates import PreActivations
 
+MOST_UNITS = 2.0**16
+"""Units of a memory that one code of a given state may be worth: with these any code saturates."""
+MOST_CODES = 2.0**8
+"""Codes that one unit may be worth, likewise."""
+
 
 @dataclass(frozen=True)
 class Start:
@@ -23,7 +28,7 @@ class Start:
     @classmethod
     def of(cls, q: QParams, unit: float) -> "Start":
         """From codes with the parameters `q` to integers in units of `unit`."""
-        return cls(*quantize_multiplier(q.scalar / unit), q.zero_point)
+        return cls(*quantize_multiplier(min(q.scalar / unit, MOST_UNITS)), q.zero_point)
 
     def __call__(self, codes: Array) -> IntArray:
         """Rescale codes."""
@@ -41,7 +46,7 @@ class Finish:
     @classmethod
     def of(cls, unit: float, q: QParams) -> "Finish":
         """From integers in units of `unit` to codes with the parameters `q`."""
-        return cls(*quantize_multiplier(unit / q.scalar), q.zero_point)
+        return cls(*quantize_multiplier(min(unit / q.scalar, MOST_CODES)), q.zero_point)
 
     def __call__(self, value: Array) -> IntArray:
         """Make codes."""

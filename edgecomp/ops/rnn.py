@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from edgecomp.errors import InternalError
 from edgecomp.fixedpoint import IntArray
 from edgecomp.ir import Array, Tensor
 from edgecomp.ops.gates import UNIT_BITS, tanh
@@ -49,10 +50,14 @@ class Rnn(Recurrent[RnnParams]):
         """Make multipliers and biases.
 
         Raises:
-            InternalError: weights are so large that pre-activations could leave 32 bits.
+            InternalError: weights are so large that pre-activations could leave 32 bits, or the
+                scale of a ReLU's codes is below two of their units.
         """
         bits = UNIT_BITS if params.activation == "tanh" else 0
-        return self.common(params, inputs, output, hidden_bits=bits)
+        made = self.common(params, inputs, output, hidden_bits=bits)
+        if not bits and made.finish.shift:
+            raise InternalError(f"the scale of {output.name!r} is too small for its layer")
+        return made
 
     def int_step(
         self,

@@ -14,6 +14,8 @@ import numpy as np
 
 from edgecomp.errors import UserError
 from edgecomp.ir import Graph, Node, QParams
+from edgecomp.ops.gates import UNIT_BITS
+from edgecomp.ops.lstm import LstmParams
 from edgecomp.quant.observe import LARGEST_REAL
 from edgecomp.quant.sharing import Group, by_member
 
@@ -79,6 +81,9 @@ def _largest(graph: Graph, node: Node, qparams: Mapping[str, QParams]) -> float:
         # Room for the offsets' fraction bits.
         longest = math.sqrt(graph.node_inputs(node)[0].shape[-1])
         return 2.0**8 * (longest * sizes[1] + sizes[2])
+    if isinstance(node.params, LstmParams):
+        # Only a cell state that is an output has a scale to be raised.
+        return 2.0 ** (UNIT_BITS - node.params.cell_bits)
     bound = _BOUNDS.get(node.op)
     return 0.0 if bound is None else float(bound(sizes))
 
@@ -89,6 +94,7 @@ _BOUNDS: dict[str, Callable[[_Magnitudes], float]] = {
     "where": lambda sizes: max(sizes[1:]),
     "maximum": max,
     "minimum": max,
+    "rnn": lambda sizes: 2.0**7,  # a ReLU's scale is at least two units of pre-activations
     "mul": lambda sizes: sizes[0] * sizes[1],
     "prelu": lambda sizes: sizes[0] * max(1.0, sizes[1]),
     "average_pool": max,
