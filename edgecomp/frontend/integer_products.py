@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import onnx
 
+from edgecomp.frontend.names import STANDARD_DOMAINS
+
 FLOAT_OPERATORS = {"ConvInteger": ("Conv", 0), "MatMulInteger": ("MatMul", 1)}
 """The float operator, and the axis of its weights that may have a scale per index."""
 
@@ -48,7 +50,7 @@ def find_chains(
     for node in nodes:
         if node.input and all(name in known for name in node.input if name):
             known.update(node.output)
-        if node.op_type in FLOAT_OPERATORS and node.domain in {"", "ai.onnx"}:
+        if node.op_type in FLOAT_OPERATORS and node.domain in STANDARD_DOMAINS:
             products.append(node)
         for name in dict.fromkeys(node.input):
             readers.setdefault(name, []).append(node)

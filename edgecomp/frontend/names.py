@@ -2,6 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
+STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
+"""Of the operators of ONNX itself."""
 
 # Keywords of C99, C11 and C++ (the header must serve both), and the standard headers, beside
 # which a generated `string.h` would be found first; and the files that are written beside it.
@@ -55,3 +62,8 @@ class UniqueNames:
             candidate = f"{name}_{count}"
         self._taken.add(candidate)
         return candidate
+
+
+def qualified(node: "onnx.NodeProto") -> str:
+    """Operator name, with its domain where that is not the standard one."""
+    return node.op_type if node.domain in STANDARD_DOMAINS else f"{node.domain}.{node.op_type}"

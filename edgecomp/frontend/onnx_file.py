@@ -9,14 +9,13 @@ from onnx import inliner, numpy_helper
 
 from edgecomp.errors import UnsupportedError, UserError
 from edgecomp.frontend.limits import LARGEST_CONSTANT, check_functions, check_size
-from edgecomp.frontend.names import UniqueNames
+from edgecomp.frontend.names import STANDARD_DOMAINS, UniqueNames, qualified
 from edgecomp.frontend.onnx_external import load_external_data, refuse_external_attributes
 from edgecomp.frontend.onnx_sparse import with_dense_constants
 from edgecomp.frontend.qoperator import to_qdq
 from edgecomp.ir import Array, Shape
 
 OLDEST_OPSET = 7
-STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 
 InputShapes = Mapping[str, Sequence[int]]
 """Shape by input name; the name `""` stands for the only input."""
@@ -244,8 +243,3 @@ def refuse_inconsistent(model: onnx.ModelProto, name: str) -> None:
     for value in inferred.graph.value_info:
         shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
         check_size(value.name, tuple(max(n, 1) for n in shape), LARGEST_CONSTANT)
-
-
-def qualified(node: onnx.NodeProto) -> str:
-    """Operator name, with its domain where that is not the standard one."""
-    return node.op_type if node.domain in STANDARD_DOMAINS else f"{node.domain}.{node.op_type}"

@@ -14,7 +14,7 @@ import onnx
 
 from edgecomp.errors import EdgecompError, InternalError, UserError
 from edgecomp.frontend import onnx_fold, qdq
-from edgecomp.frontend.names import c_identifier
+from edgecomp.frontend.names import c_identifier, qualified
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
 from edgecomp.frontend.onnx_file import (
     InputShapes,
@@ -23,7 +23,6 @@ from edgecomp.frontend.onnx_file import (
     layer_names,
     load_model,
     opset_version,
-    qualified,
     refuse_inconsistent,
     refuse_unknown,
 )

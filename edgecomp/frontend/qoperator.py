@@ -3,24 +3,22 @@
 ONNX has two forms of a quantized network.  In the QOperator form a layer reads codes and writes
 codes, scales and zero points being further inputs; here each such layer is taken apart into
 DequantizeLinear, the float layer and QuantizeLinear (the QDQ form), with the scales untouched.
-Sources: ONNX operators QLinearConv and QLinearMatMul; the contrib operators QGemm and QLinear* of
-onnxruntime (`docs/ContribOperators.md`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from edgecomp.frontend.integer_products import FLOAT_OPERATORS, Chain, by_output, find_chains
+from edgecomp.frontend.names import STANDARD_DOMAINS, qualified
+from edgecomp.frontend.qoperator_forms import FORMS, Form, has_input, integer_of
 
 MICROSOFT = "com.microsoft"
 FIRST_OPSET_WITH_AXIS = 13
 """Before it only the quantizers of onnxruntime know scales per channel."""
 
-_STANDARD = frozenset({"", "ai.onnx"})
 _MOVING = frozenset(
     {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "Identity", "Slice"}
 )
@@ -31,75 +29,6 @@ _SOFTMAX_OF_ONE_AXIS = 13
 """Operator set since which Softmax runs along one axis only."""
 
 
-@dataclass(frozen=True)
-class Operand:
-    """Where a layer has an operand: its codes, scale and zero point; `axis` of several scales.
-
-    What is no code, as the condition of Where, has no scale: its place is -1.
-    """
-
-    codes: int
-    scale: int = -1
-    zero_point: int = -1
-    axis: int = 1
-
-
-@dataclass(frozen=True)
-class Form:
-    """A layer on codes: the float operator, its operands, and where scale and zero point stand.
-
-    Attributes:
-        op: the float operator.
-        operands: what it reads, in its own order.
-        scale: input that is the result's scale; its zero point is the next one.
-        bias: input that is an int32 bias at the product of the two operands' scales, or -1.
-    """
-
-    op: str
-    operands: tuple[Operand, ...]
-    scale: int
-    bias: int = -1
-
-
-def _unary(op: str) -> Form:
-    return Form(op, (Operand(0, 1, 2),), 3)
-
-
-def _binary(op: str, *, axis: int = 1, bias: int = -1, scale: int = 6) -> Form:
-    return Form(op, (Operand(0, 1, 2), Operand(3, 4, 5, axis)), scale, bias)
-
-
-def _gemm(node: onnx.NodeProto) -> Form:
-    return _binary("Gemm", axis=0 if _integer(node, "transB", 0) else 1, bias=6, scale=7)
-
-
-def _concat(node: onnx.NodeProto) -> Form:
-    places = range(2, len(node.input) - 2, 3)
-    return Form("Concat", tuple(Operand(i, i + 1, i + 2) for i in places), 0)
-
-
-def _always(form: Form) -> Callable[[onnx.NodeProto], Form]:
-    return lambda node: form
-
-
-_FORMS: Mapping[str, Callable[[onnx.NodeProto], Form]] = {
-    "QLinearConv": _always(_binary("Conv", axis=0, bias=8)),
-    "QLinearMatMul": _always(_binary("MatMul", axis=-1)),
-    "com.microsoft.QLinearConv": _always(_binary("Conv", axis=0, bias=8)),
-    "com.microsoft.QGemm": _gemm,
-    "com.microsoft.QLinearAdd": _always(_binary("Add")),
-    "com.microsoft.QLinearMul": _always(_binary("Mul")),
-    "com.microsoft.QLinearConcat": _concat,
-    "com.microsoft.QLinearWhere": _always(
-        Form("Where", (Operand(0), Operand(1, 2, 3), Operand(4, 5, 6)), 7)
-    ),
-    "com.microsoft.QLinearAveragePool": _always(_unary("AveragePool")),
-    "com.microsoft.QLinearGlobalAveragePool": _always(_unary("GlobalAveragePool")),
-    "com.microsoft.QLinearReduceMean": _always(_unary("ReduceMean")),
-    "com.microsoft.QLinearSigmoid": _always(_unary("Sigmoid")),
-    "com.microsoft.QLinearLeakyRelu": _always(_unary("LeakyRelu")),
-    "com.microsoft.QLinearSoftmax": _always(_unary("Softmax")),
-}
 _OWN_ATTRIBUTES = frozenset({"channels_last", "opset"})
 """Attributes that the float operator does not have."""
 
@@ -116,7 +45,7 @@ def to_qdq(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         float equivalent here (channels last, a float result) are left as they are, for the reader
         to refuse.
     """
-    if not any(_qualified(n) in _FORMS or n.op_type in FLOAT_OPERATORS for n in model.graph.node):
+    if not any(qualified(n) in FORMS or n.op_type in FLOAT_OPERATORS for n in model.graph.node):
         return model
     result = onnx.ModelProto()
     result.CopyFrom(model)
@@ -149,7 +78,7 @@ class _Rewriter:
 
     def rewritten(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         """The nodes that stand for `node`."""
-        standard = node.domain in _STANDARD
+        standard = node.domain in STANDARD_DOMAINS
         chain = self._chains.get(node.output[0]) if node.output else None
         if chain is not None and self._has_scale(chain):
             return self._product(chain) if node == chain.mul else []
@@ -159,7 +88,7 @@ class _Rewriter:
             self._scales.update(dict.fromkeys(node.output, self._scales[node.input[0]]))
         elif standard and node.op_type in _EQUIVARIANT and node.input[0] in self._scales:
             return self._between_quantizers(node)
-        form = _FORMS.get(_qualified(node))
+        form = FORMS.get(qualified(node))
         if form is None or not self._fits(node, form(node)):
             return [node]
         return self._apart(node, form(node))
@@ -167,7 +96,7 @@ class _Rewriter:
     def _has_scale(self, chain: Chain) -> bool:
         """Whether the product's input was quantized with the zero point that it takes off."""
         scale = self._scales.get(chain.product.input[0])
-        zero_point = chain.product.input[2] if _has(chain.product, 2) else ""
+        zero_point = chain.product.input[2] if has_input(chain.product, 2) else ""
         return scale is not None and scale[1] == zero_point
 
     def _product(self, chain: Chain) -> list[onnx.NodeProto]:
@@ -195,12 +124,12 @@ class _Rewriter:
     def _fits(self, node: onnx.NodeProto, form: Form) -> bool:
         """Whether the float operator means the same."""
         places = [form.scale, *(place for o in form.operands for place in (o.codes, o.scale))]
-        complete = node.output and all(_has(node, i) for i in places if i >= 0)
-        if not complete or _integer(node, "channels_last", 0):
+        complete = node.output and all(has_input(node, i) for i in places if i >= 0)
+        if not complete or integer_of(node, "channels_last", 0):
             return False
         if form.op != "Softmax":
             return True
-        written_for = _integer(node, "opset", self._opset)
+        written_for = integer_of(node, "opset", self._opset)
         return (written_for >= _SOFTMAX_OF_ONE_AXIS) == (self._opset >= _SOFTMAX_OF_ONE_AXIS)
 
     def _apart(self, node: onnx.NodeProto, form: Form) -> list[onnx.NodeProto]:
@@ -209,10 +138,10 @@ class _Rewriter:
         inputs = []
         for operand in form.operands:
             places = (operand.codes, operand.scale, operand.zero_point)
-            names = [node.input[i] for i in places if _has(node, i)]
+            names = [node.input[i] for i in places if has_input(node, i)]
             coded = operand.scale >= 0
             inputs.append(self._dequantized(made, node, names, operand.axis) if coded else names[0])
-        if _has(node, form.bias):
+        if has_input(node, form.bias):
             inputs.append(self._bias(made, node, form))
         attributes = [a for a in node.attribute if a.name not in _OWN_ATTRIBUTES]
         if form.op == "ReduceMean" and self._opset >= 18:
@@ -288,15 +217,3 @@ class _Rewriter:
             name += "_"
         self._taken.add(name)
         return name
-
-
-def _qualified(node: onnx.NodeProto) -> str:
-    return node.op_type if node.domain in _STANDARD else f"{node.domain}.{node.op_type}"
-
-
-def _has(node: onnx.NodeProto, index: int) -> bool:
-    return 0 <= index < len(node.input) and node.input[index] != ""
-
-
-def _integer(node: onnx.NodeProto, name: str, default: int) -> int:
-    return next((a.i for a in node.attribute if a.name == name), default)
