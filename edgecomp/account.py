@@ -57,6 +57,7 @@ def manifest(
             "numerics": "tflite"
             if any(n.numerics == "tflite" for n in graph.nodes)
             else "edgecomp",
+            "activations": "int16" if graph.has_int16 else "int8",
             "float_layers": list(model.calibration.float_layers),
             "optimize": request.optimize,
             "keep_input": request.keep_input,
@@ -169,6 +170,7 @@ def build_report(
                 "second_arena_bytes": sizes.second_bytes,
                 "memories": _memories(board, images.placement),
             },
+            "activations": "int16" if model.graph.has_int16 else "int8",
             "float_layers": [
                 {"layer": layer, "asked": pattern}
                 for layer, pattern in model.calibration.float_layers.items()

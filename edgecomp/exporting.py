@@ -15,14 +15,9 @@ from edgecomp.quant.export_qdq import export_qdq
 Exporter = Callable[[Graph], bytes]
 
 
-def has_int16(graph: Graph) -> bool:
-    """Whether activations are int16: neither format is written for them."""
-    return any(node.is_int16 for node in graph.nodes)
-
-
 def _int8_only(export: Exporter) -> Exporter:
     def exporter(graph: Graph) -> bytes:
-        if has_int16(graph):
+        if graph.has_int16:
             raise UserError("networks with int16 activations cannot be exported, only built")
         return export(graph)
 

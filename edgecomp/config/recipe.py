@@ -115,6 +115,7 @@ class QuantizeSection(Section):
         bias_correction: take the mean error of every channel out of the bias.
         symmetric: give all activations the zero point 0.
         float_layers: names or globs of layers that compute in float32, as `--float`.
+        activations: `int8`, or `int16`, as `--activations`.
     """
 
     calibration: Literal["auto", "minmax", "percentile", "mse", "entropy"] = "auto"

@@ -61,6 +61,11 @@ class Graph:
     io_names: Mapping[str, str] = field(default_factory=dict)
     states: tuple[State, ...] = ()
 
+    @property
+    def has_int16(self) -> bool:
+        """Whether activations have int16 codes: all of them then."""
+        return any(node.is_int16 for node in self.nodes)
+
     def tensor(self, name: str) -> Tensor:
         """Return the tensor called `name`."""
         return self.tensors[name]

@@ -65,7 +65,7 @@ def plan_graph(
     kernels |= {output: KERNELS[name] for output, name in (forced or {}).items()}
     stages = numbered(layer_stage(layer, kernels[layer.output.name]) for layer in layers)
     plan = Blocks(ordered, stages, keep_input).plan()
-    by_rows = not graph.states and not any(node.is_int16 for node in graph.nodes)
+    by_rows = not graph.states and not graph.has_int16
     if goal == "ram" and not forced and by_rows:  # a tick has few rows to save
         _require_streamable(ordered, stream_input=stream_input, keep_input=keep_input)
         segments = Segments(ordered, core, costs, keep_input=keep_input, stream_input=stream_input)

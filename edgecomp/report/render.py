@@ -81,7 +81,8 @@ def _print_measured(console: Console, report: Mapping[str, Any]) -> None:
     if metric:
         console.print(
             f"{metric:9} float {_percent(accuracy['float'], metric)}, "
-            f"int8 {_percent(accuracy['int8'], metric)} ({accuracy['samples']:,} samples), "
+            f"{report['activations']} {_percent(accuracy['int8'], metric)} "
+            f"({accuracy['samples']:,} samples), "
             f"device {_percent(accuracy['device'], metric)} "
             f"({_number(accuracy['device_samples'])} samples)"
         )
