@@ -63,9 +63,11 @@ def main() -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--teacher", help="a trained teacher, instead of training one")
     parser.add_argument("--student", help="another student, zoo:NAME?width=...")
+    parser.add_argument("--epochs", type=int, help="of every training, instead of the task's")
     parser.add_argument("--out", type=Path, default=Path("distillation"))
     options = parser.parse_args()
     task = TASKS[options.task]
+    epochs = options.epochs or task.epochs
     folder = Path(os.environ["EDGECOMP_DATA"]) / "datasets"
     files = {"data": str(folder / task.train), "test": str(folder / task.test)}
 
@@ -83,13 +85,13 @@ def main() -> None:
     more = {"learning_rate": task.learning_rate, "batch_norm": True}
     teacher = options.teacher
     if teacher is None:
-        run(task.teacher, Train(task.epochs, **more), 0, "teacher")
+        run(task.teacher, Train(epochs, **more), 0, "teacher")
         teacher = str(options.out / f"{options.task}-teacher" / "model.npz")
     found: dict[str, list[float]] = {"alone": [], "taught": []}
     for seed in SEEDS:
         student = f"{options.student or task.student}&seed={seed}"
-        found["alone"].append(run(student, Train(task.epochs, **more), seed, f"alone-{seed}"))
-        step = Distill(teacher, epochs=task.epochs, temperature=4.0, weight=0.7, **more)
+        found["alone"].append(run(student, Train(epochs, **more), seed, f"alone-{seed}"))
+        step = Distill(teacher, epochs=epochs, temperature=4.0, weight=0.7, **more)
         found["taught"].append(run(student, step, seed, f"taught-{seed}"))
     for name, values in found.items():
         print(f"{name}: mean {sum(values) / len(values):.4f} of {values}", flush=True)
