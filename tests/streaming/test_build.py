@@ -1,6 +1,7 @@
 """From a file to firmware that runs tick by tick, and the folder taken up again."""
 
 import json
+import subprocess
 
 import numpy as np
 import onnx
@@ -127,6 +128,23 @@ def test_run_takes_ticks(folder, built):
     }
     assert answers["reference"] == answers["host"] == answers["qemu"]
     assert len(answers["qemu"]) == LENGTH
+
+
+@pytest.mark.device
+def test_the_example_reads_tick_after_tick(built, tmp_path):
+    out, _, _ = built
+    sources = [str(out / "src" / name) for name in ("main.c", "causal.c")]
+    flags = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
+    subprocess.run(["gcc", *flags, "-o", str(tmp_path / "example"), *sources], check=True)
+    graph = open_artifact(out).graph
+    codes = np.random.default_rng(3).integers(-128, 128, (50, CHANNELS)).astype(np.int8)
+    shaped = {graph.inputs[0]: codes.reshape(50, *graph.tensors[graph.inputs[0]].shape)}
+    wanted = run_int(graph, shaped)[graph.outputs[0]].reshape(50, -1).argmax(axis=1)
+    done = subprocess.run(
+        [str(tmp_path / "example")], input=codes.tobytes(), capture_output=True, check=True
+    )
+    answers = [line.rpartition(" ")[2] for line in done.stdout.decode().splitlines()]
+    assert answers == [str(index) for index in wanted]
 
 
 @pytest.mark.device
