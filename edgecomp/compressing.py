@@ -287,7 +287,10 @@ def _test(
     examples = _examples(graph, test)
     score = evaluate(graph, as_module(graph), examples)
     chosen, _ = split_calibration(len(train), min(CALIBRATION_SAMPLES, len(train)))
-    options = QuantizeOptions(**recipe.quantize.model_dump())
+    wide = recipe.quantize.activations == "int16"
+    options = QuantizeOptions(
+        **recipe.quantize.model_dump(exclude={"activations"}), numerics="int16" if wide else None
+    )
     quantized, _ = quantize_model(graph, train.take(chosen).real(), options)
     codes = outputs_in_chunks(quantized, input_codes(quantized, test), integer=True)
     output = next(iter(real_outputs(quantized, codes).values())).reshape(len(examples), -1)
