@@ -90,6 +90,7 @@ KERNELS: dict[str, Kernel] = {
         depthwise_mve.DepthwiseMve(),
         depthwise_dsp.DepthwiseDspSpeed(),
         depthwise_shared_dsp.DepthwiseDspShared(),
+        depthwise_shared_dsp.DepthwiseDspNarrow(),
         depthwise_dsp.DepthwiseDsp(),
         rows_mve.DepthwiseRowMve(),
         rows_dsp.DepthwiseRowDsp(),

@@ -147,6 +147,13 @@ class Kernel(ABC):
             return None
         return schedule.distance(index)
 
+    def behind(self, layer: Layer, index: int) -> int | None:
+        """Bytes by which the output must begin behind input `index`; None: they must not meet."""
+        schedule = self.schedule(layer)
+        if schedule is None or index not in schedule.reads:
+            return None
+        return schedule.behind(index)
+
     def in_place_inputs(self, layer: Layer) -> tuple[int, ...]:
         """Inputs over which the output of this very layer may lie exactly."""
         return tuple(

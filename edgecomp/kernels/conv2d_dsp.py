@@ -11,13 +11,11 @@ from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.finish import arithmetic_suffix, beside_weights
 from edgecomp.kernels.gemm_dsp import (
-    UNROLL,
-    WORD,
     Column,
+    Gemm,
     block_pixels,
     block_schedule,
     channel_blocks,
-    first_steps,
     raw_stream,
     refusal,
 )
@@ -30,67 +28,6 @@ MAX_OFFSET = 4095
 """Largest immediate offset of a load or store."""
 MAX_IMMEDIATE = 4095
 """Largest number that an instruction can add."""
-
-
-@dataclass(frozen=True)
-class Gemm:
-    """A block of the product, as its template needs it.
-
-    Attributes:
-        name: of the C function; blocks of one name are equal.
-        pixels: outputs at once, of two channels each.
-        steps: words of a column.
-        stride: bytes from pixel to pixel of the output.
-        single_loads: whether loads of one word are used where they pipeline: fewer cycles, more
-            instructions.
-    """
-
-    name: str
-    pixels: int
-    steps: int
-    stride: int
-    single_loads: bool = False
-
-    @property
-    def column_bytes(self) -> int:
-        """Bytes of the expanded columns."""
-        return 8 * self.pixels * self.steps
-
-    @property
-    def unroll(self) -> int:
-        """Steps that the loop takes at once."""
-        return UNROLL
-
-    @property
-    def first_steps(self) -> int:
-        """Steps before the loop."""
-        return first_steps(self.steps)
-
-    @property
-    def loops(self) -> bool:
-        """Whether there is a loop."""
-        return self.first_steps < self.steps
-
-    @property
-    def _registers(self) -> tuple[tuple[str, str], ...]:
-        """The accumulators of each pixel."""
-        if self.pixels == WORD:
-            return ("r4", "r8"), ("r5", "r9"), ("r2", "r6"), ("r3", "r7")
-        return ("r2", "r5"), ("r3", "r6"), ("r4", "r7")
-
-    @property
-    def accumulators(self) -> list[tuple[str, str]]:
-        """Each accumulator and the register of its multiplier."""
-        return [pair for a, b in self._registers for pair in ((a, "r10"), (b, "r11"))]
-
-    @property
-    def stores(self) -> list[tuple[str, int]]:
-        """Each accumulator and where its code is stored."""
-        return [
-            (register, pixel * self.stride + channel)
-            for pixel, pair in enumerate(self._registers)
-            for channel, register in enumerate(pair)
-        ]
 
 
 @dataclass(frozen=True)
@@ -194,6 +131,11 @@ class Shape:
     def flat(self) -> bool:
         """Whether windows follow each other with one distance through the whole input."""
         return self.window.is_pointwise
+
+    @property
+    def backward(self) -> bool:
+        """Whether 1x1 goes from the end on: a larger output may then begin where the input does."""
+        return self.flat and self.out_channels > self.channels
 
     @cached_property
     def column(self) -> Column:
@@ -301,7 +243,8 @@ class Conv2dDsp(Kernel):
         """Blocks of pixels in order; each reads its windows before it writes."""
         shape = Shape.of(layer)
         windows = window_reads(layer, [0], [shape.channels - 1])
-        return block_schedule(windows, shape.gemm.pixels, shape.out_channels)
+        pixels = shape.gemm.pixels
+        return block_schedule(windows, pixels, shape.out_channels, backward=shape.backward)
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """One stream in the order of use."""
@@ -324,6 +267,7 @@ class Conv2dDsp(Kernel):
             "g": gemm,
             "e": shape.expansion,
             "flat": shape.flat,
+            "backward": shape.backward,
             "pixels": shape.pixels,
             "inner": shape.flat or shape.conditions(gemm.pixels),
             "single": shape.conditions(1),

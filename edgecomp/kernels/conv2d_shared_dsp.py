@@ -103,7 +103,11 @@ class Conv2dDspShared(Kernel):
 
 
 class PointwiseDspShared(Conv2dDspShared):
-    """1x1 with stride 1: windows follow each other with one distance through the whole input."""
+    """1x1 with stride 1: windows follow each other with one distance through the whole input.
+
+    Where the output is larger than the input it is computed from its end on: then both may begin at
+    the same address.
+    """
 
     name: ClassVar[str] = "pointwise_dsp_shared"
     template: ClassVar[str] = "conv2d/dsp_shared_pointwise.c.j2"
@@ -120,3 +124,13 @@ class PointwiseDspShared(Conv2dDspShared):
     def scratch_bytes(self, layer: Layer) -> int:
         """Columns of a block."""
         return self._sizes(layer).column_bytes
+
+    def schedule(self, layer: Layer) -> Schedule | None:
+        """Blocks of pixels, in order or from the last one on."""
+        shape = Shape.of(layer)
+        windows = window_reads(layer, [0], [shape.channels - 1])
+        return block_schedule(windows, PIXELS, shape.out_channels, backward=shape.backward)
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """The sizes and the order."""
+        return super().context(layer) | {"backward": int(Shape.of(layer).backward)}

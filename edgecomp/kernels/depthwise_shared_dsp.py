@@ -27,10 +27,8 @@ ROWS = {1: (10, 6), 2: (6,)}
 """Rows of a plane by stride: the first number whose planes fit `PLANES_BYTES`, or else the last."""
 PLANES_BYTES = 4608
 """Scratch with stride 1, where the output lies over the input."""
-TILE = 12
+TILE, NARROW_TILE = 12, 6
 """Outputs of a row at once with stride 2, where the large input leaves little room for scratch."""
-WHOLE_ROW = 12
-"""Outputs of a row that are not cut into tiles: layers of narrow rows are not the largest."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +50,13 @@ class SharedPlanes:
     suffix: str
 
     @classmethod
-    def of(cls, layer: Layer) -> "SharedPlanes":
-        """Choose the planes of a layer."""
+    def of(cls, layer: Layer, most: int = TILE) -> "SharedPlanes":
+        """Choose the planes of a layer, with stride 2 for at most `most` outputs of a row."""
         stride = layer.params.stride_w
         out_width = as_nhwc(layer.output.shape)[2]
         suffix = range_suffix(layer.prepared)
         if stride == 2:
-            tile = out_width if out_width <= WHOLE_ROW else -(-out_width // -(-out_width // TILE))
+            tile = -(-out_width // -(-out_width // most))
             return cls(stride, ROWS[2][0], -(-(2 * tile + 1) // 4), tile, suffix)
         columns = out_width + out_width % 2 + 2
         groups = -(-columns // 4)
@@ -93,6 +91,10 @@ class DepthwiseDspShared(Kernel):
     op: ClassVar[str] = "conv2d"
     template: ClassVar[str] = "conv2d/dsp_shared_depthwise.c.j2"
     goals: ClassVar[frozenset[Goal]] = SHARED_GOALS
+    tile: ClassVar[int] = TILE
+
+    def _planes(self, layer: Layer) -> SharedPlanes:
+        return SharedPlanes.of(layer, self.tile)
 
     def applies(self, layer: Layer, core: Core) -> str | None:
         """3x3 of at least 4 channels, without multiplier, no tiny planes."""
@@ -112,7 +114,7 @@ class DepthwiseDspShared(Kernel):
 
     def scratch_bytes(self, layer: Layer) -> int:
         """The planes."""
-        return SharedPlanes.of(layer).scratch_bytes
+        return self._planes(layer).scratch_bytes
 
     def in_place_inputs(self, layer: Layer) -> tuple[int, ...]:
         """With stride 1 each input is read once, before the output at its place is written."""
@@ -125,7 +127,7 @@ class DepthwiseDspShared(Kernel):
         if layer.params.stride_w == 1:
             windows = window_reads(layer, [0], [channels - 1])
             return _by_channels(channels, windows, bool(self.in_place_inputs(layer)))
-        planes = SharedPlanes.of(layer)
+        planes = self._planes(layer)
         _, height, width, _ = as_nhwc(layer.inputs[0].shape)
         groups = np.minimum(np.arange(0, channels, PLANES), channels - PLANES)
         tiles = np.minimum(np.arange(0, out_width, planes.tile), out_width - planes.tile)
@@ -154,7 +156,7 @@ class DepthwiseDspShared(Kernel):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """The planes and the layer's sizes."""
-        shapes, planes = window_context(layer), SharedPlanes.of(layer)
+        shapes, planes = window_context(layer), self._planes(layer)
         window = shapes["window"]
         sizes = {
             **{name: shapes[name] for name in ("height", "width", "channels")},
@@ -172,6 +174,20 @@ class DepthwiseDspShared(Kernel):
             "channel_words": 3 + beside_weights(layer.prepared),
             "sizes": initializer(sizes),
         }
+
+
+class DepthwiseDspNarrow(DepthwiseDspShared):
+    """The same with smaller planes, for the layer that decides the size of the arena."""
+
+    name: ClassVar[str] = "depthwise_dsp_narrow"
+    goals: ClassVar[frozenset[Goal]] = frozenset()
+    tile: ClassVar[int] = NARROW_TILE
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """What `DepthwiseDspShared` asks, with stride 2 and rows that it would not cut as small."""
+        if layer.params.stride_w != 2 or layer.output.shape[-2] <= NARROW_TILE:
+            return "no rows of stride 2 to cut"
+        return super().applies(layer, core)
 
 
 def _by_channels(channels: int, windows: Reads, in_place: bool) -> Schedule:

@@ -34,15 +34,21 @@ class AddDsp(Kernel):
         return in_order(*(broadcast_elements(x.shape, layer.output.shape) for x in layer.inputs))
 
     def context(self, layer: Layer) -> dict[str, Any]:
-        """The loop and what is left over."""
-        size = layer.output.size
+        """The loop and what is left over: layers that agree in these share a function."""
+        size, k = layer.output.size, sum_constants(layer)
+        assert k is not None
+        turns, fours, ones = size // AT_ONCE, size % AT_ONCE // 4, size % 4
+        shape = (k.fraction_bits, *((k.low, k.high) if (k.low, k.high) != (-128, 127) else ()))
+        left_over = (f"and_{4 * fours + ones}",) if fours or ones else ()
+        words = ("sums" if turns else "sum", *shape, *left_over)
         return {
-            "k": sum_constants(layer),
+            "k": k,
+            "name": "_".join(str(word).replace("-", "m") for word in words),
             "size": size,
             "at_once": AT_ONCE,
-            "turns": size // AT_ONCE,
-            "fours": size % AT_ONCE // 4,
-            "ones": size % 4,
+            "turns": turns,
+            "fours": fours,
+            "ones": ones,
         }
 
 

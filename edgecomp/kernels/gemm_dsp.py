@@ -160,20 +160,86 @@ def first_steps(steps: int) -> int:
     return steps if steps <= UNROLL + 1 else (steps - 1) % UNROLL + 1
 
 
+@dataclass(frozen=True)
+class Gemm:
+    """A block of the product, as its template needs it.
+
+    Attributes:
+        name: of the C function; blocks of one name are equal.
+        pixels: outputs at once, of two channels each.
+        steps: words of a column.
+        stride: bytes from pixel to pixel of the output.
+        single_loads: whether loads of one word are used where they pipeline: fewer cycles, more
+            instructions.
+    """
+
+    name: str
+    pixels: int
+    steps: int
+    stride: int
+    single_loads: bool = False
+
+    @property
+    def column_bytes(self) -> int:
+        """Bytes of the expanded columns."""
+        return 8 * self.pixels * self.steps
+
+    @property
+    def unroll(self) -> int:
+        """Steps that the loop takes at once."""
+        return UNROLL
+
+    @property
+    def first_steps(self) -> int:
+        """Steps before the loop."""
+        return first_steps(self.steps)
+
+    @property
+    def loops(self) -> bool:
+        """Whether there is a loop."""
+        return self.first_steps < self.steps
+
+    @property
+    def _registers(self) -> tuple[tuple[str, str], ...]:
+        """The accumulators of each pixel."""
+        if self.pixels == WORD:
+            return ("r4", "r8"), ("r5", "r9"), ("r2", "r6"), ("r3", "r7")
+        return ("r2", "r5"), ("r3", "r6"), ("r4", "r7")
+
+    @property
+    def accumulators(self) -> list[tuple[str, str]]:
+        """Each accumulator and the register of its multiplier."""
+        return [pair for a, b in self._registers for pair in ((a, "r10"), (b, "r11"))]
+
+    @property
+    def stores(self) -> list[tuple[str, int]]:
+        """Each accumulator and where its code is stored."""
+        return [
+            (register, pixel * self.stride + channel)
+            for pixel, pair in enumerate(self._registers)
+            for channel, register in enumerate(pair)
+        ]
+
+
 def block_starts(pixels: int, at_once: int) -> IndexArray:
     """Return the first pixel of each block; the last block overlaps the one before it."""
     return np.minimum(np.arange(0, pixels, at_once, dtype=np.int64), pixels - at_once)
 
 
-def block_schedule(windows: Reads, at_once: int, out_channels: int) -> Schedule:
+def block_schedule(
+    windows: Reads, at_once: int, out_channels: int, *, backward: bool = False
+) -> Schedule:
     """Return the events of a loop over blocks of pixels, which reads all before it writes.
 
     Args:
         windows: what each pixel's output reads.
         at_once: pixels of a block.
         out_channels: outputs of a pixel.
+        backward: from the last pixels to the first.
     """
     starts = block_starts(len(windows.low), at_once)
+    if backward:
+        starts = len(windows.low) - at_once - starts
     members = starts[:, None] + np.arange(at_once)
     outputs = at_once * out_channels
     writes = starts[:, None] * out_channels + np.arange(outputs)

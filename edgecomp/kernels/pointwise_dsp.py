@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
-from edgecomp.kernels.conv2d_dsp import MAX_OFFSET, Conv2dDspSpeed, Gemm, Shape, code_name
+from edgecomp.kernels.conv2d_dsp import MAX_OFFSET, Conv2dDspSpeed, Shape, code_name
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.finish import beside_weights, end_words, requantize_refusal
-from edgecomp.kernels.gemm_dsp import block_schedule
+from edgecomp.kernels.gemm_dsp import Gemm, block_schedule
 from edgecomp.kernels.schedule import Reads, Schedule
 from edgecomp.targets.cores import Core
 
@@ -112,9 +112,9 @@ class PointwiseDspResident(Kernel):
         return requantize_refusal(layer)
 
     def schedule(self, layer: Layer) -> Schedule:
-        """Two pixels at a time."""
-        windows = window_reads(layer, [0], [INPUTS - 1])
-        return block_schedule(windows, 2, layer.output.shape[-1])
+        """Two pixels at a time; a larger output is computed from its end on."""
+        windows, shape = window_reads(layer, [0], [INPUTS - 1]), Shape.of(layer)
+        return block_schedule(windows, 2, shape.out_channels, backward=shape.backward)
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """Per channel the bias, four words of 16-bit weights, the multiplier."""
@@ -130,9 +130,11 @@ class PointwiseDspResident(Kernel):
     def context(self, layer: Layer) -> dict[str, Any]:
         """Sizes."""
         shapes = window_context(layer)
-        name = f"resident8_to_{shapes['out_channels']}"
+        backward = Shape.of(layer).backward
+        name = f"resident8_to_{shapes['out_channels']}" + ("_backward" if backward else "")
         return {
             **shapes,
+            "backward": backward,
             "name": code_name(name, layer.prepared),
             "channel_words": INPUTS // 2 + beside_weights(layer.prepared),
             "pixels": shapes["out_height"] * shapes["out_width"],

@@ -58,6 +58,24 @@ class Schedule:
             return -NOTHING
         return int((self.writes[needed] - later[needed]).max()) + 1
 
+    def behind(self, index: int) -> int:
+        """Least E such that `output address >= input address + E` is safe for input `index`.
+
+        What a kernel that goes from the end to the beginning leaves: exact as `distance` is.
+
+        >>> backward = np.arange(4)[::-1]
+        >>> Schedule(backward, {0: Reads(backward, backward)}).behind(0)
+        0
+        """
+        high = self.reads[index].high
+        later = np.full(len(high), -1, np.int64)
+        if len(high) > 1:
+            later[:-1] = np.maximum.accumulate(high[:0:-1])[::-1]
+        needed = later >= 0
+        if not needed.any():
+            return -NOTHING
+        return int((later[needed] - self.writes[needed]).max()) + 1
+
     def in_bytes(self, size: int) -> "Schedule":
         """The same events for elements of `size` bytes, written one after the other.
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Layer
-from edgecomp.kernels.conv2d_dsp import Gemm, code_name
+from edgecomp.kernels.conv2d_dsp import code_name
 from edgecomp.kernels.finish import arithmetic_suffix, beside_weights
-from edgecomp.kernels.gemm_dsp import UNROLL, WORD, channel_blocks, raw_stream
+from edgecomp.kernels.gemm_dsp import UNROLL, WORD, Gemm, channel_blocks, raw_stream
 
 PIXELS = 4
 """Outputs at once, of two channels each."""

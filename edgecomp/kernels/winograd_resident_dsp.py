@@ -26,7 +26,7 @@ from edgecomp.targets.cores import Core
 MAX_OUTPUTS = 64
 """Outputs per channel: on larger maps the transformed input takes more RAM than the maps."""
 MAX_CHANNELS = 64
-MAX_UNROLLED = 16
+MAX_UNROLLED = 8
 """Steps of two inputs each that are written out."""
 POINTS = F4.points
 

@@ -18,6 +18,9 @@ ATTEMPTS = 600
 Overlaps = Mapping[tuple[int, int], int]
 """For a pair (input, output) of blocks: `output offset <= input offset - D` is allowed."""
 
+Behind = Mapping[tuple[int, int], int]
+"""For a pair (input, output) of blocks: `output offset >= input offset + E` is allowed, too."""
+
 InPlace = AbstractSet[tuple[int, int]]
 """Pairs (input, output) that may have one offset, whatever their distance is otherwise."""
 
@@ -64,6 +67,7 @@ def lower_bound(
     align: int,
     overlaps: Overlaps | None = None,
     in_place: InPlace = frozenset(),
+    behind: Behind | None = None,
 ) -> int:
     """Bytes that no placement can do without.
 
@@ -71,6 +75,7 @@ def lower_bound(
     the pair counts with the bytes that it needs at its closest.
     """
     closest = {**(overlaps or {}), **dict.fromkeys(in_place, 0)}
+    behind = behind or {}
     bound = 0
     for moment in {block.first_use for block in blocks}:
         alive = [i for i, b in enumerate(blocks) if b.first_use <= moment <= b.last_use]
@@ -81,7 +86,11 @@ def lower_bound(
         for (source, result), distance in closest.items():
             if source in alive and result in alive and blocks[result].first_use == moment:
                 sizes = [aligned(blocks[i].size_bytes, align) for i in (source, result)]
-                together = max(sizes[1], sizes[0] + max(aligned(distance, align), 0), sizes[0])
+                together = sizes[0] + max(aligned(distance, align), 0)
+                if (source, result) in behind:
+                    after = sizes[1] + max(aligned(behind[source, result], align), 0)
+                    together = min(together, after)
+                together = max(*sizes, together)
                 savings.append(max(sum(sizes) - together, 0))
         bound = max(bound, total - sum(savings))
     return bound
@@ -94,6 +103,7 @@ def place(
     in_place: InPlace = frozenset(),
     attempts: int = ATTEMPTS,
     split: Split | None = None,
+    behind: Behind | None = None,
 ) -> tuple[list[int], int]:
     """Find offsets such that no two blocks hurt each other.
 
@@ -104,13 +114,14 @@ def place(
         in_place: pairs that may have one offset.
         attempts: orders that are tried beyond the usual ones.
         split: where a second piece of memory begins, if there is one.
+        behind: pairs whose output may lie further behind than its input.
 
     Returns:
         One offset per block and the total size.  The search is deterministic; it ends at once
         when the lower bound is reached.
     """
-    overlaps = overlaps or {}
-    bound = lower_bound(blocks, align, overlaps, in_place)
+    overlaps, behind = overlaps or {}, behind or {}
+    bound = lower_bound(blocks, align, overlaps, in_place, behind)
     indices = list(range(len(blocks)))
     orders = [
         sorted(indices, key=lambda i: (-blocks[i].size_bytes, blocks[i].first_use)),
@@ -131,7 +142,7 @@ def place(
             for _ in range(generator.randint(1, 3)):
                 i, j = generator.randrange(len(order)), generator.randrange(len(order))
                 order.insert(j, order.pop(i))
-        offsets, total = _first_fit(blocks, order, align, overlaps, in_place, split)
+        offsets, total = _first_fit(blocks, order, align, overlaps, in_place, split, behind)
         if best is None or total <= best[1]:
             best, best_order = (offsets, total), order
         if best[1] <= aligned(bound, align):
@@ -147,6 +158,7 @@ def _forbidden(
     offset: int,
     overlaps: Overlaps,
     in_place: InPlace,
+    behind: Behind,
 ) -> list[tuple[int, int]]:
     """Ranges of offsets of block `index`, ends excluded, that would hurt `other` at `offset`."""
     low, high = offset - blocks[index].size_bytes, offset + blocks[other].size_bytes
@@ -154,6 +166,10 @@ def _forbidden(
         low = max(low, offset - overlaps[other, index])
     if (index, other) in overlaps:  # this block is the input: it may begin D behind the output
         high = min(high, offset + overlaps[index, other])
+    if (other, index) in behind:
+        high = min(high, offset + behind[other, index])
+    if (index, other) in behind:
+        low = max(low, offset - behind[index, other])
     if {(other, index), (index, other)} & in_place and low < offset < high:
         return [(low, offset), (offset, high)]
     return [(low, high)]
@@ -166,6 +182,7 @@ def _first_fit(
     overlaps: Overlaps,
     in_place: InPlace,
     split: Split | None,
+    behind: Behind,
 ) -> tuple[list[int], int]:
     """Put each block, in `order`, at the lowest offset that hurts nobody."""
     offsets = [0] * len(blocks)
@@ -176,7 +193,7 @@ def _first_fit(
             hurt
             for other in placed
             if blocks[index].meets(blocks[other])
-            for hurt in _forbidden(blocks, index, other, offsets[other], overlaps, in_place)
+            for hurt in _forbidden(blocks, index, other, offsets[other], overlaps, in_place, behind)
         )
         if split is not None:
             taken = sorted([*taken, split.forbidden(blocks[index], index)])

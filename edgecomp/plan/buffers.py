@@ -11,7 +11,7 @@ from edgecomp.plan.schedule import activation_aliases
 from edgecomp.plan.types import ARENA_ALIGN, BUFFER_ALIGN, Buffer, Plan, Stage
 
 Pair = tuple[str, str]
-Distances = dict[tuple[str, str, int], int | None]
+Distances = dict[tuple[str, str, int, bool], int | None]
 
 
 def layer_stage(layer: Layer, kernel: Kernel) -> Stage:
@@ -94,17 +94,28 @@ class Blocks:
                 found[root, output] = distance
         return found
 
-    def _layer_overlaps(self, stage: Stage) -> dict[str, int]:
-        layer = Layer(self.graph, stage.nodes[-1])
+    @cached_property
+    def behind(self) -> dict[Pair, int]:
+        """The same pairs: by how much the output must begin behind, where it does not before."""
+        return {
+            (root, self.aliases[stage.output]): distance
+            for stage in self.stages
+            if stage.rows is None
+            for root, distance in self._layer_overlaps(stage, behind=True).items()
+        }
+
+    def _layer_overlaps(self, stage: Stage, *, behind: bool = False) -> dict[str, int]:
+        layer, kernel = Layer(self.graph, stage.nodes[-1]), KERNELS[stage.kernel]
         distances: dict[str, list[int | None]] = {}
         for index, tensor in enumerate(layer.inputs):
             if tensor.is_const or not self.dies_in(tensor.name, stage):
                 continue
             root = self.aliases[tensor.name]
             if root != self.aliases[stage.output]:
-                key = (stage.kernel, stage.output, index)
+                key = (stage.kernel, stage.output, index, behind)
                 if key not in self.known:
-                    self.known[key] = KERNELS[stage.kernel].overlap(layer, index)
+                    distance = kernel.behind if behind else kernel.overlap
+                    self.known[key] = distance(layer, index)
                 distances.setdefault(root, []).append(self.known[key])
         return {
             root: max(known)
@@ -151,14 +162,15 @@ class Blocks:
         names = {name: index for index, name in enumerate(self.blocks)}
         blocks = list(self.blocks.values())
         overlaps = _by_number(self.overlaps, names)
+        behind = _by_number(self.behind, names)
         in_place = {(names[a], names[b]) for a, b in self.in_place}
         split = None
         if rooms is not None:
             ports = {self.aliases[n] for n in (*self.graph.inputs, *self.graph.outputs)}
             first_only = frozenset(index for name, index in names.items() if name in ports)
             split = Split(rooms[0], sum(rooms), first_only)
-        offsets, total = place(blocks, BUFFER_ALIGN, overlaps, in_place, attempts, split)
-        bound = lower_bound(blocks, BUFFER_ALIGN, overlaps, in_place)
+        offsets, total = place(blocks, BUFFER_ALIGN, overlaps, in_place, attempts, split, behind)
+        bound = lower_bound(blocks, BUFFER_ALIGN, overlaps, in_place, behind)
         return dict(zip(names, offsets, strict=True)), total, bound
 
     def plan(self, attempts: int = ATTEMPTS, rooms: tuple[int, int] | None = None) -> Plan:

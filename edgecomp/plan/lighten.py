@@ -6,7 +6,8 @@ taken that lowers the product of cycles, flash and arena, each with its weight.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 
 from edgecomp.ir import Graph
 from edgecomp.kernels import Kernel, Layer
@@ -95,9 +96,12 @@ def lighten(
         found: list[tuple[float, int, Selection]] = []
         peak = _at_peak(plan)
         groups = [group for group in exchange_groups(layers) if peak & set(group)]
-        for other in exchanges(chosen, every, groups):
-            if cycles_of(other) <= limit:
-                found.append((badness(other, plan_of(other, 0)), len(found), other))
+        for moves in (exchanges(chosen, every, groups), _of_two(chosen, every, peak)):
+            for other in moves:
+                if cycles_of(other) <= limit:
+                    found.append((badness(other, plan_of(other, 0)), len(found), other))
+            if found and min(found)[0] <= best - LEAST_GAIN:
+                break
         if not found:
             break
         _, _, least = min(found)
@@ -106,6 +110,21 @@ def lighten(
             break
         chosen, plan, best = least, placed, badness(least, placed)
     return {layer.output.name: one.kernel for layer, one in zip(layers, chosen, strict=True)}
+
+
+def _of_two(
+    start: Selection, every: Sequence[Sequence[Candidate]], peak: set[int]
+) -> Iterator[Selection]:
+    """Every selection in which two neighbours at the peak have other kernels.
+
+    Where an output may lie depends on the order of both the stage that writes and the one that
+    reads it.
+    """
+    for index in sorted(peak):
+        if index + 1 in peak:
+            for pair in product(every[index], every[index + 1]):
+                if pair[0] is not start[index] and pair[1] is not start[index + 1]:
+                    yield (*start[:index], *pair, *start[index + 2 :])
 
 
 def _at_peak(plan: Plan) -> set[int]:
