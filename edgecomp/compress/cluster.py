@@ -19,6 +19,8 @@ from edgecomp.config import Cluster
 from edgecomp.ir import Array, Graph, QParams, Tensor
 
 ROUNDS = 60
+FEW = 16
+"""Different values of which the best clusters are found."""
 MOST_INDEXED = 64
 """Clusters that indices of a codebook tell apart."""
 
@@ -120,9 +122,16 @@ def _qparams(scales: Array) -> QParams:
 
 
 def _centers(values: Array, count: int) -> Array:
-    """Means of at most `count` clusters, ascending, by Lloyd's rounds on sorted numbers."""
+    """Means of at most `count` clusters, ascending, by Lloyd's rounds on sorted numbers.
+
+    Few different values (codes of int4) are shared out exactly: from a bad start, rounds join
+    codes that many weights have and keep the rare ones apart.
+    """
     if not values.size:
         return np.zeros(1)
+    distinct, sizes = np.unique(values, return_counts=True)
+    if distinct.size <= FEW:
+        return _best_centers(distinct, sizes, count)
     ordered = np.sort(values)
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
     centers = np.linspace(ordered[0], ordered[-1], count)
@@ -135,3 +144,30 @@ def _centers(values: Array, count: int) -> Array:
             break
         centers = moved
     return np.asarray(centers)
+
+
+def _best_centers(values: Array, sizes: Array, count: int) -> Array:
+    """Means of the clusters with the least squared error, by dynamic programming.
+
+    Args:
+        values: different ones, ascending.
+        sizes: how many weights have each.
+        count: of clusters, at most.
+    """
+    moments = [np.concatenate([[0.0], np.cumsum(sizes * values**power)]) for power in range(3)]
+
+    def error(first: int, end: int) -> float:
+        number, total, squares = (float(moment[end] - moment[first]) for moment in moments)
+        return squares - total * total / number
+
+    none: tuple[float, tuple[int, ...]] = (np.inf, (0,))
+    best = [(0.0, none[1])] + [none] * values.size
+    for _ in range(min(count, values.size)):
+        best = [best[0]] + [
+            min((best[a][0] + error(a, b), (*best[a][1], b)) for a in range(b))
+            for b in range(1, values.size + 1)
+        ]
+        # From the second cluster on, an empty beginning is none.
+        best[0] = none
+    edges = np.array(best[-1][1])
+    return np.asarray(np.diff(moments[1][edges]) / np.diff(moments[0][edges]))

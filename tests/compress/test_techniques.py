@@ -153,6 +153,18 @@ def test_training_makes_shared_values_better(trained_network):
     assert after.loss < before.loss
 
 
+def test_of_a_few_codes_the_rare_ones_are_shared():
+    codes = np.repeat(np.arange(-7, 8), [1, 2, 3, 20, 60, 120, 180, 0, 180, 120, 60, 20, 3, 2, 1])
+    kept = share(codes.astype(float), 10, 7)
+    values = kept.codebook[kept.indices]
+    common = np.abs(codes) <= 4
+    np.testing.assert_array_equal(values[common], codes[common])
+    assert len(np.unique(values)) <= 10
+    assert np.abs(values - codes).max() <= 1
+    everything = share(codes.astype(float), 14, 7)
+    np.testing.assert_array_equal(everything.codebook[everything.indices], codes)
+
+
 weights = st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=60).map(np.array)
 
 
