@@ -23,7 +23,7 @@ from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import blocks_at_a_time
 from edgecomp.kernels.finish import beside_weights, end_words, requantize_refusal
 from edgecomp.kernels.schedule import Schedule
-from edgecomp.kernels.winograd_transforms import DIRECT, F2, F4, Transform
+from edgecomp.kernels.winograd_transforms import DIRECT, F2, F4, Transform, window_refusal
 from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
 
@@ -88,10 +88,8 @@ class WinogradBy4Dsp(Kernel):
         window, k = layer.params, layer.prepared
         _, out_height, out_width, out_channels = as_nhwc(layer.output.shape)
         channels = layer.inputs[0].shape[-1]
-        if (window.kernel_h, window.kernel_w, window.groups) != (3, 3, 1):
-            return "not 3x3 without groups"
-        if (window.stride_h, window.stride_w, window.dilation_h, window.dilation_w) != (1, 1, 1, 1):
-            return "stride or dilation"
+        if reason := window_refusal(window):
+            return reason
         if max(window.pad_top, window.pad_left, window.pad_bottom, window.pad_right) > 2:
             return "padding wider than the window reaches"
         if out_width < COLUMNS or out_height < self.down.outputs:

@@ -21,6 +21,7 @@ from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import two_rows_at_a_time
 from edgecomp.kernels.finish import beside_weights, end_words, requantize_refusal
 from edgecomp.kernels.schedule import Schedule
+from edgecomp.kernels.winograd_transforms import window_refusal
 from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
 
@@ -50,10 +51,8 @@ def winograd_refusal(layer: Layer) -> str | None:
     """Say why the transforms cannot compute a convolution; None if they are proved exact."""
     window, k = layer.params, layer.prepared
     _, out_height, out_width, out_channels = as_nhwc(layer.output.shape)
-    if (window.kernel_h, window.kernel_w, window.groups) != (3, 3, 1):
-        return "not 3x3 without groups"
-    if (window.stride_h, window.stride_w, window.dilation_h, window.dilation_w) != (1, 1, 1, 1):
-        return "stride or dilation"
+    if reason := window_refusal(window):
+        return reason
     if out_channels % 2:
         return "an odd number of channels out"
     if out_width < COLUMNS or out_height < 2:

@@ -20,6 +20,7 @@ from edgecomp.kernels.conv2d_m0 import function_name
 from edgecomp.kernels.events import two_rows_at_a_time
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.kernels.winograd_dsp import COLUMNS, TILES, transformed_weights
+from edgecomp.kernels.winograd_transforms import window_refusal
 from edgecomp.ops.base import as_nhwc
 from edgecomp.requant.pieces import Pieces, signed_pieces
 from edgecomp.targets.cores import Core
@@ -45,10 +46,8 @@ class WinogradM0(Kernel):
         window, k = layer.params, layer.prepared
         _, out_height, out_width, out_channels = as_nhwc(layer.output.shape)
         channels = layer.inputs[0].shape[-1]
-        if (window.kernel_h, window.kernel_w, window.groups) != (3, 3, 1):
-            return "not 3x3 without groups"
-        if (window.stride_h, window.stride_w, window.dilation_h, window.dilation_w) != (1, 1, 1, 1):
-            return "stride or dilation"
+        if reason := window_refusal(window):
+            return reason
         if channels % CHANNELS_AT_ONCE or not 16 <= channels <= MAX_CHANNELS:
             return "input channels: a multiple of 8 from 16 to 64"
         if out_channels % CHANNELS_AT_ONCE:

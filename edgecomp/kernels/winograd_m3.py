@@ -19,6 +19,7 @@ from edgecomp.kernels.finish import end_words, requantize_refusal
 from edgecomp.kernels.gemm_m3 import clamp_suffix, core_refusal
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.kernels.winograd_dsp import transformed_weights
+from edgecomp.kernels.winograd_transforms import window_refusal
 from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
 
@@ -49,10 +50,8 @@ class WinogradM3(Kernel):
         window, k = layer.params, layer.prepared
         _, out_height, out_width, _ = as_nhwc(layer.output.shape)
         channels = layer.inputs[0].shape[-1]
-        if (window.kernel_h, window.kernel_w, window.groups) != (3, 3, 1):
-            return "not 3x3 without groups"
-        if (window.stride_h, window.stride_w, window.dilation_h, window.dilation_w) != (1, 1, 1, 1):
-            return "stride or dilation"
+        if reason := window_refusal(window):
+            return reason
         if channels % UNROLL or channels > MAX_CHANNELS:
             return f"input channels: a multiple of {UNROLL} up to {MAX_CHANNELS}"
         if out_width < COLUMNS or out_height < 2:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecomp.ir import Array
+from edgecomp.ops.conv2d import Conv2dParams
 
 
 @dataclass(frozen=True)
@@ -74,3 +75,12 @@ F4 = Transform(
     ),
     24,
 )
+
+
+def window_refusal(window: Conv2dParams) -> str | None:
+    """Say why a window is none that the transforms are for; None if it is."""
+    if (window.kernel_h, window.kernel_w, window.groups) != (3, 3, 1):
+        return "not 3x3 without groups"
+    if (window.stride_h, window.stride_w, window.dilation_h, window.dilation_w) != (1, 1, 1, 1):
+        return "stride or dilation"
+    return None
