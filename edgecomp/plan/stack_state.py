@@ -88,7 +88,7 @@ class State:
                 for register in names:
                     self._set(register, None)
             else:
-                self.slots.clear()
+                self._store_list(names)
         elif first == "sp" and not at.name.startswith(_NO_RESULT):
             self._compute_stack(at, rest)
         elif at.name in {"bl", "blx"}:
@@ -110,11 +110,17 @@ class State:
         if at.name == "str" and register in self.registers:
             self.slots[slot] = self.registers[register]
 
-    def _push(self, names: tuple[str, ...]) -> None:
-        self.depth += _list_bytes(names)
+    def _store_list(self, names: tuple[str, ...]) -> None:
+        """Note registers that are stored to the lowest words of the stack."""
+        for word in range(_list_bytes(names) // 4):
+            self.slots.pop(self.depth - 4 * word, None)
         for slot, name in _slots(self.depth, names):
             if name in self.registers:
                 self.slots[slot] = self.registers[name]
+
+    def _push(self, names: tuple[str, ...]) -> None:
+        self.depth += _list_bytes(names)
+        self._store_list(names)
 
     def _pop(self, names: tuple[str, ...]) -> None:
         for slot, name in _slots(self.depth, names):

@@ -25,9 +25,10 @@ def ints(*values):
 REFUSED = {
     "unknown": ([node("GridSample", "x g", "y")], {"g": np.zeros((1, 6, 6, 2), np.float32)},
                 "GridSample", "not supported"),
-    "recurrent": ([node("Reshape", "x s", "r"), node("LSTM", "r a b", "y", hidden_size=2)],
+    "recurrent": ([node("Reshape", "x s", "r"),
+                   node("LSTM", "r a b", "y", hidden_size=2, activations=["Relu", "Tanh", "Tanh"])],
                   {"s": ints(1, 1, 192), "a": np.zeros((1, 8, 192), np.float32),
-                   "b": np.zeros((1, 8, 2), np.float32)}, "LSTM", "not supported"),
+                   "b": np.zeros((1, 8, 2), np.float32)}, "LSTM", "activations"),
     "cubic": ([node("Resize", "x - s", "y", mode="cubic")],
               {"s": np.array([1, 1, 2, 2], np.float32)}, "Resize", "cubic"),
     "crops": ([node("Resize", "x roi s", "y",

@@ -17,7 +17,7 @@ from tests.cli.support import FAST, call
 from tests.frontend.test_tflite import SMALL
 from tests.support.damage import NAMES
 
-COUNTS = [40, pytest.param(1000, marks=pytest.mark.slow)]
+COUNTS = [15, pytest.param(1000, marks=pytest.mark.slow)]
 BOARD = "mps2-an386"
 ROOT = Path(__file__).parents[2]
 

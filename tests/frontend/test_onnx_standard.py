@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from edgecomp.ops import OPS
+from tests.support.cases import MADE_FOR_STREAMS
 from tests.support.onnx_standard import outcome, standard_cases, table
 
 PAGE = Path(__file__).parents[2] / "docs" / "onnx-coverage.md"
@@ -29,12 +30,6 @@ def test_some_cases(cases):
     found = [(case, outcome(case)) for case in cases[::STEP]]
     check(found)
     assert Counter(result.kind for _, result in found)["passed"] > 50
-
-
-MADE_FOR_STREAMS = {
-    name for name, op in OPS.items() if type(op).__module__.endswith((".history", ".running"))
-}
-"""Operators that no file has."""
 
 
 @pytest.mark.slow

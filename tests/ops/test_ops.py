@@ -10,19 +10,10 @@ from tests.ops.tables import ALL_CASES, MODULES
 from tests.ops.unary import FUNCTIONS
 from tests.support.bounds import code_error_bound, real_codes
 from tests.support.bundle import Model
-from tests.support.cases import case_codes, case_graph, one_line_each, real_outputs
-from tests.support.proof import EMULATED, SMALL_BOARD, board_differences, host_differences
+from tests.support.cases import case_codes, case_graph, real_outputs
 
 LEAST_SPREAD = 10
 """A comparison of bits means something only where the codes vary."""
-
-
-def models(*, keep_input=False):
-    made = []
-    for case in ALL_CASES:
-        graph = case_graph(case)
-        made.append(Model(case.id, graph, case_codes(case, graph), keep_input))
-    return made
 
 
 def test_every_operator_has_cases():
@@ -58,26 +49,3 @@ def test_tables_hold_the_nearest_codes(function):
         real = function.definition(x.scalar * (index - 128 - x.zero_point))
         wanted = min(max(real / out.scalar + out.zero_point, -128), 127)
         assert abs(table[index] - wanted) <= 0.5 + 1e-9 * math.ceil(abs(wanted)), index
-
-
-@pytest.mark.parametrize(
-    ("compiler", "core", "keep_input"),
-    [
-        ("gcc", "cortex-m4f", False),
-        ("clang", "cortex-m0", True),
-        pytest.param("gcc", "cortex-m0", False, marks=pytest.mark.slow),
-        pytest.param("clang", "cortex-m4f", True, marks=pytest.mark.slow),
-        pytest.param("gcc", "cortex-m55", False, marks=pytest.mark.slow),
-        pytest.param("clang", "cortex-m55", False, marks=pytest.mark.slow),
-    ],
-)
-def test_host_c_computes_the_same(compiler, core, keep_input, tmp_path):
-    found = host_differences(models(keep_input=keep_input), tmp_path, compiler, core)
-    assert not found, one_line_each(found)
-
-
-@pytest.mark.device
-@pytest.mark.parametrize("board", [*EMULATED, pytest.param(SMALL_BOARD, marks=pytest.mark.slow)])
-def test_emulated_core_computes_the_same(board, tmp_path):
-    found = board_differences(models(), tmp_path, board)
-    assert not found, one_line_each(found)

@@ -11,6 +11,10 @@ from edgecomp.ir import Array, DType, Graph, Node, OpParams, QParams, Shape, Ten
 from edgecomp.ops import OPS
 from edgecomp.quant.ranges import range_qparams
 
+MADE_FOR_STREAMS = frozenset(
+    name for name, op in OPS.items() if type(op).__module__.endswith((".history", ".running"))
+)
+"""Operators that no file has: `tests/streaming` compares what they compute with whole networks."""
 SAMPLES = 24
 """The first is all -128, the second all 127, the third a mix of both; the rest are uniform."""
 

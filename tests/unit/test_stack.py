@@ -96,6 +96,21 @@ def test_multiple_transfers_without_write_back_leave_the_stack_alone(tmp_path):
     assert bytes_of(tmp_path, source) == 32
 
 
+def test_what_is_stored_below_the_return_address_leaves_it_known(tmp_path):
+    source = """
+    function Reset_Handler
+        bl middle
+    1:  b 1b
+    function middle
+        push {r4, lr}
+        sub sp, #16
+        stmia.w sp, {r0-r2}
+        add sp, #16
+        pop {r4, pc}
+    """
+    assert bytes_of(tmp_path, source) == 24
+
+
 def test_branches_that_return_in_it_blocks_and_loops(tmp_path):
     source = """
     function Reset_Handler

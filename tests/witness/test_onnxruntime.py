@@ -14,7 +14,7 @@ from edgecomp.ops import OPS
 from edgecomp.requant import prepare_node
 from tests.ops.tables import ALL_CASES
 from tests.support.bounds import code_error_bound
-from tests.support.cases import case_graph, random_codes, real_outputs
+from tests.support.cases import MADE_FOR_STREAMS, case_graph, random_codes, real_outputs
 from tests.witness.exact import exact_code, is_half_way
 from tests.witness.runtime import Runtime
 
@@ -106,7 +106,7 @@ REMEMBERING = ("lstm", "gru", "rnn")
 """Their int16 gates are no float32 numbers: see the test of their own."""
 
 
-@pytest.mark.parametrize("op", [op for op in OPS if op not in REMEMBERING])
+@pytest.mark.parametrize("op", [op for op in OPS if op not in MADE_FOR_STREAMS.union(REMEMBERING)])
 def test_operator_agrees_with_onnxruntime(op, record_property):
     count = Count()
     for case in ALL_CASES:
