@@ -115,13 +115,13 @@ def test_a_quantized_graph_is_refused():
 def test_normalized_layers_fold_into_the_constants():
     graph = network("resnet8", 0.25)
     module = as_module(graph, batch_norm=True)
-    x = torch.tensor(examples_for(graph, 64).inputs[graph.inputs[0]])
+    x = torch.tensor(examples_for(graph, 16).inputs[graph.inputs[0]])
     module.train()
     with torch.no_grad():
         for norm in module.norms:
             norm.weight.uniform_(0.5, 2.0)
             norm.bias.uniform_(-0.3, 0.3)
-        for _ in range(30):
+        for _ in range(10):
             module(x)
     module.eval()
     expected = module(x)[graph.outputs[0]].detach().numpy()
