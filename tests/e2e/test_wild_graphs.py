@@ -18,7 +18,7 @@ from tests.support.proof import board_differences
 from tests.support.wild_graphs import wild_model
 
 BOARD = "mps2-an386"
-FEW, MANY = 40, 400
+FEW, MANY = 24, 400
 SIZES = [FEW, pytest.param(MANY, marks=pytest.mark.slow)]
 SAMPLES = 8
 

@@ -5,19 +5,16 @@ import pytest
 from tests.ops.tables import ALL_CASES
 from tests.support.bundle import Model
 from tests.support.cases import case_codes, case_graph, one_line_each
-from tests.support.proof import SMALL_BOARD, board_differences, host_differences
+from tests.support.proof import EMULATED, SMALL_BOARD, board_differences, host_differences
 
 EVERY_THIRD = 3
 """For cores whose kernels another core has, too, and for the second compiler."""
 ALL_AND_SOME = [
-    ("mps2-an385-v6m", 1),
     ("mps2-an386", 1),
-    ("mps3-an547", 2),
+    *((board, 2) for board in ("mps2-an385-v6m", "mps3-an547")),
     *((board, EVERY_THIRD) for board in ("mps2-an385", "mps2-an500", "mps2-an505")),
 ]
-IN_FULL = [
-    (board, 1) for board in ("mps2-an385", "mps2-an500", "mps2-an505", "mps3-an547", SMALL_BOARD)
-]
+IN_FULL = [(board, 1) for board in (*EMULATED, SMALL_BOARD) if board != "mps2-an386"]
 
 
 def models(*, keep_input=False, step=1):
