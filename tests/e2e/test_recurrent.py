@@ -9,7 +9,7 @@ from edgecomp.passes import run_passes
 from edgecomp.quant import quantize_model
 from tests.support.bundle import Model
 from tests.support.cases import one_line_each
-from tests.support.proof import EMULATED, board_differences, host_differences
+from tests.support.proof import ONE_NOW_ALL_LATER, board_differences, host_differences
 
 torch = pytest.importorskip("torch")
 
@@ -138,11 +138,7 @@ def test_host_c_computes_the_same(networks, tmp_path):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize(
-    "board",
-    [pytest.param(board, marks=[] if board == "mps2-an386" else [pytest.mark.slow])
-     for board in EMULATED],
-)  # fmt: skip
+@pytest.mark.parametrize("board", ONE_NOW_ALL_LATER)
 def test_emulated_core_computes_the_same(networks, board, tmp_path):
     found = board_differences(list(models(networks)), tmp_path, board)
     assert not found, one_line_each(found)

@@ -14,7 +14,7 @@ from edgecomp.ops.recurrent import HIDDEN_QPARAMS
 from edgecomp.ops.rnn import RnnParams
 from tests.support.bundle import Model
 from tests.support.cases import Slopes, case_codes, case_graph, one_line_each
-from tests.support.proof import EMULATED, board_differences, host_differences
+from tests.support.proof import ONE_NOW_ALL_LATER, board_differences, host_differences
 from tests.support.recurrent_cases import recurrent
 
 STEPS, UNITS = 12, 5
@@ -134,11 +134,7 @@ def test_host_c_computes_the_same(compiler, tmp_path):
 
 
 @pytest.mark.device
-@pytest.mark.parametrize(
-    "board",
-    [pytest.param(board, marks=[] if board == "mps2-an386" else [pytest.mark.slow])
-     for board in EMULATED],
-)  # fmt: skip
+@pytest.mark.parametrize("board", ONE_NOW_ALL_LATER)
 def test_emulated_core_computes_the_same(board, tmp_path):
     found = board_differences(list(models()), tmp_path, board)
     assert not found, one_line_each(found)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from edgecomp.build import Images, compile_host_check, compile_images
 from edgecomp.device import CheckResult, HostEngine, QemuEngine, run_samples
@@ -26,6 +27,11 @@ EMULATED = (
     "mps3-an547",
 )
 """Boards with room for a whole bundle: M0, M3, M4F, M7, M33, M55."""
+ONE_NOW_ALL_LATER = [
+    pytest.param(board, marks=[] if board == "mps2-an386" else [pytest.mark.slow])
+    for board in EMULATED
+]
+"""The Cortex-M4F in continuous integration, the other cores in `make accept`."""
 
 SMALL_BOARD = "microbit"
 SMALL_ARENA_BYTES = 12 * 1024
