@@ -1,6 +1,7 @@
 """How layers are computed: for each operator a generic kernel, and faster ones beside it."""
 
 from edgecomp.kernels import (
+    conv2d_block_dsp,
     conv2d_dsp,
     conv2d_generic,
     conv2d_m0,
@@ -78,6 +79,7 @@ KERNELS: dict[str, Kernel] = {
         winograd_by4_dsp.Winograd1x4Dsp(),
         winograd_resident_dsp.WinogradResidentDsp(),
         pointwise_dsp.PointwiseDspResident(),
+        conv2d_block_dsp.Conv2dDspBlock(),
         pointwise_dsp.PointwiseDspMixed(),
         conv2d_dsp.Conv2dDspSpeed(),
         conv2d_shared_dsp.PointwiseDspShared(),

@@ -250,7 +250,7 @@ class Conv2dDsp(Kernel):
         """One stream in the order of use."""
         weights = self._weights(layer)
         stream = raw_stream(weights, layer.prepared, channel_blocks(len(weights), 2))
-        comment = "by 2 channels: biases, raw words (256 * odd + even) twice, multipliers"
+        comment = "by 2 channels: biases, raw words (256 * even + odd) twice, multipliers"
         return [Constant("stream", "uint32_t", stream, True, comment)]
 
     def context(self, layer: Layer) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Conv2dDspShared(Kernel):
         """One stream in the order of use."""
         sizes = self._sizes(layer)
         stream = sizes.stream(sizes.ordered(layer.inputs[1].value))
-        comment = "by 2 channels: biases, raw words (256 * odd + even) twice, multipliers"
+        comment = "by 2 channels: biases, raw words (256 * even + odd) twice, multipliers"
         return [Constant("stream", "uint32_t", stream, True, comment)]
 
     def context(self, layer: Layer) -> dict[str, Any]:

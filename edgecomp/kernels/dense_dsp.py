@@ -103,7 +103,7 @@ class DenseDsp(Kernel):
         """One stream in the order of use."""
         weights = dot_weights(layer.inputs[1].value)
         stream = raw_stream(weights, layer.prepared, channel_blocks(len(weights), CHANNELS))
-        comment = "by 4 channels: biases, raw words (256 * odd + even), multipliers"
+        comment = "by 4 channels: biases, raw words (256 * even + odd), multipliers"
         return [Constant("stream", "uint32_t", stream, True, comment)]
 
     def context(self, layer: Layer) -> dict[str, Any]:

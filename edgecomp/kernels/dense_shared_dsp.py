@@ -62,7 +62,7 @@ class DenseDspShared(Kernel):
         numbers = np.arange(-(-channels // CHANNELS) * CHANNELS)
         blocks = np.where(numbers < channels, numbers, -1).reshape(-1, CHANNELS)
         stream = raw_stream(self._weights(layer), layer.prepared, blocks)
-        comment = "by 4 channels: biases, raw words (256 * odd + even), multipliers"
+        comment = "by 4 channels: biases, raw words (256 * even + odd), multipliers"
         return [Constant("stream", "uint32_t", stream, True, comment)]
 
     def context(self, layer: Layer) -> dict[str, Any]:

@@ -1,17 +1,17 @@
 """Raw-word products on cores with the DSP extension: packing, proofs and shapes of the blocks.
 
-Two int8 weights of one output channel lie in a 16-bit lane as `v = 256 * odd + even`, a *raw
+Two int8 weights of one output channel lie in a 16-bit lane as `v = 256 * even + odd`, a *raw
 word* holds two such lanes: four weights.  SMLAD multiplies lanes of 16 bits, so the activations
 are expanded once, for all output channels, to
 
-    odd'  = x_odd - 127                in [-255, 0]
-    even' = 256 * x_even - odd'        in [-32768, 32767]
+    x_even                             one SXTB16 of four codes
+    odd' = 256 * x_odd + 127 - x_even  one EOR: the codes with the bits of 0x007F007F inverted
 
-and `odd' * v + even' * even = 256 * (odd' * odd + x_even * even)`.  One SXTB16 per raw word gives
-the even weights.  The accumulator is 256 times the sum that the reference computes, less
-`127 * sum(odd)`, which the bias carries.  All of it is exact modulo 2^32, so that partial sums
-may wrap; the last sum must fit 24 bits, which `refusal` proves from the weights.  The factor 256
-stays: SMMLA adds `256 * zero_point + 128`, the half to round, and SSAT shifts by 8.
+and `x_even * v + odd' * odd = 256 * (x_even * even + x_odd * odd) + 127 * odd`.  One SXTB16 per
+raw word gives the odd weights.  The accumulator is 256 times the sum that the reference computes
+and `127 * sum(odd)`, which the bias takes back.  All of it is exact modulo 2^32, so that partial
+sums may wrap; the last sum must fit 24 bits, which `refusal` proves from the weights.  The factor
+256 stays: SMMLA adds `256 * zero_point + 128`, the half to round, and SSAT shifts by 8.
 """
 
 import math
@@ -34,9 +34,20 @@ UNROLL = 8
 
 
 def raw_lanes(weights: Array) -> Array:
-    """Return `256 * odd + even` for pairs along the last axis, as int64."""
+    """Return `256 * even + odd` for pairs along the last axis, as int64."""
     wide = weights.astype(np.int64)
-    return np.asarray(256 * wide[..., 1::2] + wide[..., 0::2], np.int64)
+    return np.asarray(256 * wide[..., 0::2] + wide[..., 1::2], np.int64)
+
+
+def raw_bias(bias: Array, weights: Array) -> Array:
+    """Return 256 times biases, less what the odd weights' expanded codes have too much.
+
+    Args:
+        bias: of the sums, `(channels,)`.
+        weights: as for `refusal`, those that meet a code.
+    """
+    odd = weights[:, 1::2].astype(np.int64).sum(axis=1)
+    return np.asarray(256 * bias.astype(np.int64) - 127 * odd, np.int64)
 
 
 def refusal(layer: Layer, weights: Array) -> str | None:
@@ -74,7 +85,7 @@ def raw_stream(weights: Array, prepared: LinearConstants, channels: Array) -> Ar
     """
     lanes = (raw_lanes(weights) & 0xFFFF).astype(np.int64)
     raw = lanes[:, 0::2] | lanes[:, 1::2] << 16
-    bias = 256 * (prepared.bias + 127 * weights[:, 1::2].astype(np.int64).sum(axis=1))
+    bias = raw_bias(prepared.bias, weights)
     live = channels >= 0
     parts = [
         np.where(live, bias[channels], 0)[:, None, :],

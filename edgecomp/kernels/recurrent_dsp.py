@@ -14,7 +14,7 @@ from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Layer
 from edgecomp.kernels.conv2d_dsp import Expansion
 from edgecomp.kernels.dense_dsp import Dot, dot_weights
-from edgecomp.kernels.gemm_dsp import ACC_BITS, WORD, Column, raw_lanes
+from edgecomp.kernels.gemm_dsp import ACC_BITS, WORD, Column, raw_bias, raw_lanes
 from edgecomp.kernels.recurrent_generic import RecurrentGeneric
 from edgecomp.kernels.recurrent_rows import AT_ONCE, RowCall, Vector, row_calls
 from edgecomp.kernels.recurrent_shape import RecurrentShape
@@ -48,9 +48,9 @@ class GateRows(Dot):
         """Pack the rows: zero points' share, raw words, multipliers, biases, four by four."""
         weights = dot_weights(call.weights.value)
         lanes = raw_lanes(weights) & 0xFFFF
-        odd = 127 * 256 * weights[:, 1::2].astype(np.int64).sum(axis=1)
+        start = raw_bias(np.zeros(len(weights)), weights)
         parts = [
-            call.by_four(odd[:, None]),
+            call.by_four(start[:, None]),
             call.by_four(lanes[:, 0::2] | lanes[:, 1::2] << 16),
             call.multiplier.reshape(-1, 1, AT_ONCE),
             *([] if call.bias is None else [call.bias.reshape(-1, 1, AT_ONCE)]),
@@ -118,7 +118,7 @@ class RecurrentDsp(RecurrentGeneric):
 
     def row_constants(self, layer: Layer) -> list[Constant]:
         """A stream for each call, in the order of use."""
-        text = "by 4 rows: zero points, raw words (256 * odd + even), multipliers"
+        text = "by 4 rows: zero points, raw words (256 * even + odd), multipliers"
         found = []
         for call in row_calls(layer):
             rows = GateRows.of(call)

@@ -18,6 +18,7 @@ from edgecomp.kernels.conv2d_dsp import MAX_OFFSET, code_name
 from edgecomp.kernels.finish import beside_weights, end_words, requantize_refusal
 from edgecomp.kernels.gemm_dsp import (
     WORD,
+    raw_bias,
     raw_lanes,
     raw_stream,
     refusal,
@@ -226,16 +227,16 @@ class ConvRowDsp(Kernel):
             inside = np.zeros(shape.kernel_w, bool)
             inside[border.first : border.last] = True
             outside = weights[:, :, ~inside].reshape(len(weights), -1)
-            odd = weights[:, :, inside, 1::2].astype(np.int64).reshape(len(weights), -1)
-            bias = border_biases(layer, outside) + 127 * odd.sum(axis=1)
-            starts.append((256 * bias).reshape(-1, CHANNELS))
+            met = weights[:, :, inside].reshape(len(weights), -1)
+            bias = raw_bias(border_biases(layer, outside), met)
+            starts.append(bias.reshape(-1, CHANNELS))
         parts = [
             *starts,
             np.moveaxis(words, 1, 2).reshape(len(words), -1),
             *(ends.reshape(-1, CHANNELS) for ends in end_words(k)),
         ]
         stream = (np.concatenate(parts, axis=1) & 0xFFFFFFFF).astype(np.uint32)
-        comment = "by 4 channels: biases by border, raw words (256 * odd + even), multipliers"
+        comment = "by 4 channels: biases by border, raw words (256 * even + odd), multipliers"
         return [Constant("stream", "uint32_t", stream, True, comment)]
 
     def context(self, layer: Layer) -> dict[str, Any]:
@@ -288,7 +289,7 @@ class DenseRowDsp(Kernel):
         weights = layer.inputs[1].value
         blocks = np.arange(len(weights)).reshape(-1, CHANNELS)
         stream = raw_stream(weights, layer.prepared, blocks)
-        comment = "by 4 channels: biases, raw words (256 * odd + even), multipliers"
+        comment = "by 4 channels: biases, raw words (256 * even + odd), multipliers"
         return [Constant("stream", "uint32_t", stream, True, comment)]
 
     def schedule(self, layer: Layer) -> Schedule:

@@ -25,7 +25,7 @@ PIXELS = 2
 MOST_STEPS = 12
 """Steps of four inputs that the loop takes at once, at most."""
 STEP_BYTES = 8
-"""Two words of expanded codes: odd and even ones."""
+"""Two words of expanded codes: even ones, and odd ones with these."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class ConvRowSlideDsp(Kernel):
         by_column = np.ascontiguousarray(np.swapaxes(weights, 1, 2)).reshape(len(weights), -1)
         blocks = np.arange(len(weights)).reshape(-1, CHANNELS)
         stream = raw_stream(by_column, layer.prepared, blocks)
-        comment = "by 2 channels: biases, raw words (256 * odd + even) by column, multipliers"
+        comment = "by 2 channels: biases, raw words (256 * even + odd) by column, multipliers"
         return [Constant("stream", "uint32_t", stream, True, comment)]
 
     def context(self, layer: Layer) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Layer
 from edgecomp.kernels.conv2d_shared_dsp import Conv2dDspShared, PointwiseDspShared
 from edgecomp.kernels.dense_shared_dsp import CHANNELS, DenseDspShared
-from edgecomp.kernels.gemm_dsp import WORD, channel_blocks
+from edgecomp.kernels.gemm_dsp import WORD, channel_blocks, raw_bias
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.kernels.stored import Stored, packed_multipliers
 from edgecomp.storage import STORAGES
@@ -36,18 +36,17 @@ def _interleaved(weights: Array, blocks: Array) -> Array:
         blocks: the channels of each block, `(blocks, at once)`; -1 is a channel of zeros.
 
     Returns:
-        `(blocks, steps, at once, 4)`.
+        `(blocks, steps, at once, 4)`; of two weights the odd one comes first, as in a raw word.
     """
     chosen = np.where((blocks >= 0)[:, :, None], weights[blocks], 0)
-    by_word = chosen.reshape(*blocks.shape, -1, WORD)
+    by_word = chosen.reshape(*blocks.shape, -1, WORD)[..., [1, 0, 3, 2]]
     return np.ascontiguousarray(by_word.swapaxes(1, 2), dtype=np.int8)
 
 
 def _starts(layer: Layer, weights: Array, blocks: Array) -> list[Constant]:
     """Biases of raw words and multipliers, by blocks of channels."""
     k = layer.prepared
-    bias = 256 * (k.bias + 127 * weights[:, 1::2].astype(np.int64).sum(axis=1))
-    bias = np.where(blocks >= 0, bias[blocks], 0)
+    bias = np.where(blocks >= 0, raw_bias(k.bias, weights)[blocks], 0)
     comment = "by channels at once: 256 times the accumulator start"
     starts = Constant("bias", "int32_t", bias.astype(np.int32), True, comment)
     return [starts, packed_multipliers(k.multiplier, blocks)]
