@@ -80,7 +80,6 @@ KERNELS: dict[str, Kernel] = {
         winograd_resident_dsp.WinogradResidentDsp(),
         pointwise_dsp.PointwiseDspResident(),
         conv2d_block_dsp.Conv2dDspBlock(),
-        pointwise_dsp.PointwiseDspMixed(),
         conv2d_dsp.Conv2dDspSpeed(),
         conv2d_shared_dsp.PointwiseDspShared(),
         conv2d_shared_dsp.Conv2dDspShared(),

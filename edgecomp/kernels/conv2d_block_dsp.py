@@ -1,4 +1,4 @@
-"""Convolution for speed on cores with the DSP extension: columns on the stack, every step written out.
+"""Convolution for speed on cores with the DSP extension: columns on the stack, no loop over them.
 
 One function expands the windows of 4 or 3 pixels below its stack pointer and multiplies them.
 With the columns at fixed distances from SP no register walks over them, which leaves five for
@@ -109,7 +109,9 @@ class Plan:
 
     def expansion(self, pixels: int) -> Expansion:
         """How its columns are made."""
-        return Expansion(self.shape.column, pixels, self.source.window.stride_w * self.source.channels)
+        return Expansion(
+            self.shape.column, pixels, self.source.window.stride_w * self.source.channels
+        )
 
     @property
     def column_bytes(self) -> int:
@@ -156,7 +158,7 @@ class Conv2dDspBlock(Conv2dDsp):
         return plan.column_bytes + plan.border_bytes
 
     def schedule(self, layer: Layer) -> Schedule:
-        """Blocks of pixels in order; each reads its windows, or the first one all, before it writes."""
+        """Blocks of pixels; each reads its windows, or the first one all, before it writes."""
         plan = Plan.of(layer)
         windows = window_reads(layer, [0], [plan.source.channels - 1])
         backward, out_channels = plan.shape.backward, plan.shape.out_channels

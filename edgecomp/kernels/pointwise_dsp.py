@@ -1,95 +1,23 @@
-"""1x1 convolution for speed on cores with the DSP extension: exact blocks, and few inputs."""
+"""1x1 convolution of few inputs for speed on cores with the DSP extension."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
-from edgecomp.kernels.conv2d_dsp import MAX_OFFSET, Conv2dDspSpeed, Shape, code_name
+from edgecomp.kernels.conv2d_dsp import Shape, code_name
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.finish import beside_weights, end_words, requantize_refusal
-from edgecomp.kernels.gemm_dsp import Gemm, block_schedule
-from edgecomp.kernels.schedule import Reads, Schedule
+from edgecomp.kernels.gemm_dsp import block_schedule
+from edgecomp.kernels.schedule import Schedule
 from edgecomp.targets.cores import Core
 
-FOUR, THREE = 4, 3
-"""Pixels of the two kinds of blocks."""
 INPUTS = 8
 """Input channels of which two pixels fit the registers."""
 MAX_CHANNELS = 32
 """Output channels up to which their loop is written out."""
-
-
-def blocks_of_three(pixels: int) -> int:
-    """Return how many blocks of 3 pixels, and else of 4, give exactly `pixels`; -1 if none do.
-
-    >>> blocks_of_three(125), blocks_of_three(8), blocks_of_three(5)
-    (3, 0, -1)
-    """
-    threes = -pixels % FOUR
-    return threes if pixels >= THREE * threes else -1
-
-
-class PointwiseDspMixed(Conv2dDspSpeed):
-    """Blocks of 4 pixels, then of 3, so that no pixel is computed twice."""
-
-    name: ClassVar[str] = "pointwise_dsp_mixed"
-    template: ClassVar[str] = "conv2d/dsp_pointwise_mixed.c.j2"
-
-    def applies(self, layer: Layer, core: Core) -> str | None:
-        """1x1 with stride 1, where both kinds of blocks are needed and possible."""
-        if reason := super().applies(layer, core):
-            return reason
-        shape = Shape.of(layer)
-        if not shape.flat:
-            return "not 1x1 with stride 1"
-        threes = blocks_of_three(shape.pixels)
-        if threes <= 0 or shape.pixels == THREE * threes:
-            return "no blocks of 4 and 3 pixels"
-        if self._gemm(layer, FOUR).stores[-1][1] > MAX_OFFSET:
-            return "pixels further apart than a store reaches"
-        return None
-
-    def _gemm(self, layer: Layer, pixels: int) -> Gemm:
-        """A block of the product."""
-        steps, stride = Shape.of(layer).column.steps, layer.output.shape[-1]
-        name = code_name(f"gemm{pixels}x2_{steps}_by_{stride}_singly", layer.prepared)
-        return Gemm(name, pixels, steps, stride, single_loads=True)
-
-    def scratch_bytes(self, layer: Layer) -> int:
-        """Columns of a block."""
-        return self._gemm(layer, FOUR).column_bytes
-
-    def schedule(self, layer: Layer) -> Schedule:
-        """Blocks of pixels in order; each reads its windows before it writes."""
-        shape = Shape.of(layer)
-        windows = window_reads(layer, [0], [shape.channels - 1])
-        start = shape.pixels - THREE * blocks_of_three(shape.pixels)
-        parts = [
-            block_schedule(Reads(windows.low[part], windows.high[part]), size, shape.out_channels)
-            for part, size in ((slice(0, start), FOUR), (slice(start, None), THREE))
-        ]
-        first, second = parts
-        writes = [first.writes, second.writes + start * shape.out_channels]
-        lows = [part.reads[0].low for part in parts]
-        highs = [part.reads[0].high for part in parts]
-        reads = Reads(np.concatenate(lows), np.concatenate(highs))
-        return Schedule(np.concatenate(writes), {0: reads})
-
-    def context(self, layer: Layer) -> dict[str, Any]:
-        """Both blocks and their expansions."""
-        shape = Shape.of(layer)
-        return {
-            **super().context(layer),
-            "kinds": [
-                (self._gemm(layer, pixels), replace(shape.expansion, pixels=pixels))
-                for pixels in (FOUR, THREE)
-            ],
-            "start": shape.pixels - THREE * blocks_of_three(shape.pixels),
-        }
 
 
 class PointwiseDspResident(Kernel):

@@ -18,7 +18,7 @@ from edgecomp.plan.types import Plan
 from edgecomp.plan.verify import verify_plan
 from edgecomp.targets.cores import Core
 
-CYCLES_FOR_RAM = 1.59
+CYCLES_FOR_RAM = 1.70
 """`ram` takes at most so many times the estimated cycles of kernels that are chosen without regard
 to memory; estimates of rows are some percent off."""
 
