@@ -29,7 +29,7 @@ from edgecomp.plan.select import (
 from edgecomp.plan.types import ARENA_ALIGN, Plan
 from edgecomp.targets.cores import Core
 
-LIGHT_LIMIT = 1.245
+LIGHT_LIMIT = 1.238
 """Times the cycles of the fastest kernels that a lighter choice may take."""
 ROUNDS = 8
 """Kernels that are exchanged at most."""

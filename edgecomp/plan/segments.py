@@ -6,13 +6,13 @@ all ways to put segments together that need no more, the one with the fewest cyc
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from edgecomp.errors import UserError
 from edgecomp.ir import Graph, Node
-from edgecomp.kernels import Kernel, Layer
+from edgecomp.kernels import Layer
 from edgecomp.kernels.rows import is_mean_of_all, row_layer, row_refusal
 from edgecomp.plan.arena import ATTEMPTS
 from edgecomp.plan.buffers import Blocks, Distances, Pair, arena_bytes_of, layer_stage, numbered
@@ -164,20 +164,8 @@ class Segments:
             (stage,), self._bytes(nodes, [stage]), self.ways.program_cycles(program, nodes)
         )
 
-    def least_arena_plan(self, factor: float, usual: Mapping[str, Kernel]) -> Plan:
-        """Plan with the least arena that keeps the estimated cycles within limits.
-
-        Args:
-            factor: of the cycles of the kernels in `usual`.
-            usual: kernels by output that memory has nothing to do with.
-        """
-        layers = [Layer(self.graph, node) for node in self.graph.nodes if node.op != "reshape"]
-        limit = factor * sum(
-            cycles
-            for layer in layers
-            for _, cycles, kernel in self.ways.options(layer, layer.output.name)
-            if kernel is usual[layer.output.name]
-        )
+    def least_arena_plan(self, limit: float) -> Plan:
+        """Plan with the least arena that takes at most `limit` estimated cycles."""
         low, high = self._least_possible(), self._least_possible()
         while self._cheapest_stages(high)[0] > limit and high < MAX_ARENA:
             low, high = high, 2 * high

@@ -8,7 +8,7 @@ that they name.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgecomp.errors import UnsupportedError
@@ -94,6 +94,14 @@ def _weights_bytes(kernel: Kernel, layer: Layer) -> int:
 def cycles_of(selection: Sequence[Candidate]) -> int:
     """Modelled cycles of all layers."""
     return sum(candidate.cost.cycles for candidate in selection)
+
+
+def estimated_cycles(
+    layers: Sequence[Layer], kernels: Mapping[str, Kernel], table: CostTable
+) -> int:
+    """Modelled cycles of all layers with these kernels, by output; one per MAC where unknown."""
+    costs = [(layer, table.cost(kernels[layer.output.name].name, layer)) for layer in layers]
+    return sum(layer.macs if cost is None else cost.cycles for layer, cost in costs)
 
 
 def flash_of(selection: Sequence[Candidate]) -> int:
