@@ -18,12 +18,14 @@ IDENTIFIER = b"TFL3"
 VERSIONS: Mapping[str, int] = {
     "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1, "PRELU": 1,
     "HARD_SWISH": 1, "ELU": 1, "RELU_N1_TO_1": 1, "SIN": 1, "COS": 1, "FLOOR": 1, "CEIL": 1,
-    "ROUND": 1, "NEG": 1, "SQUARE": 1,
+    "ROUND": 1, "NEG": 1, "SQUARE": 1, "UNIDIRECTIONAL_SEQUENCE_LSTM": 3,
 }  # fmt: skip
 """First version of each operator that knows int8; of all others it is the second."""
 _MIN_ALIGN = 16
 _Offset = Any
-_TYPES = {"float32": 0, "int32": 2, "int64": 4, "int8": 9}
+_TYPES = {"float32": 0, "int32": 2, "int64": 4, "int16": 7, "int8": 9}
+ABSENT = -1
+"""The index of an optional input that is not there."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class _Tensor:
     qparams: QParams | None
     axis: int
     data: Array | None
+    is_variable: bool
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class TfliteWriter:
         *,
         axis: int = 0,
         is_reserved: bool = False,
+        is_variable: bool = False,
     ) -> int:
         """Add a tensor and return its index.
 
@@ -78,13 +82,14 @@ class TfliteWriter:
             data: elements of a constant.
             axis: of scales that are per channel.
             is_reserved: whether `name` was kept for this tensor.
+            is_variable: whether it keeps its value between inferences.
         """
         free, count = name, 1
         while free in self._names and not is_reserved:
             count += 1
             free = f"{name}_{count}"
         self._names.add(free)
-        self._tensors.append(_Tensor(free, shape, dtype, qparams, axis, data))
+        self._tensors.append(_Tensor(free, shape, dtype, qparams, axis, data, is_variable))
         return len(self._tensors) - 1
 
     def constant(self, name: str, data: Array) -> int:
@@ -112,7 +117,7 @@ class TfliteWriter:
 
         Args:
             name: as the schema has it.
-            inputs: indices of tensors.
+            inputs: indices of tensors, `ABSENT` for one that is not there.
             output: index of the tensor that it makes.
             kind: name of the table of its options, such as `Conv2DOptions`; none if empty.
             options: by the schema's field names.
@@ -129,8 +134,9 @@ class TfliteWriter:
         used = list(dict.fromkeys(op.name for op in self._operators))
         # Tensors in the order in which they are met, whatever made them first.
         met = [*inputs, *(i for op in self._operators for i in (*op.inputs, *op.outputs))]
-        place = {index: number for number, index in enumerate(dict.fromkeys(met))}
-        ordered = [self._tensors[index] for index in place]
+        present = dict.fromkeys(index for index in met if index != ABSENT)
+        ordered = [self._tensors[index] for index in present]
+        place = {ABSENT: ABSENT, **{index: number for number, index in enumerate(present)}}
         constants = [t.data for t in ordered if t.data is not None]
         buffers = _table_vector(
             b, tflite.ModelStartBuffersVector, [_buffer(b, d) for d in (None, *constants)]
@@ -205,6 +211,8 @@ def _tensor(b: Any, tensor: _Tensor, buffer: int) -> _Offset:
     tflite.TensorAddName(b, name)
     if quantization is not None:
         tflite.TensorAddQuantization(b, quantization)
+    if tensor.is_variable:
+        tflite.TensorAddIsVariable(b, True)
     tflite.TensorAddHasRank(b, True)
     return tflite.TensorEnd(b)
 
