@@ -17,6 +17,7 @@ from edgecomp.kernels.product16 import (
     MAX_OFFSET,
     WORD,
     Product,
+    by_turns,
     range_name,
     refusal,
     stream,
@@ -74,7 +75,8 @@ class LinearInt16Dsp(Kernel):
         """One stream in the order of use."""
         p, weights = self.product(layer), layer.inputs[1].value
         words = weight_words(self._ordered(layer, weights.reshape(len(weights), -1)))
-        values = stream(words, layer.prepared, channel_blocks(len(weights), p.channels))
+        blocks = channel_blocks(len(weights), p.channels)
+        values = stream(by_turns(words, blocks), layer.prepared, blocks)
         comment = (
             f"by {p.channels} channels: biases, weights by fours (0, 2, 1, 3), multipliers, shifts"
         )

@@ -60,27 +60,37 @@ def weight_words(weights: Array) -> IntArray:
 
 
 def stream(words: IntArray, k: LinearFactor, channels: Array) -> Array:
-    """Return biases, weights, multipliers and shifts in the order in which a block reads them.
+    """Return biases, weights, multipliers and shifts in the order in which blocks read them.
 
     Args:
-        words: `(channels, words)`.
+        words: those with the weights of each block, `(blocks, words)`.
         k: biases and factors.
         channels: the output channels of each block, `(blocks, channels at once)`; -1 is a channel
             of zeros.
 
     Returns:
-        uint32: for each block the biases, the words of each step (one per channel), the
-        multipliers, the shifts.
+        uint32: for each block the biases, the weights, the multipliers, the shifts.
     """
     live = channels >= 0
     wide, end = upper_factors(k)
     parts = [
-        np.where(live, k.bias[channels], 0)[:, None, :],
-        np.where(live[:, None, :], np.moveaxis(words[channels], 2, 1), 0),
-        np.where(live, wide[channels], 0)[:, None, :],
-        np.where(live, end[channels], 1)[:, None, :],
+        np.where(live, k.bias[channels], 0),
+        words,
+        np.where(live, wide[channels], 0),
+        np.where(live, end[channels], 1),
     ]
     return (np.concatenate(parts, axis=1).reshape(-1) & 0xFFFFFFFF).astype(np.uint32)
+
+
+def by_turns(words: IntArray, channels: Array) -> IntArray:
+    """Return the words of each block's channels `(channels, words)`, one of each by turns.
+
+    Args:
+        words: of each channel.
+        channels: as for `stream`.
+    """
+    chosen = np.where(channels[:, :, None] >= 0, words[channels], 0)
+    return np.asarray(np.moveaxis(chosen, 2, 1).reshape(len(channels), -1))
 
 
 def range_name(k: LinearFactor) -> str:
