@@ -80,7 +80,7 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
     )
     full_graph, report = quantize_model(float_graph, samples.calibration(), options)
     # Which channels are dead depends on weights; of int16 codes nobody asks.
-    wide = options.numerics == "int16"
+    wide = full_graph.has_int16
     keeps_all = request.keep_dead_channels or request.weights_slot or wide
     graph = full_graph if keeps_all else remove_dead_channels(full_graph)[0]
     if not wide and _takes_what_it_finds(request, recipe):

@@ -208,7 +208,8 @@ class GraphBuilder:
         params: Any = self._nodes[index].params
         clamp = getattr(params, "clamp", None)
         if isinstance(clamp, Clamp):
-            low, high = (float(v) for v in qparams.dequantize(np.array([-128, 127])))
+            codes = (DType.INT16 if qparams.is_wide else DType.INT8).limits
+            low, high = (float(v) for v in qparams.dequantize(np.array(codes)))
             saturated = replace(params, clamp=clamp.intersect(Clamp(low, high)))
             self._nodes[index] = replace(self._nodes[index], params=saturated)
 

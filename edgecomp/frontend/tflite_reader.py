@@ -1,4 +1,4 @@
-"""Reads TFLite into a float graph; an int8 file keeps its scales and TFLite's own arithmetic."""
+"""Reads TFLite into a float graph; a file of integers keeps its scales and TFLite's arithmetic."""
 
 from collections import Counter
 from dataclasses import replace
@@ -21,10 +21,12 @@ _QUANTIZE, _DEQUANTIZE = "QUANTIZE", "DEQUANTIZE"
 _SAME = frozenset({_QUANTIZE, _DEQUANTIZE, "DENSIFY"})
 """Operators that change how numbers are stored, not the numbers."""
 _FLOATS = frozenset({"float32", "float16"})
+_CODES = frozenset({"int8", "uint8", "int16"})
+_LARGEST_BIAS = 1 << 38
 
 
 def read_tflite(path: Path) -> Graph:
-    """Read a TFLite file, float or full-integer int8.
+    """Read a TFLite file, float or full-integer int8 or 16x8.
 
     Args:
         path: the file.
@@ -81,9 +83,9 @@ class TfliteConversion:
                 self._names[x], self._names[y] = self._names[y], self._names[x]
 
     def _is_quantized(self) -> bool:
-        """Whether computed tensors are int8."""
+        """Whether computed tensors are int8 or int16."""
         return any(
-            self._file.tensors[index].dtype == "int8"
+            self._file.tensors[index].dtype in {"int8", "int16"}
             for operator in self._file.operators
             for index in operator.outputs
         )
@@ -128,7 +130,7 @@ class TfliteConversion:
 
     def _input(self, index: int) -> str:
         tensor, name = self._file.tensors[index], self._names[index]
-        if tensor.dtype not in {*_FLOATS, "int8", "uint8"}:
+        if tensor.dtype not in _FLOATS | _CODES:
             raise UserError(f"input {name!r} has elements of type {tensor.dtype}")
         self._io_names[self._build.add_input(name, tensor.shape)] = name
         self._annotate(name, tensor)
@@ -160,10 +162,13 @@ class TfliteConversion:
         scale = np.array(tensor.scale, np.float64).reshape(shape if len(tensor.scale) > 1 else ())
         zero = np.array(tensor.zero_point, np.int64).reshape(scale.shape)
         real = (data.astype(np.int64) - zero) * scale
-        if tensor.dtype == "int32":
+        if tensor.dtype in {"int32", "int64"}:
+            if np.abs(data).max(initial=0) > _LARGEST_BIAS:
+                raise UserError(f"tensor {self._names[index]!r} has codes of more than 38 bits")
             axis = 0 if len(tensor.scale) > 1 else None
-            return Constant(real, QParams(tensor.scale, 0, axis), is_exact=True)
-        if tensor.dtype not in {"int8", "uint8", "int4"}:
+            q = QParams(tensor.scale, 0, axis, is_wide=tensor.dtype == "int64")
+            return Constant(real, q, is_exact=True)
+        if tensor.dtype not in {*_CODES, "int4"}:
             raise UserError(f"tensor {self._names[index]!r} has quantized {tensor.dtype} elements")
         if len(tensor.scale) > 1:
             if zero.any():
@@ -212,11 +217,11 @@ class TfliteConversion:
             raise InternalError(f"layer {node.name!r} cannot be imported: {error!r}") from error
 
     def _refuse_width(self, node: ImportedNode, index: int) -> None:
-        """Refuse activations that are neither real nor int8."""
+        """Refuse activations that are neither real nor codes."""
         if index < 0:
             return
         tensor = self._file.tensors[index]
-        if tensor.data is None and tensor.dtype not in {*_FLOATS, "int8", "uint8"}:
+        if tensor.data is None and tensor.dtype not in _FLOATS | _CODES:
             raise self._build.unsupported(node, f"activations of {tensor.dtype}")
 
     def _finish(self, node: ImportedNode, result: str, tensor: TfliteTensor) -> str:
@@ -241,11 +246,12 @@ class TfliteConversion:
 
 
 def _qparams(tensor: TfliteTensor) -> QParams:
-    """Parameters of an activation, as those of int8 codes."""
+    """Parameters of an activation, as those of int8 or int16 codes."""
     if len(tensor.scale) != 1:
         raise UserError(f"tensor {tensor.name!r} is an activation with scales per channel")
     shift = 128 if tensor.dtype == "uint8" else 0
     zero = tensor.zero_point[0] - shift
-    if not -128 <= zero <= 127:
+    wide = tensor.dtype == "int16"
+    if not -128 <= zero <= 127 or (wide and zero):
         raise UserError(f"tensor {tensor.name!r} has the zero point {tensor.zero_point[0]}")
-    return QParams.per_tensor(tensor.scale[0], zero)
+    return replace(QParams.per_tensor(tensor.scale[0], zero), is_wide=wide)

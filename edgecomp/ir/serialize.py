@@ -87,7 +87,7 @@ def _graph_from_json(
             DType(entry["dtype"]),
             None
             if qparams is None
-            else QParams(tuple(qparams["scale"]), qparams["zero_point"], qparams["axis"]),
+            else QParams(**{**qparams, "scale": tuple(qparams["scale"])}),
             archive[entry["data"]] if "data" in entry else None,
             entry["layout"],
             tuple(entry.get("storages", ("dense8",))),
