@@ -34,6 +34,7 @@ from edgecomp.exporting import EXPORTERS, exporter_for
 from edgecomp.ir.serialize import save_graph
 from edgecomp.measure import check_metric, layer_sqnr, measure_model
 from edgecomp.passes.dead_channels import remove_dead_channels
+from edgecomp.passes.keep_states import keep_states, keeps_states
 from edgecomp.passes.stream import device_axis, stream
 from edgecomp.paths import MANIFEST, sha256_of, staged_directory, write_atomically
 from edgecomp.plan.costs import PLAIN
@@ -91,6 +92,9 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
         streamed = stream(
             graph, None if axis is None else device_axis(graph, axis), request.stream.frames
         )
+    elif keeps_states(graph):
+        say("recurrent layers go on where the run before ended; reset begins a new sequence")
+        streamed = keep_states(graph)
     return QuantizedModel(float_graph, full_graph, graph, report, samples, recipe, streamed)
 
 
@@ -176,6 +180,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         saving = None
         if model.stream:
             save_graph(model.graph, folder / WHOLE_FILE)
+        if request.stream and model.stream:
             saving = saving_of(model.graph, model.stream, plan, board.core, request.optimize)
             say(saving.text)
         say(f"compiling for {board.name}")
@@ -248,7 +253,9 @@ def _write_sources(folder: Path, request: Request, model: QuantizedModel, plan: 
         model_sha256=sha256_of(file) if file.is_file() else "",
         recipe_sha256=sha256_of(request.recipe) if request.recipe else "",
     )
-    tick = Tick(model.stream.frames, model.stream.first_tick) if model.stream else None
+    tick = None
+    if request.stream and model.stream:
+        tick = Tick(model.stream.frames, model.stream.first_tick)
     context = model_context(plan, provenance, quantizers, tick)
     sources = model_sources(context)
     headers = application_headers(context, sources)

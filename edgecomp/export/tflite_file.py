@@ -5,7 +5,7 @@ the schema gives them.  Source: TensorFlow Lite `schema/schema.fbs`, version 3.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,12 @@ class _Operator:
     outputs: tuple[int, ...]
     kind: str
     options: Mapping[str, Any]
+    intermediates: tuple[int, ...] = ()
+
+    @property
+    def tensors(self) -> tuple[int, ...]:
+        """All that it refers to."""
+        return (*self.inputs, *self.outputs, *self.intermediates)
 
 
 @dataclass
@@ -111,7 +117,12 @@ class TfliteWriter:
         return self._tensors[index].name
 
     def operator(
-        self, name: str, inputs: Sequence[int], output: int, kind: str = "", **options: Any
+        self,
+        name: str,
+        inputs: Sequence[int],
+        output: int,
+        kind: str = "",
+        **options: Any,
     ) -> int:
         """Add an operator and return the index of its output.
 
@@ -125,6 +136,10 @@ class TfliteWriter:
         self._operators.append(_Operator(name, tuple(inputs), (output,), kind, options))
         return output
 
+    def has_within(self, intermediates: Sequence[int]) -> None:
+        """Give the last operator tensors that only say the scales of what it computes within."""
+        self._operators[-1] = replace(self._operators[-1], intermediates=tuple(intermediates))
+
     def content(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """Return the file."""
         import tflite
@@ -133,7 +148,7 @@ class TfliteWriter:
         b = Builder(1024)
         used = list(dict.fromkeys(op.name for op in self._operators))
         # Tensors in the order in which they are met, whatever made them first.
-        met = [*inputs, *(i for op in self._operators for i in (*op.inputs, *op.outputs))]
+        met = [*inputs, *(index for op in self._operators for index in op.tensors)]
         present = dict.fromkeys(index for index in met if index != ABSENT)
         ordered = [self._tensors[index] for index in present]
         place = {ABSENT: ABSENT, **{index: number for number, index in enumerate(present)}}
@@ -220,8 +235,9 @@ def _tensor(b: Any, tensor: _Tensor, buffer: int) -> _Offset:
 def _operator(b: Any, operator: _Operator, code: int, place: Mapping[int, int]) -> _Offset:
     import tflite
 
-    inputs, outputs = (
-        _ints(b, [place[index] for index in group]) for group in (operator.inputs, operator.outputs)
+    inputs, outputs, intermediates = (
+        _ints(b, [place[index] for index in group])
+        for group in (operator.inputs, operator.outputs, operator.intermediates)
     )
     options = None
     if operator.kind:
@@ -233,6 +249,8 @@ def _operator(b: Any, operator: _Operator, code: int, place: Mapping[int, int]) 
     tflite.OperatorAddOpcodeIndex(b, code)
     tflite.OperatorAddInputs(b, inputs)
     tflite.OperatorAddOutputs(b, outputs)
+    if operator.intermediates:
+        tflite.OperatorAddIntermediates(b, intermediates)
     if options is not None:
         tflite.OperatorAddBuiltinOptionsType(b, getattr(tflite.BuiltinOptions, operator.kind))
         tflite.OperatorAddBuiltinOptions(b, options)

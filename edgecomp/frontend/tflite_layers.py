@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgecomp.frontend.onnx_builder import GraphBuilder
+from edgecomp.frontend.tflite_lstm import OPERATOR, import_lstm
 from edgecomp.frontend.tflite_more import MORE_TFLITE, TfliteImporter, constant_input
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.add import AddParams
@@ -270,6 +271,7 @@ def _concat(node: ImportedNode, build: GraphBuilder) -> str:
 
 TFLITE: Mapping[str, TfliteImporter] = {
     **MORE_TFLITE,
+    OPERATOR: import_lstm,
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": _fully_connected,

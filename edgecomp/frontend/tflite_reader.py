@@ -12,6 +12,7 @@ from edgecomp.frontend.names import UniqueNames, c_identifier
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
 from edgecomp.frontend.tflite_file import TfliteFile, TfliteOperator, TfliteTensor, load_tflite
 from edgecomp.frontend.tflite_layers import TFLITE
+from edgecomp.frontend.tflite_lstm import with_own_variables
 from edgecomp.ir import Graph, QParams
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.expression import X
@@ -48,7 +49,7 @@ class TfliteConversion:
 
     def __init__(self, file: TfliteFile) -> None:
         """Name the tensors."""
-        self._file = file
+        self._file = with_own_variables(file)
         unique = UniqueNames()
         self._names = [unique.take(tensor.name) for tensor in file.tensors]
         self._file_names = tuple(self._names)

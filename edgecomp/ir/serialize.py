@@ -85,9 +85,7 @@ def _graph_from_json(
             entry["name"],
             tuple(entry["shape"]),
             DType(entry["dtype"]),
-            None
-            if qparams is None
-            else QParams(**{**qparams, "scale": tuple(qparams["scale"])}),
+            None if qparams is None else QParams(**{**qparams, "scale": tuple(qparams["scale"])}),
             archive[entry["data"]] if "data" in entry else None,
             entry["layout"],
             tuple(entry.get("storages", ("dense8",))),

@@ -102,6 +102,9 @@ class RecurrentDsp(RecurrentGeneric):
         """Any shape, if the raw words are proved exact."""
         if not core.dsp:
             return "the core lacks the DSP extension"
+        refused = super().applies(layer, core)
+        if refused is not None:
+            return refused
         pre = layer.prepared.pre
         if max(pre.inputs.largest, pre.hidden.largest) >= 1 << (ACC_BITS - 1):
             return f"an accumulator can exceed {ACC_BITS} bits"

@@ -18,6 +18,7 @@ from edgecomp.requant.float32 import float32_codes, float32_constants
 from edgecomp.requant.int16_layers import int16_codes, int16_constants
 from edgecomp.requant.tflite import tflite_constants
 from edgecomp.requant.tflite16_layers import tflite16_codes, tflite16_constants
+from edgecomp.requant.tflite_lstm import lstm_constants
 from edgecomp.requant.tflite_products import mean_constants, product_constants
 from edgecomp.requant.tflite_tables import table_constants
 
@@ -55,6 +56,7 @@ REQUANTIZERS: dict[str, Requantizer] = {
             "matmul": product_constants,
             "reduce_mean": mean_constants,
             "reduce_sum": mean_constants,
+            "lstm": lstm_constants,
             **tflite_layers.LAYERS,
         },
     ),

@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto
 
 from edgecomp.frontend.tflite_file import TfliteFile, TfliteOperator, TfliteTensor
+from tests.frontend import refusals_lstm
 from tests.frontend.onnx_cases import make_model, node
 
 Shape = tuple[int, ...]
@@ -299,5 +300,6 @@ TFLITE = (
     Tflite("in blocks of 5x5", "SPACE_TO_DEPTH", options={"BlockSize": 5}),
     Tflite("a fused activation", "TRANSPOSE_CONV", (numbers(1, 6, 6, 2), OHWI, MAP),
            options={"FusedActivationFunction": 1}, instead="behind the layer"),
+    *refusals_lstm.CASES,
 )  # fmt: skip
 """The same for TFLite."""

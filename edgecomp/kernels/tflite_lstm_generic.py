@@ -1,0 +1,64 @@
+"""LSTMs in TFLite's arithmetic, in plain C: any shape, any core."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.recurrent_rows import row_calls
+from edgecomp.kernels.recurrent_shape import RecurrentShape
+from edgecomp.requant.tflite16_functions import sigmoid_table
+from edgecomp.targets.cores import Core
+
+
+class TfliteLstmGeneric(Kernel):
+    """Unit by unit: the four rows of both matrices, then the gates."""
+
+    name: ClassVar[str] = "tflite_lstm_generic"
+    op: ClassVar[str] = "lstm"
+    template: ClassVar[str] = "tflite_lstm/layer.c.j2"
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Every LSTM in TFLite's arithmetic."""
+        return None if layer.prepared.arithmetic == "tflite" else "the layer has edgecomp's numbers"
+
+    def shape(self, layer: Layer) -> RecurrentShape:
+        """Sizes; the scratch begins with the cell states."""
+        return RecurrentShape(layer, 0)
+
+    def scratch_bytes(self, layer: Layer) -> int:
+        """Cell states, and hidden states that no tensor holds."""
+        return self.shape(layer).scratch_bytes
+
+    def row_constants(self, layer: Layer) -> list[Constant]:
+        """Weights and biases of both matrices, in the order of use."""
+        found = []
+        for call, part in zip(row_calls(layer), _parts(layer), strict=True):
+            weights = call.by_four(call.weights.value).astype(np.int8)
+            bias = call.ordered(part.bias)
+            found += [
+                Constant(
+                    f"{call.name}_weights", "int8_t", weights, True, "by 4 gates of a unit: IO"
+                ),
+                Constant(f"{call.name}_bias", "int32_t", bias, True, "zero points folded in"),
+            ]
+        return found
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """What the products read, and the hidden state to begin with."""
+        return [*self.row_constants(layer), *self.shape(layer).constants()]
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Sizes, integers, and the table of the sigmoid."""
+        return {
+            "s": self.shape(layer),
+            "k": layer.prepared,
+            "table": np.array(sigmoid_table()),
+            "fast": None,
+        }
+
+
+def _parts(layer: Layer) -> tuple[Any, Any]:
+    """The products with input and hidden state."""
+    return layer.prepared.inputs, layer.prepared.hidden
