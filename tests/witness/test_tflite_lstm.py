@@ -124,6 +124,14 @@ def test_ticks_are_equal_to_one_step_after_the_other(tmp_path):
     np.testing.assert_array_equal(got.reshape(wanted.shape), wanted)
 
 
+@pytest.mark.slow
+def test_ten_thousand_runs(tmp_path):
+    path, whole = built("one-step", tmp_path)
+    graph = keep_states(whole).graph
+    codes = random_codes(graph, np.random.default_rng(4), 10_000)
+    check(graph, codes, answers(path, codes[graph.inputs[0]], reset=False))
+
+
 def models(tmp_path):
     """Every network as it is built: with the states that it keeps."""
     for name in NETS:
