@@ -20,7 +20,7 @@ from edgecomp.budget import check_target
 from edgecomp.build import verify_isa
 from edgecomp.build.compile import Images, compile_images
 from edgecomp.build.loader import behind_loader, in_slots, loader_elf
-from edgecomp.build.placement import arena_rooms
+from edgecomp.build.placement import arena_rooms, data_room
 from edgecomp.build.seal import seal_files
 from edgecomp.build.toolchain import find_library, find_tool, find_toolchain
 from edgecomp.codegen.context import Provenance, Tick, build_id, model_context
@@ -160,6 +160,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
             flash_bytes=board.image.size,
             stream_input=request.stream_input,
             rooms=arena_rooms(board),
+            data_room=data_room(board),
         )
         # MLPerf's runner loads a sample once and asks for many inferences of it.
         keep_input = request.keep_input or request.protocol == "mlperf"
@@ -170,6 +171,11 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         if keep_input:
             without = planned().arena_bytes
             say(f"keeping the input costs {plan.arena_bytes - without:,} bytes of the arena")
+        if plan.boot_ram_bytes and request.weights_slot:
+            raise UserError(
+                "--weights-slot lets weights change behind the firmware's back, which were decoded "
+                "at boot: let the recipe decode them by row or layer, or leave the option out"
+            )
         if plan.second_bytes:
             say(f"no memory holds the arena: {plan.second_bytes:,} bytes of it go to another")
         say("generating C")

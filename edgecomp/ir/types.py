@@ -114,6 +114,8 @@ class Tensor:
         layout: meaning of the axes (`NHWC`, `OHWI`, `OI`, …), for people.
         storages: of weights, how they may lie in flash: keys of `edgecomp.storage.STORAGES`; see
             `allow_storage`.
+        decode: of such weights, when they may be decoded: `row`, `layer`, `boot`; empty for
+            whatever is best.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Tensor:
     data: Array | None = field(default=None, compare=False)
     layout: str = field(default="", compare=False)
     storages: tuple[str, ...] = field(default=("dense8",), compare=False)
+    decode: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def is_const(self) -> bool:

@@ -67,6 +67,7 @@ from edgecomp.kernels import (
     winograd_shared_dsp,
 )
 from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.decoded import decoded_kernels
 
 KERNELS: dict[str, Kernel] = {
     kernel.name: kernel
@@ -240,4 +241,13 @@ KERNELS: dict[str, Kernel] = {
 }
 """Every kernel by name, in order of preference."""
 
-__all__ = ["KERNELS", "Constant", "Kernel", "Layer"]
+DECODED: dict[str, Kernel] = {kernel.name: kernel for kernel in decoded_kernels(KERNELS.values())}
+"""Those of plain weights on decoded ones, by name."""
+
+
+def kernel_of(name: str) -> Kernel:
+    """The kernel of that name, of either table."""
+    return KERNELS.get(name) or DECODED[name]
+
+
+__all__ = ["DECODED", "KERNELS", "Constant", "Kernel", "Layer", "kernel_of"]
