@@ -29,7 +29,8 @@ from edgecomp.codegen.mlperf import MLPERF_HEADER, mlperf_header
 from edgecomp.compressing import CompressRequest, compressed_graph
 from edgecomp.config import Recipe, read_recipe
 from edgecomp.data import Preprocessing
-from edgecomp.errors import ToolError, UserError
+from edgecomp.errors import ToolError
+from edgecomp.exclusions import asked_numerics, check_file, check_options
 from edgecomp.exporting import EXPORTERS, exporter_for
 from edgecomp.ir.serialize import save_graph
 from edgecomp.measure import check_metric, layer_sqnr, measure_model
@@ -76,13 +77,15 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
         equalize=section.equalize,
         bias_correction=section.bias_correction,
         symmetric=section.symmetric,
-        numerics=_numerics(request, section.activations),
+        numerics=asked_numerics(request, section.activations),
         float_layers=(*section.float_layers, *request.float_layers),
     )
     full_graph, report = quantize_model(float_graph, samples.calibration(), options)
-    # Which channels are dead depends on weights; of int16 codes nobody asks.
+    # Which channels are dead depends on weights, and on runs before; of int16 codes nobody asks.
     wide = full_graph.has_int16
-    keeps_all = request.keep_dead_channels or request.weights_slot or wide
+    check_file(request, full_graph)
+    remembers = bool(full_graph.states)
+    keeps_all = request.keep_dead_channels or request.weights_slot or wide or remembers
     graph = full_graph if keeps_all else remove_dead_channels(full_graph)[0]
     if not wide and _takes_what_it_finds(request, recipe):
         graph = allow_found(graph)
@@ -108,26 +111,6 @@ def _takes_what_it_finds(request: Request, recipe: Recipe) -> bool:
     return not decided and not request.weights_slot and request.optimize != "ram"
 
 
-def _numerics(request: Request, activations: str) -> str | None:
-    """The arithmetic that is asked for.
-
-    Raises:
-        UserError: int16 activations together with what knows int8 codes only.
-    """
-    if (request.activations or activations) == "int8":
-        return request.numerics
-    asked = {
-        "--numerics": request.numerics,
-        "--stream": request.stream,
-        "--stream-input": request.stream_input,
-        "--protocol mlperf": request.protocol == "mlperf",
-    }
-    for option, value in asked.items():
-        if value:
-            raise UserError(f"{option} is for int8 activations; leave it out, or --activations")
-    return "int16"
-
-
 def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
     """Make everything that the output folder holds; see `edgecomp build --help`.
 
@@ -141,7 +124,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
     Raises:
         EdgecompError: something is wrong; the output folder is as it was before.
     """
-    _check_options(request)
+    check_options(request)
     plain_board = get_board(request.board, request.boards_file)
     board = behind_loader(plain_board) if request.loader else plain_board
     if request.weights_slot:
@@ -180,7 +163,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
             say(f"no memory holds the arena: {plan.second_bytes:,} bytes of it go to another")
         say("generating C")
         build_id = _write_sources(folder, request, model, plan)
-        if not model.graph.has_int16:
+        if not model.graph.has_int16 and not model.graph.states:
             (folder / "model_int8.onnx").write_bytes(EXPORTERS["qdq"](model.graph))
         save_graph(model.run_graph, folder / GRAPH_FILE)
         saving = None
@@ -214,19 +197,6 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         check_target(model.recipe.target, report.values)
         write_atomically(folder / "report.json", report.to_json())
     return report.values
-
-
-def _check_options(request: Request) -> None:
-    """Refuse options that exclude each other."""
-    if request.stream is None:
-        return
-    for name, is_given in (
-        ("--stream-input", request.stream_input),
-        ("--weights-slot", request.weights_slot),
-        ("--protocol mlperf", request.protocol == "mlperf"),
-    ):
-        if is_given:
-            raise UserError(f"--stream does not go with {name}: leave one of them out")
 
 
 def _require_tools(board: Board) -> None:

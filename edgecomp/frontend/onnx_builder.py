@@ -10,7 +10,7 @@ from edgecomp.errors import UnsupportedError, UserError
 from edgecomp.frontend.limits import LARGEST_NUMBER, check_network, check_size
 from edgecomp.frontend.names import UniqueNames
 from edgecomp.frontend.refit import refitted
-from edgecomp.ir import Array, Clamp, DType, Graph, Node, OpParams, QParams, Shape, Tensor
+from edgecomp.ir import Array, Clamp, DType, Graph, Node, OpParams, QParams, Shape, State, Tensor
 from edgecomp.ops import OPS
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.conv2d import Conv2dParams
@@ -196,10 +196,16 @@ class GraphBuilder:
                 self.annotate(source, qparams)
 
     def build(
-        self, name: str, inputs: Sequence[str], outputs: Sequence[str], io_names: Mapping[str, str]
+        self,
+        name: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        io_names: Mapping[str, str],
+        states: tuple[State, ...] = (),
     ) -> Graph:
         """Return the graph of what was collected."""
-        graph = Graph(name, tuple(inputs), tuple(outputs), (), {}, io_names=dict(io_names))
+        ends = tuple(inputs), tuple(outputs)
+        graph = Graph(name, *ends, (), {}, io_names=dict(io_names), states=states)
         check_network(self._nodes, self._tensors)
         return graph.with_nodes(self._nodes, self._tensors)
 

@@ -13,6 +13,7 @@ from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
 from edgecomp.frontend.tflite_file import TfliteFile, TfliteOperator, TfliteTensor, load_tflite
 from edgecomp.frontend.tflite_layers import TFLITE
 from edgecomp.frontend.tflite_lstm import with_own_variables
+from edgecomp.frontend.tflite_variables import VARIABLE_OPERATORS, Variables
 from edgecomp.ir import Graph, QParams
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.expression import X
@@ -57,6 +58,7 @@ class TfliteConversion:
         self._build = GraphBuilder(self._names)
         self._alias: dict[str, str] = {}
         self._io_names: dict[str, str] = {}
+        self._variables = Variables(file, self._build, _qparams)
 
     def run(self, name: str) -> Graph:
         """Convert inputs, constants, layers and outputs, in this order."""
@@ -68,7 +70,8 @@ class TfliteConversion:
         for operator in self._file.operators:
             self._import(operator)
         outputs = [self._output(index) for index in self._file.outputs]
-        graph = self._build.build(name, inputs, outputs, self._io_names)
+        states = self._variables.states()
+        graph = self._build.build(name, inputs, outputs, self._io_names, states)
         if not self._is_quantized():
             return graph
         return graph.replace(nodes=tuple(replace(n, numerics="tflite") for n in graph.nodes))
@@ -97,7 +100,7 @@ class TfliteConversion:
         self._refuse_state()
 
     def _refuse_operators(self) -> None:
-        known = {*TFLITE, *_SAME}
+        known = {*TFLITE, *_SAME, *VARIABLE_OPERATORS}
         unknown = Counter(op.op_type for op in self._file.operators if op.op_type not in known)
         if unknown:
             names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
@@ -108,7 +111,7 @@ class TfliteConversion:
 
     def _refuse_operator(self, operator: TfliteOperator) -> None:
         """Refuse one that cannot be imported."""
-        if operator.op_type not in {*TFLITE, *_SAME}:
+        if operator.op_type not in {*TFLITE, *_SAME, *VARIABLE_OPERATORS}:
             raise UnsupportedError(
                 operator.op_type,
                 self._layer(operator),
@@ -141,7 +144,7 @@ class TfliteConversion:
         name = self._alias.get(self._names[index], self._names[index])
         if self._build.value(name) is not None:
             raise UserError(f"output {name!r} is a constant")
-        if name in self._io_names:
+        if name in self._io_names or self._variables.is_source(name):
             node = ImportedNode("IDENTITY", f"{name}.copy", (name,), (f"{name}.copied",))
             qparams = self._build.qparams(name)
             name = self._build.emit("unary", [name], UnaryParams(X), node)
@@ -189,6 +192,9 @@ class TfliteConversion:
             tuple(self._names[i] for i in operator.outputs),
             {**operator.options, "shape": outputs[0].shape if outputs else ()},
         )
+        if operator.op_type in VARIABLE_OPERATORS:
+            self._alias.update(zip(node.outputs, self._variables.take(node, operator), strict=True))
+            return
         if not outputs or not node.inputs or not node.inputs[0]:
             raise self._build.unsupported(node, f"{len(outputs)} outputs")
         for index in operator.inputs:

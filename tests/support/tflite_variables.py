@@ -1,0 +1,114 @@
+"""TFLite files that remember: variables with and without first values, read and assigned."""
+
+import numpy as np
+
+from tests.support.tflite_net import Subgraph, content, weights
+
+FRAME = 8
+SCALE, ZERO = 1 / 32, 5
+
+
+def handle(g, name):
+    """VAR_HANDLE."""
+    made = g.tensor((1,), "resource", name=f"{name}.{len(g.tensors)}")
+    return g.operator("VAR_HANDLE", [], made, "VarHandleOptions", SharedName=name, Container="")
+
+
+def read(g, name, shape, scale=SCALE, zero=ZERO):
+    """READ_VARIABLE."""
+    made = g.tensor(shape, "int8", scale, zero)
+    return g.operator("READ_VARIABLE", [handle(g, name)], made, "ReadVariableOptions")
+
+
+def assign(g, name, value):
+    """ASSIGN_VARIABLE."""
+    g.operator("ASSIGN_VARIABLE", [handle(g, name), value], [], "AssignVariableOptions")
+
+
+def once(g, values):
+    """CALL_ONCE, and the subgraph that it runs: constants become variables."""
+    first = Subgraph()
+    for name, codes in values.items():
+        data = np.asarray(codes, np.int8)
+        assign(first, name, first.tensor(data.shape, "int8", SCALE, ZERO, data))
+    g.operator("CALL_ONCE", [], [], "CallOnceOptions", InitSubgraphIndex=1)
+    return first
+
+
+def like(g, index, shape):
+    """A tensor with the scale of another."""
+    return g.tensor(shape, **g.like(index))
+
+
+def window(g, name, frame, length):
+    """The last `length` frames, remembered in a variable, this one included."""
+    axis = {"Axis": 1}
+    kept = read(g, name, (1, length - 1, 1, FRAME))
+    whole = like(g, frame, (1, length, 1, FRAME))
+    whole = g.operator("CONCATENATION", [kept, frame], whole, "ConcatenationOptions", **axis)
+    bounds = [[0, 1, 0, 0], [1, length, 1, FRAME], [1, 1, 1, 1]]
+    rest = like(g, frame, (1, length - 1, 1, FRAME))
+    inputs = [whole, *(g.constant(np.array(n, np.int32)) for n in bounds)]
+    assign(g, name, g.operator("STRIDED_SLICE", inputs, rest, "StridedSliceOptions"))
+    return whole
+
+
+def convolution(g, rng, x, height, channels):
+    """CONV_2D over the whole of a window of frames."""
+    codes, scales = weights(rng, (channels, height, 1, FRAME), 0)
+    scale = g.like(x)["scale"]
+    bias = g.constant(rng.integers(-500, 500, channels).astype(np.int32), scales * scale)
+    y = g.tensor((1, 1, 1, channels), "int8", SCALE, ZERO)
+    options = {"StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
+    inputs = [x, g.constant(codes, scales), bias]
+    relu = {"FusedActivationFunction": 1}
+    return g.operator("CONV_2D", inputs, y, "Conv2DOptions", Padding=1, **options, **relu)
+
+
+def streaming_network(rng, first=None):
+    """Two causal convolutions and a dense layer over the last frames, frame by frame."""
+    g = Subgraph()
+    g.inputs = [g.tensor((1, 1, 1, FRAME), "int8", SCALE, ZERO)]
+    subgraphs = [] if first is None else [once(g, first)]
+    y = convolution(g, rng, window(g, "a", g.inputs[0], 4), 4, FRAME)
+    y = convolution(g, rng, window(g, "b", y, 3), 3, FRAME)
+    last = window(g, "c", y, 5)
+    codes, scales = weights(rng, (6, 5 * FRAME), 0)
+    bias = g.constant(rng.integers(-500, 500, 6).astype(np.int32), scales[:1] * SCALE)
+    scores = g.tensor((1, 6), "int8", 1 / 256, -3)
+    inputs = [last, g.constant(codes, scales[:1]), bias]
+    scores = g.operator("FULLY_CONNECTED", inputs, scores, "FullyConnectedOptions")
+    y = g.tensor((1, 6), "int8", 1 / 256, -128)
+    g.outputs = [g.operator("SOFTMAX", [scores], y, "SoftmaxOptions", Beta=1.0), scores]
+    return content(g, *subgraphs)
+
+
+def running_sum(rng):
+    """A variable that is added to, and read before and behind."""
+    g = Subgraph()
+    g.inputs = [g.tensor((1, FRAME), "int8", SCALE, ZERO)]
+    old = read(g, "sum", (1, FRAME))
+    new = g.operator("ADD", [old, g.inputs[0]], like(g, old, (1, FRAME)), "AddOptions")
+    assign(g, "sum", new)
+    again = read(g, "sum", (1, FRAME))
+    half = g.tensor((1, FRAME), "int8", SCALE * 2, -ZERO)
+    g.outputs = [g.operator("SUB", [again, old], half, "SubOptions"), again]
+    return content(g)
+
+
+def delay_line(rng):
+    """Three variables, each of which takes over what the one before it had."""
+    g = Subgraph()
+    g.inputs = [g.tensor((1, FRAME), "int8", SCALE, ZERO)]
+    subgraph = once(g, {"d1": np.arange(FRAME)[None], "d3": np.full((1, FRAME), -7)})
+    kept = [read(g, f"d{n}", (1, FRAME)) for n in (1, 2, 3)]
+    for n, value in ((1, g.inputs[0]), (2, kept[0]), (3, kept[1])):
+        assign(g, f"d{n}", value)
+    y = g.tensor((1, FRAME), "int8", SCALE * 1.7, 1)
+    g.outputs = [g.operator("ADD", [kept[2], g.inputs[0]], y, "AddOptions"), kept[1]]
+    return content(g, subgraph)
+
+
+def random_runs(seed, count, *shape):
+    """Codes of an input, run after run."""
+    return np.random.default_rng(seed).integers(-128, 128, (count, 1, *shape)).astype(np.int8)
