@@ -6,36 +6,24 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.gemm_dsp import block_schedule, block_starts, channel_blocks
 from edgecomp.kernels.int16_generic import Int16Kernel
-from edgecomp.kernels.product16 import (
-    CODE_BYTES,
-    MAX_OFFSET,
-    WORD,
-    Product,
-    by_turns,
-    range_name,
-    refusal,
-    stream,
-    weight_words,
-)
+from edgecomp.kernels.product16 import CODE_BYTES, WORD, Product, refusal
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
 
-LARGEST_DISTANCE = MAX_OFFSET - 7
-"""Bytes from pixel to pixel that the loads of a step of 8 bytes reach."""
-
 
 class LinearInt16Dsp(Kernel):
-    """2 pixels x 2 channels at once, or 1 x 4; weights are int8 in the order of use."""
+    """Blocks of pixels and channels, weights in the order of use."""
 
     numerics: ClassVar[frozenset[str]] = Int16Kernel.numerics
     code_type: ClassVar[str] = Int16Kernel.code_type
+    template: ClassVar[str] = "int16/linear_blocks.c.j2"
+    block: ClassVar[type[Product]] = Product
 
     def product(self, layer: Layer) -> Product:
         """The block."""
@@ -51,9 +39,7 @@ class LinearInt16Dsp(Kernel):
 
     def applies(self, layer: Layer, core: Core) -> str | None:
         """Any shape, if the sums are proved to fit."""
-        if not core.dsp:
-            return "the core lacks the DSP extension"
-        return refusal(layer)
+        return self.block.lacks(core) or refusal(layer)
 
     def schedule(self, layer: Layer) -> Schedule:
         """Blocks of pixels in order; each reads its inputs anew for every block of channels."""
@@ -74,17 +60,8 @@ class LinearInt16Dsp(Kernel):
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """One stream in the order of use."""
         p, weights = self.product(layer), layer.inputs[1].value
-        words = weight_words(self._ordered(layer, weights.reshape(len(weights), -1)))
-        blocks = channel_blocks(len(weights), p.channels)
-        values = stream(by_turns(words, blocks), layer.prepared, blocks)
-        comment = (
-            f"by {p.channels} channels: biases, weights by fours (0, 2, 1, 3), multipliers, shifts"
-        )
-        return [Constant("stream", "uint32_t", values, True, comment)]
-
-    def _ordered(self, layer: Layer, weights: Array) -> Array:
-        """Weights `(channels, inputs)` in the order of a pixel's inputs."""
-        return weights
+        values = p.stream(weights.reshape(len(weights), -1), layer.prepared)
+        return [Constant("stream", "uint32_t", values, True, p.comment)]
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """The block and its calls."""
@@ -106,16 +83,12 @@ class DenseInt16Dsp(LinearInt16Dsp):
 
     name: ClassVar[str] = "dense_int16_dsp"
     op: ClassVar[str] = "dense"
-    template: ClassVar[str] = "int16/dsp_linear.c.j2"
 
     def product(self, layer: Layer) -> Product:
         """Rows lie behind each other."""
         outputs, inputs = layer.inputs[1].shape
-        distance, stride = CODE_BYTES * inputs, CODE_BYTES * outputs
         rows = math.prod(layer.inputs[0].shape[:-1])
-        far = max(distance - LARGEST_DISTANCE, stride + CODE_BYTES - MAX_OFFSET) > 0
-        pixels = 1 if rows == 1 or outputs == 1 or far else 2
-        return Product(pixels, inputs, distance, stride, outputs, range_name(layer.prepared))
+        return self.block.of(rows, inputs, inputs, outputs, layer.prepared)
 
     def windows(self, layer: Layer) -> Reads:
         """The rows."""
@@ -129,21 +102,17 @@ class Conv2dInt16Dsp(LinearInt16Dsp):
 
     name: ClassVar[str] = "conv2d_int16_dsp"
     op: ClassVar[str] = "conv2d"
-    template: ClassVar[str] = "int16/dsp_linear.c.j2"
 
     def product(self, layer: Layer) -> Product:
         """Neighbouring windows, as they lie or copied."""
         window = layer.params
         channels, outputs = layer.inputs[0].shape[-1], layer.output.shape[-1]
         inputs = window.kernel_h * window.kernel_w * channels
-        distance, stride = CODE_BYTES * window.stride_w * channels, CODE_BYTES * outputs
+        step = window.stride_w * channels
         if self.is_copied(layer):
-            inputs += -inputs % WORD
-            distance = CODE_BYTES * inputs
-        far = max(distance - LARGEST_DISTANCE, stride + CODE_BYTES - MAX_OFFSET) > 0
+            step = inputs = inputs + -inputs % WORD
         pixels = math.prod(layer.output.shape[:-1])
-        at_once = 1 if pixels == 1 or outputs == 1 or far else 2
-        return Product(at_once, inputs, distance, stride, outputs, range_name(layer.prepared))
+        return self.block.of(pixels, inputs, step, outputs, layer.prepared)
 
     def windows(self, layer: Layer) -> Reads:
         """All channels of the window."""

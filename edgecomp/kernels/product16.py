@@ -10,13 +10,16 @@ That is exact: the lower word cannot reach the half's bit.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 
 from edgecomp.fixedpoint import IntArray
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Layer
+from edgecomp.kernels.gemm_dsp import channel_blocks
 from edgecomp.requant.int16 import HIGH, LOW, LinearFactor
+from edgecomp.targets.cores import Core
 
 WORD = 4
 """Weights in a word."""
@@ -119,6 +122,45 @@ class Product:
     stride: int
     out_channels: int
     suffix: str
+
+    template: ClassVar[str] = "kernels/int16/dsp_product.c.j2"
+
+    @staticmethod
+    def lacks(core: Core) -> str | None:
+        """Say what the core lacks for it."""
+        return None if core.dsp else "the core lacks the DSP extension"
+
+    @classmethod
+    def of(cls, pixels: int, inputs: int, step: int, out_channels: int, k: LinearFactor) -> Self:
+        """Choose the block of a layer.
+
+        Args:
+            pixels: of the output.
+            inputs: of a pixel.
+            step: codes from one pixel's inputs to the next one's.
+            out_channels: outputs of a pixel.
+            k: the layer's constants.
+        """
+        distance, stride = CODE_BYTES * step, CODE_BYTES * out_channels
+        at_once = 2 if pixels > 1 and cls.takes_two(distance, stride) else 1
+        return cls(at_once, inputs, distance, stride, out_channels, range_name(k))
+
+    @staticmethod
+    def takes_two(distance: int, stride: int) -> bool:
+        """Whether there are two channels, and offsets that loads and stores reach."""
+        farthest = max(distance + 2 * WORD - 1, stride + CODE_BYTES)
+        return stride > CODE_BYTES and farthest <= MAX_OFFSET
+
+    def stream(self, weights: Array, k: LinearFactor) -> Array:
+        """Return what the block reads in flash, for weights `(channels, inputs)`."""
+        blocks = channel_blocks(len(weights), self.channels)
+        return stream(by_turns(weight_words(weights), blocks), k, blocks)
+
+    @property
+    def comment(self) -> str:
+        """What the stream holds."""
+        order = "biases, weights by fours (0, 2, 1, 3), multipliers, shifts"
+        return f"by {self.channels} channels: {order}"
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""int16 kernels of cores with the DSP extension: on every case, and factors taken apart exactly."""
+"""Fast kernels of int16 activations: on every case, and factors taken apart exactly."""
 
 import numpy as np
 import pytest
@@ -16,9 +16,9 @@ from tests.support.bundle import Model
 from tests.support.cases import one_line_each, random_codes
 from tests.support.proof import board_differences, host_differences
 
-M4 = get_core("cortex-m4f")
+M4, M55 = get_core("cortex-m4f"), get_core("cortex-m55")
 LINEAR = [(case, graph) for case, graph in WIDE if case.op in {"conv2d", "dense"}]
-FAST = {name for name in KERNELS if name.endswith("int16_dsp")}
+FAST = {name for name in KERNELS if name.endswith(("int16_dsp", "int16_mve"))}
 
 
 def layer_of(graph):
@@ -36,7 +36,7 @@ def models():
 
 
 def test_every_kernel_has_cases():
-    tried = {kernel.name for _, graph in LINEAR for kernel in applicable(layer_of(graph), M4)}
+    tried = {kernel.name for _, graph in LINEAR for kernel in applicable(layer_of(graph), M55)}
     assert tried >= FAST
 
 
@@ -62,15 +62,16 @@ def test_the_upper_word_rounds_as_the_whole_product_does(total, multiplier, shif
     assert code == (total * multiplier + (1 << (shift - 1))) >> shift
 
 
-def test_plain_c_computes_the_same(models, tmp_path):
-    """What other cores take; test_int16.py compiles the twins of the assembly."""
-    found = host_differences(some(models), tmp_path, core_name="cortex-m0")
+@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m55"])
+def test_host_c_computes_the_same(models, core, tmp_path):
+    """Plain C, and the twins of Helium's assembly; test_int16.py compiles those of DSP."""
+    found = host_differences(some(models), tmp_path, core_name=core)
     assert not found, one_line_each(found)
 
 
 @pytest.mark.slow
 @pytest.mark.device
-@pytest.mark.parametrize("board", ["mps2-an386", "mps2-an500", "mps2-an505"])
+@pytest.mark.parametrize("board", ["mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547"])
 def test_emulated_cores_compute_every_case(models, board, tmp_path):
     found = board_differences(models, tmp_path, board)
     assert not found, one_line_each(found)
