@@ -98,11 +98,14 @@ def plan_graph(
 
 
 def _as_decoded(plan: Plan, choices: tuple[StorageChoice, ...]) -> tuple[StorageChoice, ...]:
-    """The choices with the times at which the plan's kernels decode."""
-    times = {
-        stage.output: plan.kernel(stage).decode or "" for stage in plan.stages if not stage.rows
-    }
-    return tuple(replace(one, decode=times.get(one.output, "")) for one in choices)
+    """The choices with when, and into how much RAM, the plan's kernels decode."""
+    stages = {stage.output: stage for stage in plan.stages if not stage.rows}
+    return tuple(
+        replace(choice, decode=plan.kernel(stage).decode or "", boot_bytes=plan.boot_bytes(stage))
+        if (stage := stages.get(choice.output))
+        else replace(choice, decode="", boot_bytes=0)
+        for choice in choices
+    )
 
 
 def _require_streamable(graph: Graph, *, stream_input: bool, keep_input: bool) -> None:

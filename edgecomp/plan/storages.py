@@ -22,8 +22,9 @@ from edgecomp.plan.types import StorageChoice
 from edgecomp.storage import STORAGES, look_at
 from edgecomp.targets.cores import Core
 
-EACH_INFERENCE = ("row", "layer")
-"""When weights are decoded that take no RAM for good."""
+WHOLE_BYTES = 4096
+"""Weights that may be decoded as a whole wherever that is best: kernels that decode row by row take
+about as much.  More of them only where the arena is as large anyway."""
 
 
 def choose_storages(
@@ -57,30 +58,46 @@ def choose_storages(
         for node in graph.nodes
         if (layer := Layer(graph, node)).storages != (PLAIN,) and node.output not in forced
     ]
+    times = {layer.output.name: _times(layer, goal, _largest(graph)) for layer in asked}
     chosen = {
-        layer.output.name: _choose(layer, core, goal, table, _times(layer, goal)) for layer in asked
+        layer.output.name: _choose(layer, core, goal, table, times[layer.output.name])
+        for layer in asked
     }
     for layer in _without_room(asked, chosen, boot_room):
-        chosen[layer.output.name] = _choose(layer, core, goal, table, EACH_INFERENCE)
+        each = tuple(time for time in times[layer.output.name] if time != "boot")
+        chosen[layer.output.name] = _choose(layer, core, goal, table, each)
     _refuse_decoders(chosen)
     for layer in asked:
         choice, _ = chosen[layer.output.name]
         # By row or by layer is decided with the arena in view.
-        at_once = layer.decodes if choice.decode in layer.decodes else EACH_INFERENCE
-        times = ("boot",) if choice.decode == "boot" else at_once if choice.decode else ()
-        graph = _restricted(graph, layer.inputs[1].name, (choice.storage,), times)
+        each = tuple(time for time in times[layer.output.name] if time != "boot")
+        when = ("boot",) if choice.decode == "boot" else each if choice.decode else ()
+        graph = _restricted(graph, layer.inputs[1].name, (choice.storage,), when)
     return graph, tuple(choice for choice, _ in chosen.values())
 
 
 _Chosen = tuple[StorageChoice, Candidate | None]
 
 
-def _times(layer: Layer, goal: Goal) -> tuple[str, ...]:
+def _activations(layer: Layer) -> int:
+    """Bytes of a layer's inputs and output."""
+    inputs = sum(tensor.size_bytes for tensor in layer.inputs if not tensor.is_const)
+    return inputs + layer.output.size_bytes
+
+
+def _largest(graph: Graph) -> int:
+    """The most bytes of inputs and output that one layer of a graph has."""
+    return max(_activations(Layer(graph, node)) for node in graph.nodes)
+
+
+def _times(layer: Layer, goal: Goal, largest: int) -> tuple[str, ...]:
     """When the layer's weights may be decoded."""
     if layer.decodes:
         return layer.decodes
+    room = max(largest - _activations(layer), WHOLE_BYTES)
+    each = ("row", "layer") if layer.inputs[1].size <= room else ("row",)
     takes_ram = goal == "speed" and PLAIN not in layer.storages
-    return (*EACH_INFERENCE, "boot") if takes_ram else EACH_INFERENCE
+    return (*each, "boot") if takes_ram else each
 
 
 def _without_room(
@@ -172,11 +189,11 @@ def _refusal(layer: Layer, storage: str, core: Core, times: tuple[str, ...]) -> 
     if any(kernel.decode in times for kernel in able):
         return None
     if able:
-        known = sorted({str(kernel.decode) for kernel in able})
-        raise UserError(
-            f"layer {layer.node.name!r}: no kernel decodes {storage} weights of such a layer by "
-            f"{' or '.join(times)}; it can be {' or '.join(known)}"
-        )
+        known = " or ".join(sorted({str(kernel.decode) for kernel in able}))
+        reason = f"no kernel decodes such a layer by {' or '.join(times)}, it can be {known}"
+        if layer.decodes and len(layer.storages) == 1:
+            raise UserError(f"layer {layer.node.name!r}, {storage} weights: {reason}")
+        return reason
     generic = [
         kernel
         for kernel in KERNELS.values()

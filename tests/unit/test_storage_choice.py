@@ -162,7 +162,7 @@ def test_a_time_at_which_nothing_decodes_is_refused():
     case = OpCase("one", "conv2d", params, (Act((1, 6, 6, 40)), Weights((40, 3, 3, 1)), Bias()))
     graph = case_graph(case)
     graph = allow_storage(graph, graph.nodes[0].inputs[1], ("huffman",), ("row",))
-    with pytest.raises(UserError, match="by row; it can be boot or layer"):
+    with pytest.raises(UserError, match="by row, it can be boot or layer"):
         plan_graph(graph, M4)
 
 
@@ -178,3 +178,14 @@ def test_a_stored_graph_keeps_when_it_is_decoded(tmp_path):
     save_graph(graph, tmp_path / "graph.npz")
     again = load_graph(tmp_path / "graph.npz", PARAMS)
     assert Layer(again, again.nodes[0]).decodes == ("boot",)
+
+
+def test_a_large_layer_is_not_decoded_into_the_arena_unless_asked():
+    """400 x 100 weights beside 500 activations: the arena would grow by forty kilobytes."""
+    (times,) = {
+        plan_graph(graph_of(0.07, ("huffman",), unit=8), M4, goal=goal).storage_choices[0].decode
+        for goal in ("balanced", "size", "ram")
+    }
+    assert times == "row"
+    small = plan_graph(graph_of(0.07, ("huffman",), 40, 100, unit=8), M4)
+    assert small.arena_bytes < 5000
