@@ -1,12 +1,13 @@
 """LSTMs in TFLite's arithmetic, in plain C: any shape, any core."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from edgecomp.kernels.base import Constant, Kernel, Layer
-from edgecomp.kernels.recurrent_rows import row_calls
+from edgecomp.kernels.recurrent_rows import RowCall, row_calls
 from edgecomp.kernels.recurrent_shape import RecurrentShape
 from edgecomp.requant.tflite16_functions import sigmoid_table
 from edgecomp.targets.cores import Core
@@ -34,14 +35,19 @@ class TfliteLstmGeneric(Kernel):
     def row_constants(self, layer: Layer) -> list[Constant]:
         """Weights and biases of both matrices, in the order of use."""
         found = []
-        for call, part in zip(row_calls(layer), _parts(layer), strict=True):
+        for call in gate_calls(layer):
             weights = call.by_four(call.weights.value).astype(np.int8)
-            bias = call.ordered(part.bias)
             found += [
                 Constant(
                     f"{call.name}_weights", "int8_t", weights, True, "by 4 gates of a unit: IO"
                 ),
-                Constant(f"{call.name}_bias", "int32_t", bias, True, "zero points folded in"),
+                Constant(
+                    f"{call.name}_bias",
+                    "int32_t",
+                    np.asarray(call.bias),
+                    True,
+                    "zero points folded in",
+                ),
             ]
         return found
 
@@ -54,11 +60,17 @@ class TfliteLstmGeneric(Kernel):
         return {
             "s": self.shape(layer),
             "k": layer.prepared,
+            "calls": gate_calls(layer),
             "table": np.array(sigmoid_table()),
             "fast": None,
         }
 
 
-def _parts(layer: Layer) -> tuple[Any, Any]:
-    """The products with input and hidden state."""
-    return layer.prepared.inputs, layer.prepared.hidden
+def gate_calls(layer: Layer) -> tuple[RowCall, RowCall]:
+    """Both matrices, the four gates of a unit at a time; the sums of the second lie behind."""
+    inputs, hidden = row_calls(layer)
+    k = layer.prepared
+    return (
+        replace(inputs, bias=inputs.ordered(k.inputs.bias)),
+        replace(hidden, bias=hidden.ordered(k.hidden.bias), first=inputs.end),
+    )

@@ -159,7 +159,8 @@ def lstm_constants(
     """Make the constants of an LSTM; one that TFLite has not stays edgecomp's own.
 
     Raises:
-        UnsupportedError: an accumulator could leave int32.
+        UnsupportedError: an accumulator could leave int32, or the scale of hidden states is below
+            2^-29.
     """
     params = node.params
     assert isinstance(params, LstmParams)
@@ -174,6 +175,10 @@ def lstm_constants(
         _products(node, inputs[2], hidden, np.zeros_like(real)),
     )
     multiplier, shift = quantize_multiplier_tflite(2.0 ** (-2 * UNIT_BITS) / hidden.scalar)
+    if shift > 0:
+        raise UnsupportedError(
+            node.op, node.name, f"hidden states with the scale {hidden.scalar:g}, below 2^-29"
+        )
     given = {**vars(own), "cell_limit": _cell_limit(params)}
     return TfliteLstmConstants(
         **given,
@@ -203,7 +208,8 @@ def _products(node: Node, weights: Tensor, q: QParams, bias: Array) -> GateProdu
     folded = np.rint(bias / unit).astype(np.int64) - q.zero_point * codes.sum(axis=1)
     size = 128 * np.abs(codes).sum(axis=1)
     left = np.repeat([max(shift, 0) for _, shift in pairs], units)
-    if ((size + np.abs(folded)) << left).max() > INT32_MAX:
+    # The high multiply doubles its operand.
+    if ((size + np.abs(folded)) << (left + 1)).max() > INT32_MAX:
         raise UnsupportedError(
             node.op, node.name, "TFLite's accumulators could leave 32 bits: its weights are huge"
         )

@@ -50,4 +50,5 @@ CASES = (
     one("weights must be a constant", without=(2,)),
     replace(one("2 axes", PLAIN), net=NetSpec(1, 2, 3, (LstmSpec(4),), flat=True)),
     one("could leave 32 bits", magnitude=3e5),
+    one("below 2^-29", hidden=(1e-10, 0)),
 )
