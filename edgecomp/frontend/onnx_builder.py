@@ -57,6 +57,7 @@ class GraphBuilder:
         self._tensors: dict[str, Tensor] = {}
         self._nodes: list[Node] = []
         self._producers: dict[str, int] = {}
+        self._states: list[State] = []
         self.layer = ""
 
     # What the importers call.
@@ -157,6 +158,18 @@ class GraphBuilder:
             moved, replace(constant, data=constant.data.reshape(shape), qparams=qparams)
         )
 
+    def add_state(self, name: str, shape: Shape, qparams: QParams) -> str:
+        """Add a tensor that has what the run before kept."""
+        check_size(name, shape)
+        taken = name if name in self._unused else self._names.take(name)
+        self._unused.discard(taken)
+        self._tensors[taken] = Tensor(taken, shape, qparams=qparams)
+        return taken
+
+    def keep(self, source: str, update: str, codes: tuple[int, ...]) -> None:
+        """Let the next run find `update` in `source`, and the first one `codes`."""
+        self._states.append(State(source, update, codes))
+
     def unsupported(
         self, node: ImportedNode, limit: str, suggestion: str = "", attribute: str = ""
     ) -> UnsupportedError:
@@ -201,10 +214,9 @@ class GraphBuilder:
         inputs: Sequence[str],
         outputs: Sequence[str],
         io_names: Mapping[str, str],
-        states: tuple[State, ...] = (),
     ) -> Graph:
         """Return the graph of what was collected."""
-        ends = tuple(inputs), tuple(outputs)
+        ends, states = (tuple(inputs), tuple(outputs)), tuple(self._states)
         graph = Graph(name, *ends, (), {}, io_names=dict(io_names), states=states)
         check_network(self._nodes, self._tensors)
         return graph.with_nodes(self._nodes, self._tensors)

@@ -13,6 +13,7 @@ import numpy as np
 from edgecomp.frontend.onnx_builder import GraphBuilder
 from edgecomp.frontend.tflite_lstm import OPERATOR, import_lstm
 from edgecomp.frontend.tflite_more import MORE_TFLITE, TfliteImporter, constant_input
+from edgecomp.frontend.tflite_svdf import SVDF, import_svdf
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.add import AddParams
 from edgecomp.ops.base import ImportedNode
@@ -265,13 +266,18 @@ def _concat(node: ImportedNode, build: GraphBuilder) -> str:
     axis = int(node.attrs.get("Axis", 0))
     if not -rank <= axis < rank:
         raise build.unsupported(node, f"axis {axis} of inputs with {rank} axes")
-    y = build.emit("concat", node.inputs, ConcatParams(axis % rank), node)
+    axis %= rank
+    others = [(*shape[:axis], *shape[axis + 1 :]) for shape in map(build.shape, node.inputs)]
+    if any(other != others[0] for other in others):
+        raise ValueError("its inputs differ along another axis")
+    y = build.emit("concat", node.inputs, ConcatParams(axis), node)
     return _clamped(node, build, y, _clamp(node, build))
 
 
 TFLITE: Mapping[str, TfliteImporter] = {
     **MORE_TFLITE,
     OPERATOR: import_lstm,
+    SVDF: import_svdf,
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": _fully_connected,

@@ -13,6 +13,7 @@ from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
 from edgecomp.frontend.tflite_file import TfliteFile, TfliteOperator, TfliteTensor, load_tflite
 from edgecomp.frontend.tflite_layers import TFLITE
 from edgecomp.frontend.tflite_lstm import with_own_variables
+from edgecomp.frontend.tflite_svdf import with_svdf_states
 from edgecomp.frontend.tflite_variables import VARIABLE_OPERATORS, Variables
 from edgecomp.ir import Graph, QParams
 from edgecomp.ops.base import ImportedNode
@@ -50,7 +51,7 @@ class TfliteConversion:
 
     def __init__(self, file: TfliteFile) -> None:
         """Name the tensors."""
-        self._file = with_own_variables(file)
+        self._file = with_svdf_states(with_own_variables(file))
         unique = UniqueNames()
         self._names = [unique.take(tensor.name) for tensor in file.tensors]
         self._file_names = tuple(self._names)
@@ -70,8 +71,8 @@ class TfliteConversion:
         for operator in self._file.operators:
             self._import(operator)
         outputs = [self._output(index) for index in self._file.outputs]
-        states = self._variables.states()
-        graph = self._build.build(name, inputs, outputs, self._io_names, states)
+        self._variables.finish()
+        graph = self._build.build(name, inputs, outputs, self._io_names)
         if not self._is_quantized():
             return graph
         return graph.replace(nodes=tuple(replace(n, numerics="tflite") for n in graph.nodes))
@@ -141,6 +142,7 @@ class TfliteConversion:
         return name
 
     def _output(self, index: int) -> str:
+        self._check_made(index, "there is an output")
         name = self._alias.get(self._names[index], self._names[index])
         if self._build.value(name) is not None:
             raise UserError(f"output {name!r} is a constant")
@@ -152,6 +154,14 @@ class TfliteConversion:
                 self._build.annotate(name, qparams)
         self._io_names[name] = self._file_names[index]
         return name
+
+    def _check_made(self, index: int, what: str) -> None:
+        """Refuse a tensor that no layer before has made."""
+        name = self._names[index]
+        if index in self._file.inputs or name in self._alias:
+            return
+        if self._file.tensors[index].data is None:
+            raise UserError(f"{what} {name!r}, which no layer makes before: the file is damaged")
 
     def _constant(self, index: int) -> Constant:
         """The real values of a constant, with the parameters that give its integers back."""
@@ -198,6 +208,8 @@ class TfliteConversion:
         if not outputs or not node.inputs or not node.inputs[0]:
             raise self._build.unsupported(node, f"{len(outputs)} outputs")
         for index in operator.inputs:
+            if index >= 0:
+                self._check_made(index, f"layer {layer!r} reads")
             self._refuse_width(node, index)
         results = self._results(node)
         if len(results) != len(outputs):

@@ -15,11 +15,14 @@ import numpy as np
 from edgecomp.errors import UserError
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
 from edgecomp.frontend.tflite_file import TfliteFile, TfliteOperator, TfliteTensor
-from edgecomp.ir import Array, QParams, State
+from edgecomp.ir import Array, QParams
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.history import ShiftParams
 
-VARIABLE_OPERATORS = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"})
+_OPERANDS = {
+    "VAR_HANDLE": (0, 1), "READ_VARIABLE": (1, 1), "ASSIGN_VARIABLE": (2, 0), "CALL_ONCE": (0, 0),
+}  # fmt: skip
+VARIABLE_OPERATORS = frozenset(_OPERANDS)
 Key = tuple[str, str]
 
 
@@ -59,11 +62,18 @@ class Variables:
         self._assigned = {
             handles.get(op.inputs[0])
             for op in self.file.operators
-            if op.op_type == "ASSIGN_VARIABLE" and op.inputs
+            if op.op_type == "ASSIGN_VARIABLE" and _is_whole(op)
         }
 
     def take(self, node: ImportedNode, operator: TfliteOperator) -> list[str]:
-        """Walk over one of `VARIABLE_OPERATORS`; return the tensors that stand for its outputs."""
+        """Walk over one of `VARIABLE_OPERATORS`; return the tensors that stand for its outputs.
+
+        Raises:
+            UserError: it has not the operands that it must have.
+            UnsupportedError: what it does with the variable cannot be compiled.
+        """
+        if not _is_whole(operator):
+            raise UserError(f"layer {node.name!r} ({operator.op_type}) is damaged")
         match operator.op_type:
             case "VAR_HANDLE":
                 self._handles[operator.outputs[0]] = _key(operator)
@@ -80,10 +90,9 @@ class Variables:
         """Whether a tensor has the codes of the run before."""
         return any(variable.source == name for variable in self._known.values())
 
-    def states(self) -> tuple[State, ...]:
+    def finish(self) -> None:
         """Write what was assigned over what was read, in an order in which nothing is lost."""
         kept = [v for v in self._known.values() if v.source and v.value]
-        made: list[State] = []
         while kept:
             ready = next((v for v in kept if not _is_read(v, kept)), None)
             if ready is None:
@@ -92,8 +101,7 @@ class Variables:
                     kept[0].layer, "variables that change places", "copy one of them before"
                 )
             kept.remove(ready)
-            made.append(self._state(ready))
-        return tuple(made)
+            self._keep(ready)
 
     def _variable(self, node: ImportedNode, operator: TfliteOperator) -> tuple[Key, Variable]:
         if operator.inputs[0] not in self._handles:
@@ -114,7 +122,8 @@ class Variables:
             if inner.op_type == "VAR_HANDLE":
                 continue
             data = None
-            if inner.op_type == "ASSIGN_VARIABLE" and inner.inputs[0] in handles:
+            known = inner.op_type == "ASSIGN_VARIABLE" and _is_whole(inner)
+            if known and inner.inputs[0] in handles:
                 data = first.tensors[inner.inputs[1]].data
             if data is None:
                 raise self.build.unsupported(node, "first values that are not constants")
@@ -137,9 +146,8 @@ class Variables:
             codes = self._first(variable, tensor, qparams)
             real = qparams.dequantize(codes.reshape(tensor.shape)).astype(np.float32)
             return self.build.add_constant(name, Constant(real, qparams))
-        variable.source = self.build.add_input(name, tensor.shape)
+        variable.source = self.build.add_state(name, tensor.shape, qparams)
         variable.qparams = qparams
-        self.build.annotate(name, qparams)
         variable.first = self._first(variable, tensor, qparams)
         return name
 
@@ -163,7 +171,7 @@ class Variables:
             raise self.build.unsupported(node, "another scale than that of the codes it reads")
         return self.build.reshape(name, tensor.shape, node)
 
-    def _state(self, variable: Variable) -> State:
+    def _keep(self, variable: Variable) -> None:
         """Add the layer that writes a state."""
         node, shape = variable.layer, self.build.shape(variable.source)
         assert node is not None
@@ -176,7 +184,7 @@ class Variables:
         update = self.build.emit("shift", [variable.source, value], ShiftParams(0), moved)
         codes = variable.first.reshape(-1)
         kept = codes[:1] if (codes == codes[0]).all() else codes
-        return State(variable.source, update, tuple(int(code) for code in kept))
+        self.build.keep(variable.source, update, tuple(int(code) for code in kept))
 
 
 def _is_read(variable: Variable, others: Sequence[Variable]) -> bool:
@@ -191,4 +199,16 @@ def _key(operator: TfliteOperator) -> Key:
 
 def _handles_of(file: TfliteFile) -> Mapping[int, Key]:
     """Whose variable each handle is, by the index of its tensor."""
-    return {op.outputs[0]: _key(op) for op in file.operators if op.op_type == "VAR_HANDLE"}
+    return {
+        op.outputs[0]: _key(op)
+        for op in file.operators
+        if op.op_type == "VAR_HANDLE" and _is_whole(op)
+    }
+
+
+def _is_whole(operator: TfliteOperator) -> bool:
+    """Whether an operator has all of its operands."""
+    ends = len(operator.inputs), len(operator.outputs)
+    return (
+        ends == _OPERANDS[operator.op_type] and min((*operator.inputs, *operator.outputs, 0)) == 0
+    )

@@ -78,8 +78,20 @@ def quantize(
         nodes.append(replace(node, inputs=inputs))
     result = graph.with_nodes(nodes, tensors)
     for node in result.nodes:
-        prepare_node(node, result.node_inputs(node), result.node_output(node))
+        _prove(node, result, given=graph.tensors[node.output].qparams is not None)
     return result
+
+
+def _prove(node: Node, graph: Graph, *, given: bool) -> None:
+    """Prepare a layer's constants once: `given` says that its scales came with a file."""
+    try:
+        prepare_node(node, graph.node_inputs(node), graph.node_output(node))
+    except InternalError as error:
+        if not given:
+            raise
+        raise UserError(
+            f"layer {node.name!r}: {error}\n  the file gives these scales: quantize the model again"
+        ) from error
 
 
 def _numerics(node: Node, asked: str | None, tensors: Mapping[str, Tensor]) -> str:

@@ -18,6 +18,7 @@ from tests.support.tflite_variables import (
     handle,
     once,
     read,
+    svdf,
 )
 
 SHAPE = (1, FRAME)
@@ -106,6 +107,28 @@ def assigned_at_another_scale(g, x):
     assign(g, "a", x)
 
 
+def svdf_file(without=(), rows=4, **layer):
+    """One SVDF; operands `without` are computed by another layer."""
+
+    def model() -> bytes:
+        g = Subgraph()
+        x = g.tensor((rows, FRAME), "int8", SCALE, ZERO)
+        g.inputs = [x]
+        made = svdf(g, rng(), x, rank=2, units=3, memory=4, **layer)
+        inputs = g.operators[-1][1]
+        for place in without:
+            _, shape, dtype, scales, zero, *_ = g.tensors[inputs[place]]
+            computed = g.tensor(shape, dtype, scales[0], zero)
+            given = g.tensor(shape, dtype, scales[0], zero)
+            g.operators.insert(0, ("RELU", [given], [computed], "", {}))
+            g.inputs.append(given)
+            inputs[place] = computed
+        g.outputs = [made]
+        return content(g)
+
+    return model
+
+
 def variable(reason, op, layers, instead=""):
     return Bytes(reason, op, network(layers), instead)
 
@@ -128,6 +151,9 @@ CASES = (
     variable("a constant", "ASSIGN_VARIABLE", constant, "leave the variable out"),
     variable("than that of the codes it reads", "READ_VARIABLE", read_at_another_scale),
     variable("than that it is read with", "ASSIGN_VARIABLE", assigned_at_another_scale),
+    Bytes("a state of int16", "SVDF", svdf_file(rows=1, dtype="int16"), "with zero point 0"),
+    Bytes("the weights must be a constant", "SVDF", svdf_file((1,), rows=1)),
+    Bytes("an input of (4, 8) with weights", "SVDF", svdf_file()),
     wide("a bias of int64", "DEPTHWISE_CONV_2D",
          lambda: conv_case(rng(), "", depthwise=True, bias="int32")),
     wide("has no such layer of int16 codes", "REDUCE_MAX",

@@ -112,3 +112,39 @@ def delay_line(rng):
 def random_runs(seed, count, *shape):
     """Codes of an input, run after run."""
     return np.random.default_rng(seed).integers(-128, 128, (count, 1, *shape)).astype(np.int8)
+
+
+def svdf(g, rng, x, *, rank, units, memory, zero=0, dtype="int8"):
+    """SVDF with a state of its own."""
+    filters, size = rank * units, g.tensors[x][1][1]
+    scale_x = g.like(x)["scale"]
+    state = g.tensor((1, filters * memory), dtype, 1 / 40, zero, is_variable=True)
+    features, time = (
+        rng.integers(-127, 128, shape).astype(np.int8)
+        for shape in ((filters, size), (filters, memory))
+    )
+    time_scale = 1 / (60 * memory)
+    bias = rng.integers(-3000, 3000, units).astype(np.int32)
+    inputs = [
+        x,
+        g.constant(features, 1 / (scale_x * 40 * 60 * size)),
+        g.constant(time.astype(dtype), time_scale),
+        g.constant(bias, time_scale / 40),
+        state,
+    ]
+    y = g.tensor((1, units), "int8", 1 / 300, -128)
+    relu = {"FusedActivationFunction": 1}
+    return g.operator("SVDF", inputs, y, "SVDFOptions", Rank=rank, **relu)
+
+
+def svdf_network(rng, *, zero=0):
+    """Two SVDFs of different ranks and a dense layer."""
+    g = Subgraph()
+    g.inputs = [g.tensor((1, 2 * FRAME), "int8", SCALE, ZERO)]
+    made = svdf(g, rng, g.inputs[0], rank=2, units=10, memory=7, zero=zero)
+    made = svdf(g, rng, made, rank=1, units=12, memory=9, zero=zero)
+    codes, scales = weights(rng, (6, 12), 0)
+    y = g.tensor((1, 6), "int8", 1 / 400, 3)
+    inputs = [made, g.constant(codes, scales[:1]), -1]
+    g.outputs = [g.operator("FULLY_CONNECTED", inputs, y, "FullyConnectedOptions"), made]
+    return content(g)

@@ -18,6 +18,7 @@ from tests.support.tflite_variables import (
     random_runs,
     running_sum,
     streaming_network,
+    svdf_network,
 )
 
 pytest.importorskip(
@@ -31,6 +32,7 @@ NETWORKS = {
     "sum": (running_sum(RNG), (FRAME,)),
     "delay": (delay_line(RNG), (FRAME,)),
     "network": (streaming_network(RNG), (1, 1, FRAME)),
+    "svdf": (svdf_network(RNG), (2 * FRAME,)),
     "network-first": (streaming_network(RNG, FIRST), (1, 1, FRAME)),
 }
 
