@@ -24,8 +24,14 @@ def _int8_only(export: Exporter) -> Exporter:
     return exporter
 
 
+def _qdq(graph: Graph) -> bytes:
+    if graph.states:
+        raise UserError("a network that keeps tensors between runs cannot be written as ONNX")
+    return bytes(export_qdq(graph).SerializeToString())
+
+
 EXPORTERS: Mapping[str, Exporter] = {
-    "qdq": _int8_only(lambda graph: bytes(export_qdq(graph).SerializeToString())),
+    "qdq": _int8_only(_qdq),
     "tflite": _int8_only(export_tflite),
 }
 """What writes a quantized graph, by format."""

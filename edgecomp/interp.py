@@ -84,8 +84,12 @@ def _run_in_sequence(
     kept = {}
     for state in graph.states:
         tensor = graph.tensors[state.source]
-        codes = np.broadcast_to(np.asarray(state.codes, tensor.dtype.numpy), tensor.size)
-        kept[state.source] = codes.reshape(1, *tensor.shape)
+        codes = np.broadcast_to(np.asarray(state.codes), tensor.size)
+        if not tensor.dtype.value.startswith("int"):
+            assert tensor.qparams is not None
+            codes = tensor.qparams.dequantize(codes)
+        first = codes.reshape(1, *tensor.shape)
+        kept[state.source] = first.astype(tensor.dtype.numpy)
     wanted = None if keep else (*graph.outputs, *(state.update for state in graph.states))
     runs: list[dict[str, Array]] = []
     for index in range(len(next(iter(inputs.values())))):

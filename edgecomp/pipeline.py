@@ -20,7 +20,7 @@ from edgecomp.budget import check_target
 from edgecomp.build import verify_isa
 from edgecomp.build.compile import Images, compile_images
 from edgecomp.build.loader import behind_loader, in_slots, loader_elf
-from edgecomp.build.placement import arena_rooms
+from edgecomp.build.placement import arena_rooms, data_room
 from edgecomp.build.seal import seal_files
 from edgecomp.build.toolchain import find_library, find_tool, find_toolchain
 from edgecomp.codegen.context import Provenance, Tick, build_id, model_context
@@ -30,10 +30,12 @@ from edgecomp.compressing import CompressRequest, compressed_graph
 from edgecomp.config import Recipe, read_recipe
 from edgecomp.data import Preprocessing
 from edgecomp.errors import ToolError, UserError
+from edgecomp.exclusions import asked_numerics, check_file, check_options
 from edgecomp.exporting import EXPORTERS, exporter_for
 from edgecomp.ir.serialize import save_graph
 from edgecomp.measure import check_metric, layer_sqnr, measure_model
 from edgecomp.passes.dead_channels import remove_dead_channels
+from edgecomp.passes.keep_states import keep_states, keeps_states
 from edgecomp.passes.stream import device_axis, stream
 from edgecomp.paths import MANIFEST, sha256_of, staged_directory, write_atomically
 from edgecomp.plan.costs import PLAIN
@@ -75,13 +77,15 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
         equalize=section.equalize,
         bias_correction=section.bias_correction,
         symmetric=section.symmetric,
-        numerics=_numerics(request, section.activations),
+        numerics=asked_numerics(request, section.activations),
         float_layers=(*section.float_layers, *request.float_layers),
     )
     full_graph, report = quantize_model(float_graph, samples.calibration(), options)
-    # Which channels are dead depends on weights; of int16 codes nobody asks.
-    wide = options.numerics == "int16"
-    keeps_all = request.keep_dead_channels or request.weights_slot or wide
+    # Which channels are dead depends on weights, and on runs before; of int16 codes nobody asks.
+    wide = full_graph.has_int16
+    check_file(request, full_graph)
+    remembers = bool(full_graph.states)
+    keeps_all = request.keep_dead_channels or request.weights_slot or wide or remembers
     graph = full_graph if keeps_all else remove_dead_channels(full_graph)[0]
     if not wide and _takes_what_it_finds(request, recipe):
         graph = allow_found(graph)
@@ -91,6 +95,9 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
         streamed = stream(
             graph, None if axis is None else device_axis(graph, axis), request.stream.frames
         )
+    elif keeps_states(graph):
+        say("recurrent layers go on where the run before ended; reset begins a new sequence")
+        streamed = keep_states(graph)
     return QuantizedModel(float_graph, full_graph, graph, report, samples, recipe, streamed)
 
 
@@ -102,26 +109,6 @@ def _takes_what_it_finds(request: Request, recipe: Recipe) -> bool:
     """
     decided = bool(recipe.steps) or request.model.endswith(".npz")
     return not decided and not request.weights_slot and request.optimize != "ram"
-
-
-def _numerics(request: Request, activations: str) -> str | None:
-    """The arithmetic that is asked for.
-
-    Raises:
-        UserError: int16 activations together with what knows int8 codes only.
-    """
-    if (request.activations or activations) == "int8":
-        return request.numerics
-    asked = {
-        "--numerics": request.numerics,
-        "--stream": request.stream,
-        "--stream-input": request.stream_input,
-        "--protocol mlperf": request.protocol == "mlperf",
-    }
-    for option, value in asked.items():
-        if value:
-            raise UserError(f"{option} is for int8 activations; leave it out, or --activations")
-    return "int16"
 
 
 def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
@@ -137,7 +124,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
     Raises:
         EdgecompError: something is wrong; the output folder is as it was before.
     """
-    _check_options(request)
+    check_options(request)
     plain_board = get_board(request.board, request.boards_file)
     board = behind_loader(plain_board) if request.loader else plain_board
     if request.weights_slot:
@@ -156,6 +143,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
             flash_bytes=board.image.size,
             stream_input=request.stream_input,
             rooms=arena_rooms(board),
+            data_room=data_room(board),
         )
         # MLPerf's runner loads a sample once and asks for many inferences of it.
         keep_input = request.keep_input or request.protocol == "mlperf"
@@ -166,16 +154,22 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         if keep_input:
             without = planned().arena_bytes
             say(f"keeping the input costs {plan.arena_bytes - without:,} bytes of the arena")
+        if plan.boot_ram_bytes and request.weights_slot:
+            raise UserError(
+                "--weights-slot lets weights change behind the firmware's back, which were decoded "
+                "at boot: let the recipe decode them by row or layer, or leave the option out"
+            )
         if plan.second_bytes:
             say(f"no memory holds the arena: {plan.second_bytes:,} bytes of it go to another")
         say("generating C")
         build_id = _write_sources(folder, request, model, plan)
-        if not model.graph.has_int16:
+        if not model.graph.has_int16 and not model.graph.states:
             (folder / "model_int8.onnx").write_bytes(EXPORTERS["qdq"](model.graph))
         save_graph(model.run_graph, folder / GRAPH_FILE)
         saving = None
         if model.stream:
             save_graph(model.graph, folder / WHOLE_FILE)
+        if request.stream and model.stream:
             saving = saving_of(model.graph, model.stream, plan, board.core, request.optimize)
             say(saving.text)
         say(f"compiling for {board.name}")
@@ -203,19 +197,6 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         check_target(model.recipe.target, report.values)
         write_atomically(folder / "report.json", report.to_json())
     return report.values
-
-
-def _check_options(request: Request) -> None:
-    """Refuse options that exclude each other."""
-    if request.stream is None:
-        return
-    for name, is_given in (
-        ("--stream-input", request.stream_input),
-        ("--weights-slot", request.weights_slot),
-        ("--protocol mlperf", request.protocol == "mlperf"),
-    ):
-        if is_given:
-            raise UserError(f"--stream does not go with {name}: leave one of them out")
 
 
 def _require_tools(board: Board) -> None:
@@ -248,7 +229,9 @@ def _write_sources(folder: Path, request: Request, model: QuantizedModel, plan: 
         model_sha256=sha256_of(file) if file.is_file() else "",
         recipe_sha256=sha256_of(request.recipe) if request.recipe else "",
     )
-    tick = Tick(model.stream.frames, model.stream.first_tick) if model.stream else None
+    tick = None
+    if request.stream and model.stream:
+        tick = Tick(model.stream.frames, model.stream.first_tick)
     context = model_context(plan, provenance, quantizers, tick)
     sources = model_sources(context)
     headers = application_headers(context, sources)

@@ -16,7 +16,7 @@ from edgecomp.codegen.emit import application_headers, model_sources
 from edgecomp.device import QemuEngine
 from edgecomp.errors import DeviceError, UserError
 from edgecomp.ir import Graph
-from edgecomp.kernels import Kernel, Layer
+from edgecomp.kernels import KERNELS, Kernel, Layer
 from edgecomp.plan.arena import aligned
 from edgecomp.plan.costs import Cost, CostTable, Point, cost_table, signature, sizes
 from edgecomp.plan.select import applicable
@@ -89,6 +89,7 @@ def tune_layers(layers: Sequence[Layer], board: Board, say: Callable[[str], None
         Trial(layer, kernel)
         for layer in reversed(alike.values())
         for kernel in applicable(layer, board.core)
+        if kernel.name in KERNELS  # what decodes whole layers is estimated from plain kernels
     ]
     points: dict[str, list[Point]] = {}
     done = 0

@@ -32,6 +32,11 @@ def arena_rooms(board: Board) -> tuple[int, ...]:
     return tuple(sorted((room for room in rooms if room > 0), reverse=True))
 
 
+def data_room(board: Board) -> int:
+    """Bytes of the memory of the stack and the static data that more static data could have."""
+    return max(board.data.size - _DATA_RESERVE_BYTES, 0)
+
+
 def usual_placement(board: Board) -> Placement:
     """Everything in the first memory, as an image is linked to learn its sizes."""
     return Placement(board.arenas[0])

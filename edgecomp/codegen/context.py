@@ -10,6 +10,7 @@ from edgecomp import __version__
 from edgecomp.codegen.rows import layer_function, rows_body
 from edgecomp.ir import Array, QParams, Shape, Tensor
 from edgecomp.kernels import Constant
+from edgecomp.kernels.decoded import Decoded
 from edgecomp.plan.rows import RowProgram
 from edgecomp.plan.types import ARENA_ALIGN, Plan, Stage
 from edgecomp.quant.input_codes import InputQuantizer, input_quantizer
@@ -29,7 +30,7 @@ class StageSource:
     """One stage as the templates need it.
 
     `arguments` are C expressions for the places in memory of the inputs, of the output, and of the
-    scratch where there is one.
+    scratch where there is one.  `boot_array` is the array into which its weights are decoded once.
     """
 
     stage: Stage
@@ -41,6 +42,7 @@ class StageSource:
     shapes: str
     weights_bytes: int
     macs: int
+    boot_array: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,11 @@ class ModelContext:
         return ARENA_ALIGN
 
     @property
+    def booted(self) -> tuple[StageSource, ...]:
+        """Stages whose weights are decoded once, before the first run."""
+        return tuple(source for source in self.stages if source.boot_array)
+
+    @property
     def stream(self) -> RowProgram | None:
         """The first stage where the caller hands over the input row by row."""
         return self.plan.stages[0].rows if self.plan.streamed_inputs else None
@@ -199,7 +206,17 @@ def _stage_source(plan: Plan, stage: Stage) -> StageSource:
         shapes=" -> ".join(ends),
         weights_bytes=plan.weights_bytes(stage),
         macs=plan.macs(stage),
+        boot_array=_boot_array(plan, stage),
     )
+
+
+def _boot_array(plan: Plan, stage: Stage) -> str:
+    """The array that is filled at boot; empty where there is none."""
+    if not plan.boot_bytes(stage):
+        return ""
+    kernel = plan.kernel(stage)
+    assert isinstance(kernel, Decoded)
+    return f"{stage.label}_{kernel.packing(plan.layer(stage)).constant.name}"
 
 
 def model_context(

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from edgecomp.codegen.decoded import signature_of, with_decoder
 from edgecomp.codegen.env import render
 from edgecomp.ir import Shape
 from edgecomp.kernels import Kernel, Layer
+from edgecomp.kernels.decoded import Decoded
 from edgecomp.kernels.rows_mean import TEMPLATE as MEAN_TEMPLATE
 from edgecomp.kernels.rows_mean import RowMean
 from edgecomp.plan.rows import COPY, MEAN, Line, Read, RowProgram, RowStep
@@ -95,9 +97,9 @@ def layer_function(label: str, layer: Layer, kernel: Kernel) -> tuple[str, str]:
             **kernel.context(layer),
         )
     )
-    # The layer's own function comes last: what it shares with others may be a stage as well.
-    signature = [x for x in text.splitlines() if x.startswith("static EC_STAGE void")][-1]
-    return text, signature.split("(")[0].split()[-1]
+    if isinstance(kernel, Decoded):
+        return with_decoder(label, layer, kernel, text)
+    return text, signature_of(text)[1]
 
 
 def _mean_function(label: str, layer: Layer) -> tuple[str, str]:

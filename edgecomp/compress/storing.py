@@ -23,7 +23,7 @@ def _stored(
     graph: Graph, step: Huffman | Store, workshop: Workshop, storages: tuple[str, ...]
 ) -> Outcome:
     for name in chosen_weights(graph, step):
-        graph = allow_storage(graph, name, storages)
+        graph = allow_storage(graph, name, storages, step.times)
     found = stored_bytes(graph)
     parts = ", ".join(f"{count:,} as {storage}" for storage, count in found.items())
     return Outcome(graph, workshop.score(graph), note=f"bytes of weights: {parts}")
@@ -32,9 +32,9 @@ def _stored(
 def allow_also(graph: Graph, names: tuple[str, ...], storage: str) -> Graph:
     """Let weights also lie in another way."""
     for name in names:
-        known = graph.tensors[name].storages
-        if storage not in known:
-            graph = allow_storage(graph, name, (*known, storage))
+        tensor = graph.tensors[name]
+        if storage not in tensor.storages:
+            graph = allow_storage(graph, name, (*tensor.storages, storage), tensor.decode)
     return graph
 
 

@@ -274,21 +274,33 @@ class Cluster(TrainingStep):
     learning_rate: _Rate = 1e-4
 
 
-class Huffman(Step):
-    """Let the weights lie in flash as a canonical Huffman code.
+class StoringStep(Step):
+    """A step that says how weights may lie in flash.
 
     Attributes:
-        decode: `layer`: each layer is decoded into scratch before it runs.
+        decode: when they are decoded: `row`, some output channels just before they are computed;
+            `layer`, a whole layer into scratch before it is computed; `boot`, all once before the
+            first inference, into RAM beside the arena; `auto`, whatever the planner finds best.
     """
+
+    keeps_weights: ClassVar[bool] = True
+
+    decode: Literal["auto", "row", "layer", "boot"] = "auto"
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """`decode` as a mark of weights: empty for `auto`."""
+        return () if self.decode == "auto" else (self.decode,)
+
+
+class Huffman(StoringStep):
+    """Let the weights lie in flash as a canonical Huffman code."""
 
     verb: ClassVar[str] = "huffman"
     main: ClassVar[str] = "decode"
-    keeps_weights: ClassVar[bool] = True
-
-    decode: Literal["layer"] = "layer"
 
 
-class Store(Step):
+class Store(StoringStep):
     """Say how the weights may lie in flash; the planner takes the best that is allowed.
 
     Attributes:
@@ -297,7 +309,6 @@ class Store(Step):
 
     verb: ClassVar[str] = "store"
     main: ClassVar[str] = "storages"
-    keeps_weights: ClassVar[bool] = True
 
     storages: Annotated[
         tuple[Literal["dense8", "packed4", "codebook", "sparse", "huffman"], ...],
@@ -313,4 +324,5 @@ class Store(Step):
     @property
     def text(self) -> str:
         """The step for people."""
-        return f"store: {', '.join(self.storages)}"
+        when = "" if self.decode == "auto" else f", decoded by {self.decode}"
+        return f"store: {', '.join(self.storages)}{when}"

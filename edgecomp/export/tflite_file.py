@@ -5,7 +5,7 @@ the schema gives them.  Source: TensorFlow Lite `schema/schema.fbs`, version 3.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,14 @@ IDENTIFIER = b"TFL3"
 VERSIONS: Mapping[str, int] = {
     "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1, "PRELU": 1,
     "HARD_SWISH": 1, "ELU": 1, "RELU_N1_TO_1": 1, "SIN": 1, "COS": 1, "FLOOR": 1, "CEIL": 1,
-    "ROUND": 1, "NEG": 1, "SQUARE": 1,
+    "ROUND": 1, "NEG": 1, "SQUARE": 1, "UNIDIRECTIONAL_SEQUENCE_LSTM": 3,
 }  # fmt: skip
 """First version of each operator that knows int8; of all others it is the second."""
 _MIN_ALIGN = 16
 _Offset = Any
-_TYPES = {"float32": 0, "int32": 2, "int64": 4, "int8": 9}
+_TYPES = {"float32": 0, "int32": 2, "int64": 4, "int16": 7, "int8": 9}
+ABSENT = -1
+"""The index of an optional input that is not there."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class _Tensor:
     qparams: QParams | None
     axis: int
     data: Array | None
+    is_variable: bool
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,12 @@ class _Operator:
     outputs: tuple[int, ...]
     kind: str
     options: Mapping[str, Any]
+    intermediates: tuple[int, ...] = ()
+
+    @property
+    def tensors(self) -> tuple[int, ...]:
+        """All that it refers to."""
+        return (*self.inputs, *self.outputs, *self.intermediates)
 
 
 @dataclass
@@ -67,6 +76,7 @@ class TfliteWriter:
         *,
         axis: int = 0,
         is_reserved: bool = False,
+        is_variable: bool = False,
     ) -> int:
         """Add a tensor and return its index.
 
@@ -78,13 +88,14 @@ class TfliteWriter:
             data: elements of a constant.
             axis: of scales that are per channel.
             is_reserved: whether `name` was kept for this tensor.
+            is_variable: whether it keeps its value between inferences.
         """
         free, count = name, 1
         while free in self._names and not is_reserved:
             count += 1
             free = f"{name}_{count}"
         self._names.add(free)
-        self._tensors.append(_Tensor(free, shape, dtype, qparams, axis, data))
+        self._tensors.append(_Tensor(free, shape, dtype, qparams, axis, data, is_variable))
         return len(self._tensors) - 1
 
     def constant(self, name: str, data: Array) -> int:
@@ -106,19 +117,28 @@ class TfliteWriter:
         return self._tensors[index].name
 
     def operator(
-        self, name: str, inputs: Sequence[int], output: int, kind: str = "", **options: Any
+        self,
+        name: str,
+        inputs: Sequence[int],
+        output: int,
+        kind: str = "",
+        **options: Any,
     ) -> int:
         """Add an operator and return the index of its output.
 
         Args:
             name: as the schema has it.
-            inputs: indices of tensors.
+            inputs: indices of tensors, `ABSENT` for one that is not there.
             output: index of the tensor that it makes.
             kind: name of the table of its options, such as `Conv2DOptions`; none if empty.
             options: by the schema's field names.
         """
         self._operators.append(_Operator(name, tuple(inputs), (output,), kind, options))
         return output
+
+    def has_within(self, intermediates: Sequence[int]) -> None:
+        """Give the last operator tensors that only say the scales of what it computes within."""
+        self._operators[-1] = replace(self._operators[-1], intermediates=tuple(intermediates))
 
     def content(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """Return the file."""
@@ -128,9 +148,10 @@ class TfliteWriter:
         b = Builder(1024)
         used = list(dict.fromkeys(op.name for op in self._operators))
         # Tensors in the order in which they are met, whatever made them first.
-        met = [*inputs, *(i for op in self._operators for i in (*op.inputs, *op.outputs))]
-        place = {index: number for number, index in enumerate(dict.fromkeys(met))}
-        ordered = [self._tensors[index] for index in place]
+        met = [*inputs, *(index for op in self._operators for index in op.tensors)]
+        present = dict.fromkeys(index for index in met if index != ABSENT)
+        ordered = [self._tensors[index] for index in present]
+        place = {ABSENT: ABSENT, **{index: number for number, index in enumerate(present)}}
         constants = [t.data for t in ordered if t.data is not None]
         buffers = _table_vector(
             b, tflite.ModelStartBuffersVector, [_buffer(b, d) for d in (None, *constants)]
@@ -205,6 +226,8 @@ def _tensor(b: Any, tensor: _Tensor, buffer: int) -> _Offset:
     tflite.TensorAddName(b, name)
     if quantization is not None:
         tflite.TensorAddQuantization(b, quantization)
+    if tensor.is_variable:
+        tflite.TensorAddIsVariable(b, True)
     tflite.TensorAddHasRank(b, True)
     return tflite.TensorEnd(b)
 
@@ -212,8 +235,9 @@ def _tensor(b: Any, tensor: _Tensor, buffer: int) -> _Offset:
 def _operator(b: Any, operator: _Operator, code: int, place: Mapping[int, int]) -> _Offset:
     import tflite
 
-    inputs, outputs = (
-        _ints(b, [place[index] for index in group]) for group in (operator.inputs, operator.outputs)
+    inputs, outputs, intermediates = (
+        _ints(b, [place[index] for index in group])
+        for group in (operator.inputs, operator.outputs, operator.intermediates)
     )
     options = None
     if operator.kind:
@@ -225,6 +249,8 @@ def _operator(b: Any, operator: _Operator, code: int, place: Mapping[int, int]) 
     tflite.OperatorAddOpcodeIndex(b, code)
     tflite.OperatorAddInputs(b, inputs)
     tflite.OperatorAddOutputs(b, outputs)
+    if operator.intermediates:
+        tflite.OperatorAddIntermediates(b, intermediates)
     if options is not None:
         tflite.OperatorAddBuiltinOptionsType(b, getattr(tflite.BuiltinOptions, operator.kind))
         tflite.OperatorAddBuiltinOptions(b, options)

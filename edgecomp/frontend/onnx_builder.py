@@ -10,7 +10,7 @@ from edgecomp.errors import UnsupportedError, UserError
 from edgecomp.frontend.limits import LARGEST_NUMBER, check_network, check_size
 from edgecomp.frontend.names import UniqueNames
 from edgecomp.frontend.refit import refitted
-from edgecomp.ir import Array, Clamp, DType, Graph, Node, OpParams, QParams, Shape, Tensor
+from edgecomp.ir import Array, Clamp, DType, Graph, Node, OpParams, QParams, Shape, State, Tensor
 from edgecomp.ops import OPS
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.conv2d import Conv2dParams
@@ -57,6 +57,7 @@ class GraphBuilder:
         self._tensors: dict[str, Tensor] = {}
         self._nodes: list[Node] = []
         self._producers: dict[str, int] = {}
+        self._states: list[State] = []
         self.layer = ""
 
     # What the importers call.
@@ -157,6 +158,18 @@ class GraphBuilder:
             moved, replace(constant, data=constant.data.reshape(shape), qparams=qparams)
         )
 
+    def add_state(self, name: str, shape: Shape, qparams: QParams) -> str:
+        """Add a tensor that has what the run before kept."""
+        check_size(name, shape)
+        taken = name if name in self._unused else self._names.take(name)
+        self._unused.discard(taken)
+        self._tensors[taken] = Tensor(taken, shape, qparams=qparams)
+        return taken
+
+    def keep(self, source: str, update: str, codes: tuple[int, ...]) -> None:
+        """Let the next run find `update` in `source`, and the first one `codes`."""
+        self._states.append(State(source, update, codes))
+
     def unsupported(
         self, node: ImportedNode, limit: str, suggestion: str = "", attribute: str = ""
     ) -> UnsupportedError:
@@ -196,10 +209,15 @@ class GraphBuilder:
                 self.annotate(source, qparams)
 
     def build(
-        self, name: str, inputs: Sequence[str], outputs: Sequence[str], io_names: Mapping[str, str]
+        self,
+        name: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        io_names: Mapping[str, str],
     ) -> Graph:
         """Return the graph of what was collected."""
-        graph = Graph(name, tuple(inputs), tuple(outputs), (), {}, io_names=dict(io_names))
+        ends, states = (tuple(inputs), tuple(outputs)), tuple(self._states)
+        graph = Graph(name, *ends, (), {}, io_names=dict(io_names), states=states)
         check_network(self._nodes, self._tensors)
         return graph.with_nodes(self._nodes, self._tensors)
 
@@ -208,7 +226,8 @@ class GraphBuilder:
         params: Any = self._nodes[index].params
         clamp = getattr(params, "clamp", None)
         if isinstance(clamp, Clamp):
-            low, high = (float(v) for v in qparams.dequantize(np.array([-128, 127])))
+            codes = (DType.INT16 if qparams.is_wide else DType.INT8).limits
+            low, high = (float(v) for v in qparams.dequantize(np.array(codes)))
             saturated = replace(params, clamp=clamp.intersect(Clamp(low, high)))
             self._nodes[index] = replace(self._nodes[index], params=saturated)
 

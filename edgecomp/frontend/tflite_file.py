@@ -8,7 +8,7 @@ Source: TensorFlow Lite `schema/schema.fbs`, version 3.
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,10 @@ from edgecomp.ir import Array, Shape
 
 MAGIC = b"TFL3"
 _MAX_ITEMS = 100_000
+_MAX_GRAPHS = 8
 _DTYPES = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16",
-    9: "int8", 10: "float64", 15: "uint32", 16: "uint16", 17: "int4",
+    9: "int8", 10: "float64", 13: "resource", 15: "uint32", 16: "uint16", 17: "int4",
 }  # fmt: skip
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, KeyError)
 
@@ -85,12 +86,13 @@ class TfliteOperator:
 
 @dataclass(frozen=True)
 class TfliteFile:
-    """The main graph of a file."""
+    """The main graph of a file, and the `others`, which CALL_ONCE runs before it."""
 
     tensors: tuple[TfliteTensor, ...]
     operators: tuple[TfliteOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    others: tuple["TfliteFile", ...] = ()
 
 
 def load_tflite(path: Path) -> TfliteFile:
@@ -120,16 +122,25 @@ def _parse(content: bytes) -> TfliteFile:
     import tflite
 
     model = tflite.Model.GetRootAsModel(content, 0)
-    if _count(model.SubgraphsLength()) != 1:
-        raise UserError(
-            f"it has {model.SubgraphsLength()} subgraphs: control flow is not supported\n"
-            "  convert the model without loops and conditions"
-        )
-    graph = model.Subgraphs(0)
     codes = [
         _operator_name(model.OperatorCodes(index))
         for index in range(_count(model.OperatorCodesLength()))
     ]
+    count = _count(model.SubgraphsLength())
+    if not 1 <= count <= _MAX_GRAPHS:
+        raise ValueError(f"it has {count} graphs")
+    main, *others = (_graph(model, model.Subgraphs(index), codes) for index in range(count))
+    if others and all(operator.op_type != "CALL_ONCE" for operator in main.operators):
+        raise UserError(
+            f"it has {count} subgraphs: control flow is not supported\n"
+            "  convert the model without loops and conditions"
+        )
+    if not main.outputs:
+        raise ValueError("it has no outputs")
+    return replace(main, others=tuple(others))
+
+
+def _graph(model: Any, graph: Any, codes: list[str]) -> TfliteFile:
     check_layer_count(graph.OperatorsLength())
     tensors = _tensors(model, graph)
     operators = tuple(
@@ -141,8 +152,6 @@ def _parse(content: bytes) -> TfliteFile:
     used = [*inputs, *outputs, *(i for op in operators for i in (*op.inputs, *op.outputs))]
     if any(not -1 <= index < len(tensors) for index in used) or -1 in (*inputs, *outputs):
         raise ValueError("a layer refers to a tensor that is not there")
-    if not outputs:
-        raise ValueError("it has no outputs")
     return TfliteFile(tensors, operators, inputs, outputs)
 
 
@@ -272,7 +281,7 @@ def _options(operator: Any) -> dict[str, Any]:
     made.Init(table.Bytes, table.Pos)
     found: dict[str, Any] = {}
     for method in dir(made):
-        if method[0].isupper() and not method.startswith(("Init", "GetRootAs")):
+        if method[0].isupper() and method != "Init" and not method.startswith("GetRootAs"):
             if method.endswith(("AsNumpy", "Length", "IsNone", "BufferHasIdentifier")):
                 continue
             length = getattr(made, f"{method}Length", None)

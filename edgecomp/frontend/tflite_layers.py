@@ -11,11 +11,13 @@ from dataclasses import replace
 import numpy as np
 
 from edgecomp.frontend.onnx_builder import GraphBuilder
+from edgecomp.frontend.tflite_lstm import OPERATOR, import_lstm
 from edgecomp.frontend.tflite_more import MORE_TFLITE, TfliteImporter, constant_input
+from edgecomp.frontend.tflite_svdf import SVDF, import_svdf
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.add import AddParams
 from edgecomp.ops.base import ImportedNode
-from edgecomp.ops.binary import import_binary
+from edgecomp.ops.binary import align, import_binary
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
 from edgecomp.ops.div import import_division
@@ -83,6 +85,20 @@ def _linear_inputs(
     return inputs
 
 
+def _has_wide(build: GraphBuilder, names: Sequence[str]) -> bool:
+    """Whether an operand has int16 codes."""
+    computed = (name for name in names if name and build.value(name) is None)
+    return any(q is not None and q.is_wide for q in map(build.qparams, computed))
+
+
+def _refuse_narrow_bias(node: ImportedNode, build: GraphBuilder, inputs: list[str]) -> None:
+    """Refuse what TFLite would read as 64 bits."""
+    if _has_wide(build, inputs[:1]) and len(inputs) > 2:
+        q = build.qparams(inputs[2])
+        if q is None or not q.is_wide:
+            raise build.unsupported(node, "int16 activations need a bias of int64")
+
+
 def _conv(node: ImportedNode, build: GraphBuilder) -> str:
     """CONV_2D; groups follow from the shapes."""
     weights = constant_input(node, build, 1, "the weights")
@@ -102,6 +118,7 @@ def _depthwise(node: ImportedNode, build: GraphBuilder) -> str:
     params = Conv2dParams(**vars(window), groups=shape[3], clamp=_clamp(node, build))
     moved = np.ascontiguousarray(weights.transpose(3, 1, 2, 0))
     inputs = _linear_inputs(node, build, node.inputs[0], moved, "OHWI")
+    _refuse_narrow_bias(node, build, inputs)
     return build.emit("conv2d", inputs, params, node)
 
 
@@ -146,6 +163,9 @@ def _binary(op: str, function: str, params: AddParams | MulParams) -> TfliteImpo
 
     def importer(node: ImportedNode, build: GraphBuilder) -> str:
         clamped = replace(params, clamp=_clamp(node, build))
+        if _has_wide(build, node.inputs):
+            # Functions of int16 codes are no tables: a number stays an operand.
+            return build.emit(op, align(node, build), clamped, node)
         return import_binary(op, function, clamped)(node, build)
 
     return importer
@@ -246,12 +266,18 @@ def _concat(node: ImportedNode, build: GraphBuilder) -> str:
     axis = int(node.attrs.get("Axis", 0))
     if not -rank <= axis < rank:
         raise build.unsupported(node, f"axis {axis} of inputs with {rank} axes")
-    y = build.emit("concat", node.inputs, ConcatParams(axis % rank), node)
+    axis %= rank
+    others = [(*shape[:axis], *shape[axis + 1 :]) for shape in map(build.shape, node.inputs)]
+    if any(other != others[0] for other in others):
+        raise ValueError("its inputs differ along another axis")
+    y = build.emit("concat", node.inputs, ConcatParams(axis), node)
     return _clamped(node, build, y, _clamp(node, build))
 
 
 TFLITE: Mapping[str, TfliteImporter] = {
     **MORE_TFLITE,
+    OPERATOR: import_lstm,
+    SVDF: import_svdf,
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": _fully_connected,

@@ -1,4 +1,4 @@
-"""Reads TFLite into a float graph; an int8 file keeps its scales and TFLite's own arithmetic."""
+"""Reads TFLite into a float graph; a file of integers keeps its scales and TFLite's arithmetic."""
 
 from collections import Counter
 from dataclasses import replace
@@ -12,6 +12,9 @@ from edgecomp.frontend.names import UniqueNames, c_identifier
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
 from edgecomp.frontend.tflite_file import TfliteFile, TfliteOperator, TfliteTensor, load_tflite
 from edgecomp.frontend.tflite_layers import TFLITE
+from edgecomp.frontend.tflite_lstm import with_own_variables
+from edgecomp.frontend.tflite_svdf import with_svdf_states
+from edgecomp.frontend.tflite_variables import VARIABLE_OPERATORS, Variables
 from edgecomp.ir import Graph, QParams
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.expression import X
@@ -21,10 +24,12 @@ _QUANTIZE, _DEQUANTIZE = "QUANTIZE", "DEQUANTIZE"
 _SAME = frozenset({_QUANTIZE, _DEQUANTIZE, "DENSIFY"})
 """Operators that change how numbers are stored, not the numbers."""
 _FLOATS = frozenset({"float32", "float16"})
+_CODES = frozenset({"int8", "uint8", "int16"})
+_LARGEST_BIAS = 1 << 38
 
 
 def read_tflite(path: Path) -> Graph:
-    """Read a TFLite file, float or full-integer int8.
+    """Read a TFLite file, float or full-integer int8 or 16x8.
 
     Args:
         path: the file.
@@ -46,7 +51,7 @@ class TfliteConversion:
 
     def __init__(self, file: TfliteFile) -> None:
         """Name the tensors."""
-        self._file = file
+        self._file = with_svdf_states(with_own_variables(file))
         unique = UniqueNames()
         self._names = [unique.take(tensor.name) for tensor in file.tensors]
         self._file_names = tuple(self._names)
@@ -54,6 +59,7 @@ class TfliteConversion:
         self._build = GraphBuilder(self._names)
         self._alias: dict[str, str] = {}
         self._io_names: dict[str, str] = {}
+        self._variables = Variables(file, self._build, _qparams)
 
     def run(self, name: str) -> Graph:
         """Convert inputs, constants, layers and outputs, in this order."""
@@ -65,6 +71,7 @@ class TfliteConversion:
         for operator in self._file.operators:
             self._import(operator)
         outputs = [self._output(index) for index in self._file.outputs]
+        self._variables.finish()
         graph = self._build.build(name, inputs, outputs, self._io_names)
         if not self._is_quantized():
             return graph
@@ -81,9 +88,9 @@ class TfliteConversion:
                 self._names[x], self._names[y] = self._names[y], self._names[x]
 
     def _is_quantized(self) -> bool:
-        """Whether computed tensors are int8."""
+        """Whether computed tensors are int8 or int16."""
         return any(
-            self._file.tensors[index].dtype == "int8"
+            self._file.tensors[index].dtype in {"int8", "int16"}
             for operator in self._file.operators
             for index in operator.outputs
         )
@@ -94,7 +101,7 @@ class TfliteConversion:
         self._refuse_state()
 
     def _refuse_operators(self) -> None:
-        known = {*TFLITE, *_SAME}
+        known = {*TFLITE, *_SAME, *VARIABLE_OPERATORS}
         unknown = Counter(op.op_type for op in self._file.operators if op.op_type not in known)
         if unknown:
             names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
@@ -105,7 +112,7 @@ class TfliteConversion:
 
     def _refuse_operator(self, operator: TfliteOperator) -> None:
         """Refuse one that cannot be imported."""
-        if operator.op_type not in {*TFLITE, *_SAME}:
+        if operator.op_type not in {*TFLITE, *_SAME, *VARIABLE_OPERATORS}:
             raise UnsupportedError(
                 operator.op_type,
                 self._layer(operator),
@@ -128,17 +135,18 @@ class TfliteConversion:
 
     def _input(self, index: int) -> str:
         tensor, name = self._file.tensors[index], self._names[index]
-        if tensor.dtype not in {*_FLOATS, "int8", "uint8"}:
+        if tensor.dtype not in _FLOATS | _CODES:
             raise UserError(f"input {name!r} has elements of type {tensor.dtype}")
         self._io_names[self._build.add_input(name, tensor.shape)] = name
         self._annotate(name, tensor)
         return name
 
     def _output(self, index: int) -> str:
+        self._check_made(index, "there is an output")
         name = self._alias.get(self._names[index], self._names[index])
         if self._build.value(name) is not None:
             raise UserError(f"output {name!r} is a constant")
-        if name in self._io_names:
+        if name in self._io_names or self._variables.is_source(name):
             node = ImportedNode("IDENTITY", f"{name}.copy", (name,), (f"{name}.copied",))
             qparams = self._build.qparams(name)
             name = self._build.emit("unary", [name], UnaryParams(X), node)
@@ -146,6 +154,14 @@ class TfliteConversion:
                 self._build.annotate(name, qparams)
         self._io_names[name] = self._file_names[index]
         return name
+
+    def _check_made(self, index: int, what: str) -> None:
+        """Refuse a tensor that no layer before has made."""
+        name = self._names[index]
+        if index in self._file.inputs or name in self._alias:
+            return
+        if self._file.tensors[index].data is None:
+            raise UserError(f"{what} {name!r}, which no layer makes before: the file is damaged")
 
     def _constant(self, index: int) -> Constant:
         """The real values of a constant, with the parameters that give its integers back."""
@@ -160,10 +176,13 @@ class TfliteConversion:
         scale = np.array(tensor.scale, np.float64).reshape(shape if len(tensor.scale) > 1 else ())
         zero = np.array(tensor.zero_point, np.int64).reshape(scale.shape)
         real = (data.astype(np.int64) - zero) * scale
-        if tensor.dtype == "int32":
+        if tensor.dtype in {"int32", "int64"}:
+            if np.abs(data).max(initial=0) > _LARGEST_BIAS:
+                raise UserError(f"tensor {self._names[index]!r} has codes of more than 38 bits")
             axis = 0 if len(tensor.scale) > 1 else None
-            return Constant(real, QParams(tensor.scale, 0, axis), is_exact=True)
-        if tensor.dtype not in {"int8", "uint8", "int4"}:
+            q = QParams(tensor.scale, 0, axis, is_wide=tensor.dtype == "int64")
+            return Constant(real, q, is_exact=True)
+        if tensor.dtype not in {*_CODES, "int4"}:
             raise UserError(f"tensor {self._names[index]!r} has quantized {tensor.dtype} elements")
         if len(tensor.scale) > 1:
             if zero.any():
@@ -183,9 +202,14 @@ class TfliteConversion:
             tuple(self._names[i] for i in operator.outputs),
             {**operator.options, "shape": outputs[0].shape if outputs else ()},
         )
+        if operator.op_type in VARIABLE_OPERATORS:
+            self._alias.update(zip(node.outputs, self._variables.take(node, operator), strict=True))
+            return
         if not outputs or not node.inputs or not node.inputs[0]:
             raise self._build.unsupported(node, f"{len(outputs)} outputs")
         for index in operator.inputs:
+            if index >= 0:
+                self._check_made(index, f"layer {layer!r} reads")
             self._refuse_width(node, index)
         results = self._results(node)
         if len(results) != len(outputs):
@@ -212,11 +236,11 @@ class TfliteConversion:
             raise InternalError(f"layer {node.name!r} cannot be imported: {error!r}") from error
 
     def _refuse_width(self, node: ImportedNode, index: int) -> None:
-        """Refuse activations that are neither real nor int8."""
+        """Refuse activations that are neither real nor codes."""
         if index < 0:
             return
         tensor = self._file.tensors[index]
-        if tensor.data is None and tensor.dtype not in {*_FLOATS, "int8", "uint8"}:
+        if tensor.data is None and tensor.dtype not in _FLOATS | _CODES:
             raise self._build.unsupported(node, f"activations of {tensor.dtype}")
 
     def _finish(self, node: ImportedNode, result: str, tensor: TfliteTensor) -> str:
@@ -241,11 +265,12 @@ class TfliteConversion:
 
 
 def _qparams(tensor: TfliteTensor) -> QParams:
-    """Parameters of an activation, as those of int8 codes."""
+    """Parameters of an activation, as those of int8 or int16 codes."""
     if len(tensor.scale) != 1:
         raise UserError(f"tensor {tensor.name!r} is an activation with scales per channel")
     shift = 128 if tensor.dtype == "uint8" else 0
     zero = tensor.zero_point[0] - shift
-    if not -128 <= zero <= 127:
+    wide = tensor.dtype == "int16"
+    if not -128 <= zero <= 127 or (wide and zero):
         raise UserError(f"tensor {tensor.name!r} has the zero point {tensor.zero_point[0]}")
-    return QParams.per_tensor(tensor.scale[0], zero)
+    return replace(QParams.per_tensor(tensor.scale[0], zero), is_wide=wide)

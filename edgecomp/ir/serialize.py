@@ -34,6 +34,8 @@ def save_graph(graph: Graph, path: Path) -> None:
             entry["qparams"] = dataclasses.asdict(tensor.qparams)
         if tensor.storages != ("dense8",):
             entry["storages"] = tensor.storages
+        if tensor.decode:
+            entry["decode"] = tensor.decode
         if tensor.data is not None:
             entry["data"] = f"c{len(arrays)}"
             arrays[entry["data"]] = tensor.data
@@ -85,12 +87,11 @@ def _graph_from_json(
             entry["name"],
             tuple(entry["shape"]),
             DType(entry["dtype"]),
-            None
-            if qparams is None
-            else QParams(tuple(qparams["scale"]), qparams["zero_point"], qparams["axis"]),
+            None if qparams is None else QParams(**{**qparams, "scale": tuple(qparams["scale"])}),
             archive[entry["data"]] if "data" in entry else None,
             entry["layout"],
             tuple(entry.get("storages", ("dense8",))),
+            tuple(entry.get("decode", ())),
         )
     nodes = tuple(
         Node(

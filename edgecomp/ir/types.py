@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 class DType(Enum):
     """Element type of a tensor; the value is its numpy name, `int4` being stored as int8.
 
-    `float64` is for biases that a quantized file had as int32: they must come back exactly.
+    `float64` is for biases that a quantized file had as integers: they must come back exactly.
     """
 
     FLOAT32 = "float32"
@@ -29,6 +29,7 @@ class DType(Enum):
     INT8 = "int8"
     INT16 = "int16"
     INT32 = "int32"
+    INT64 = "int64"
     BOOL = "bool"
 
     @property
@@ -44,7 +45,7 @@ class DType(Enum):
     @property
     def limits(self) -> tuple[int, int]:
         """Smallest and largest code of an integer dtype."""
-        bits = {"int4": 4, "int8": 8, "int16": 16, "int32": 32}[self.value]
+        bits = {"int4": 4, "int8": 8, "int16": 16, "int32": 32, "int64": 64}[self.value]
         return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
 
@@ -56,11 +57,13 @@ class QParams:
         scale: one float32-representable number, or one per index of `axis`.
         zero_point: code of the real value 0; always 0 where `axis` is given.
         axis: the axis that has one scale per index, or None.
+        is_wide: whether a file's codes have twice the usual bits: int16 activations, int64 biases.
     """
 
     scale: tuple[float, ...]
     zero_point: int = 0
     axis: int | None = None
+    is_wide: bool = False
 
     @classmethod
     def per_tensor(cls, scale: float, zero_point: int = 0) -> "QParams":
@@ -111,6 +114,8 @@ class Tensor:
         layout: meaning of the axes (`NHWC`, `OHWI`, `OI`, …), for people.
         storages: of weights, how they may lie in flash: keys of `edgecomp.storage.STORAGES`; see
             `allow_storage`.
+        decode: of such weights, when they may be decoded: `row`, `layer`, `boot`; empty for
+            whatever is best.
     """
 
     name: str
@@ -120,6 +125,7 @@ class Tensor:
     data: Array | None = field(default=None, compare=False)
     layout: str = field(default="", compare=False)
     storages: tuple[str, ...] = field(default=("dense8",), compare=False)
+    decode: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def is_const(self) -> bool:
@@ -200,7 +206,8 @@ class Node:
         output: the one tensor that it makes.
         params: the operator's parameters.
         numerics: whose integer arithmetic the layer follows, `edgecomp` or `tflite`; or `float32`,
-            real arithmetic between codes; or `int16`, activations of 16 bits.
+            real arithmetic between codes; or `int16`, activations of 16 bits; or `tflite16`, such
+            of TFLite.
     """
 
     name: str
@@ -218,4 +225,4 @@ class Node:
     @property
     def is_int16(self) -> bool:
         """Whether the layer's activations are int16 codes."""
-        return self.numerics == "int16"
+        return self.numerics in {"int16", "tflite16"}

@@ -14,6 +14,7 @@ from edgecomp.kernels import (
     dense_m3,
     dense_mve,
     dense_shared_dsp,
+    depthwise16_dsp,
     depthwise_any_dsp,
     depthwise_dsp,
     depthwise_m0,
@@ -28,9 +29,12 @@ from edgecomp.kernels import (
     float32_generic,
     gather_generic,
     history_generic,
+    int16_dsp,
     int16_generic,
+    int16_mve,
     lean_m0,
     lean_m3,
+    matmul_dsp,
     matmul_generic,
     max_pool_dsp,
     movement_generic,
@@ -54,6 +58,9 @@ from edgecomp.kernels import (
     stored_dsp,
     stored_mve,
     stored_scalar,
+    tflite16_generic,
+    tflite_lstm_dsp,
+    tflite_lstm_generic,
     winograd_by4_dsp,
     winograd_dsp,
     winograd_m0,
@@ -63,6 +70,7 @@ from edgecomp.kernels import (
     winograd_shared_dsp,
 )
 from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.decoded import decoded_kernels
 
 KERNELS: dict[str, Kernel] = {
     kernel.name: kernel
@@ -142,6 +150,7 @@ KERNELS: dict[str, Kernel] = {
         dense_m0.DenseM0(),
         rows_dsp.DenseRowDsp(),
         dense_generic.DenseGeneric(),
+        matmul_dsp.MatMulDsp(),
         matmul_generic.MatMulGeneric(),
         stored_dsp.DensePacked4Dsp(),
         stored_dsp.DenseCodebookDsp(),
@@ -188,6 +197,8 @@ KERNELS: dict[str, Kernel] = {
         recurrent_dsp.GruDsp(),
         recurrent_dsp.RnnDsp(),
         recurrent_generic.LstmGeneric(),
+        tflite_lstm_dsp.TfliteLstmDsp(),
+        tflite_lstm_generic.TfliteLstmGeneric(),
         recurrent_generic.GruGeneric(),
         recurrent_generic.RnnGeneric(),
         movement_generic.PadGeneric(),
@@ -200,6 +211,11 @@ KERNELS: dict[str, Kernel] = {
         running_generic.RunningMeanGeneric(),
         gather_generic.GatherGeneric(),
         gather_generic.ResizeGeneric(),
+        depthwise16_dsp.DepthwiseInt16Dsp(),
+        int16_mve.Conv2dInt16Mve(),
+        int16_mve.DenseInt16Mve(),
+        int16_dsp.Conv2dInt16Dsp(),
+        int16_dsp.DenseInt16Dsp(),
         int16_generic.Conv2dInt16(),
         int16_generic.DenseInt16(),
         int16_generic.AddInt16(),
@@ -208,8 +224,12 @@ KERNELS: dict[str, Kernel] = {
         int16_generic.AveragePoolInt16(),
         int16_generic.MaxPoolInt16(),
         int16_generic.ReduceMeanInt16(),
+        int16_generic.ReduceSumInt16(),
         int16_generic.UnaryInt16(),
         int16_generic.SoftmaxInt16(),
+        tflite16_generic.RescaleTflite16(),
+        tflite16_generic.SigmoidTflite16(),
+        tflite16_generic.SoftmaxTflite16(),
         int16_generic.PadInt16(),
         int16_generic.ConcatInt16(),
         int16_generic.TransposeInt16(),
@@ -227,4 +247,13 @@ KERNELS: dict[str, Kernel] = {
 }
 """Every kernel by name, in order of preference."""
 
-__all__ = ["KERNELS", "Constant", "Kernel", "Layer"]
+DECODED: dict[str, Kernel] = {kernel.name: kernel for kernel in decoded_kernels(KERNELS.values())}
+"""Those of plain weights on decoded ones, by name."""
+
+
+def kernel_of(name: str) -> Kernel:
+    """The kernel of that name, of either table."""
+    return KERNELS.get(name) or DECODED[name]
+
+
+__all__ = ["DECODED", "KERNELS", "Constant", "Kernel", "Layer", "kernel_of"]

@@ -18,6 +18,10 @@ from edgecomp.targets.cores import Core
 Goal = Literal["balanced", "speed", "size", "ram"]
 """What a build is optimized for."""
 
+Decode = Literal["row", "layer", "boot"]
+"""When weights are decoded: some output channels just before they are computed, a whole layer
+before it is computed, or all once before the first inference."""
+
 EVERY_GOAL: frozenset[Goal] = frozenset({"balanced", "speed", "size", "ram"})
 
 
@@ -54,11 +58,21 @@ class Layer:
         """Coded weights by the kernel that reads them, once they were asked for."""
         return {}
 
+    @cached_property
+    def packings(self) -> dict[str, Any]:
+        """Where the weights lie in the arrays of a kernel, once that was asked for."""
+        return {}
+
     @property
     def storages(self) -> tuple[str, ...]:
         """How the layer's weights may be stored."""
         has_weights = self.node.op in {"conv2d", "dense"} and len(self.inputs) > 1
         return self.inputs[1].storages if has_weights else ("dense8",)
+
+    @property
+    def decodes(self) -> tuple[str, ...]:
+        """When coded weights may be decoded, values of `Decode`; empty for whatever is best."""
+        return self.inputs[1].decode if self.storages != ("dense8",) else ()
 
     @cached_property
     def macs(self) -> int:
@@ -99,6 +113,8 @@ class Kernel(ABC):
     template: ClassVar[str]
     storage: ClassVar[str] = "dense8"
     """How the weights lie that it reads: key of `STORAGES`."""
+    decode: ClassVar[Decode | None] = None
+    """When it decodes weights, if they are coded."""
     goals: ClassVar[frozenset[Goal]] = EVERY_GOAL
     """Builds that may choose it: a kernel that buys cycles with flash is for `speed` only."""
     is_lean: ClassVar[bool] = False
@@ -120,6 +136,10 @@ class Kernel(ABC):
 
     def decode_bytes(self, layer: Layer) -> int:
         """The part of the scratch that holds decoded weights."""
+        return 0
+
+    def boot_bytes(self, layer: Layer) -> int:
+        """RAM beside the arena for weights that are decoded once, before the first inference."""
         return 0
 
     def constants(self, layer: Layer) -> Sequence[Constant]:

@@ -1,4 +1,4 @@
-"""Layers with int16 activations and int8 weights: plain C, any core."""
+"""Layers with int16 activations and int8 weights, ours and TFLite's: plain C, any core."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from edgecomp.ir import DType, OpParams
 from edgecomp.kernels.base import Constant, Kernel, Layer
-from edgecomp.kernels.conv2d_generic import Conv2dGeneric, conv2d_sizes
+from edgecomp.kernels.conv2d_generic import Conv2dGeneric, conv2d_sizes, window_context
 from edgecomp.kernels.dense_generic import DenseGeneric, dense_sizes
 from edgecomp.kernels.elementwise_generic import BinaryGeneric, UnaryTable
 from edgecomp.kernels.gather_generic import GatherGeneric
@@ -21,8 +21,9 @@ from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops.gather import GatherParams
 from edgecomp.ops.movement import PadParams, TransposeParams
 from edgecomp.requant.int16 import LinearFactor
+from edgecomp.requant.tflite16 import Tflite16Linear
 
-INT16 = frozenset({"int16"})
+INT16 = frozenset({"int16", "tflite16"})
 
 
 class Int16Kernel(Kernel):
@@ -39,14 +40,21 @@ class Int16Kernel(Kernel):
 
 
 def _linear_constants(layer: Layer, layout: str) -> list[Constant]:
-    k: LinearFactor = layer.prepared
+    k: LinearFactor | Tflite16Linear = layer.prepared
     sums = "int32_t" if k.is_narrow else "int64_t"
     return [
         Constant("weights", "int8_t", layer.inputs[1].value, True, f"weights, {layout}"),
         Constant("bias", sums, k.bias, True, "where sums start"),
         Constant("multiplier", "int32_t", k.multiplier, True, "scale per output channel"),
-        Constant("shift", "uint8_t", k.shift, True, "right shift per output channel"),
+        _shifts(k),
     ]
+
+
+def _shifts(k: LinearFactor | Tflite16Linear) -> Constant:
+    if k.arithmetic == "tflite":
+        comment = "shift per output channel, positive is left"
+        return Constant("shift", "int8_t", k.shift, True, comment)
+    return Constant("shift", "uint8_t", k.shift, True, "right shift per output channel")
 
 
 class Conv2dInt16(Int16Kernel, Conv2dGeneric):
@@ -115,7 +123,7 @@ class MulInt16(BinaryInt16):
 
 
 class AveragePoolInt16(Int16Kernel, AveragePoolGeneric):
-    """The mean of each window, one factor for each count of taps."""
+    """The mean of each window: one factor for each count of taps, or a division."""
 
     name: ClassVar[str] = "average_pool_int16"
     template: ClassVar[str] = "int16/average_pool.c.j2"
@@ -123,13 +131,19 @@ class AveragePoolInt16(Int16Kernel, AveragePoolGeneric):
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """The factors by count, where windows at the border have fewer taps."""
         divisors = self.divisors(layer)
-        if len(divisors) == 1:
+        if len(divisors) == 1 or layer.prepared.arithmetic == "tflite":
             return ()
         k, top = layer.prepared, divisors[-1] + 1
         return [
             Constant("multiplier", "int32_t", k.multiplier[:top], True, "scale / count, by count"),
             Constant("shift", "uint8_t", k.shift[:top], True, "right shift, by count"),
         ]
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Shapes, window and factors."""
+        if layer.prepared.arithmetic == "tflite":
+            return {**window_context(layer), "divisors": self.divisors(layer)}
+        return super().context(layer)
 
 
 class MaxPoolInt16(Int16Kernel, MaxPoolGeneric):
@@ -146,10 +160,18 @@ class ReduceMeanInt16(Int16Kernel, ReduceMeanGeneric):
     template: ClassVar[str] = "int16/reduce_mean.c.j2"
 
 
+class ReduceSumInt16(ReduceMeanInt16):
+    """The sum over any axes."""
+
+    name: ClassVar[str] = "reduce_sum_int16"
+    op: ClassVar[str] = "reduce_sum"
+
+
 class UnaryInt16(Int16Kernel, UnaryTable):
     """Any function of one code: a table of 513 codes, a straight line between two."""
 
     name: ClassVar[str] = "unary_int16"
+    numerics: ClassVar[frozenset[str]] = frozenset({"int16"})
     template: ClassVar[str] = "int16/unary.c.j2"
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
@@ -162,6 +184,7 @@ class SoftmaxInt16(Int16Kernel, SoftmaxGeneric):
     """Softmax with two tables of exponentials and one division per output."""
 
     name: ClassVar[str] = "softmax_int16"
+    numerics: ClassVar[frozenset[str]] = frozenset({"int16"})
     template: ClassVar[str] = "int16/softmax.c.j2"
 
     def constants(self, layer: Layer) -> Sequence[Constant]:

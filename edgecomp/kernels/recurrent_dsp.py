@@ -32,11 +32,13 @@ class GateRows(Dot):
         shift: left shift of the accumulators.
         has_bias: whether sums begin with biases from the stream, or are added to.
         stream: uint32, in the order of use.
+        is_plain: whether sums stay as they are, without multipliers.
     """
 
     shift: int
     has_bias: bool
     stream: Array
+    is_plain: bool = False
 
     @property
     def right(self) -> int:
@@ -44,7 +46,7 @@ class GateRows(Dot):
         return FACTOR_BITS - self.shift
 
     @classmethod
-    def of(cls, call: RowCall) -> "GateRows":
+    def of(cls, call: RowCall, *, is_plain: bool = False) -> "GateRows":
         """Pack the rows: zero points' share, raw words, multipliers, biases, four by four."""
         weights = dot_weights(call.weights.value)
         lanes = raw_lanes(weights) & 0xFFFF
@@ -52,13 +54,15 @@ class GateRows(Dot):
         parts = [
             call.by_four(start[:, None]),
             call.by_four(lanes[:, 0::2] | lanes[:, 1::2] << 16),
-            call.multiplier.reshape(-1, 1, AT_ONCE),
+            *([] if is_plain else [call.multiplier.reshape(-1, 1, AT_ONCE)]),
             *([] if call.bias is None else [call.bias.reshape(-1, 1, AT_ONCE)]),
         ]
         stream = (np.concatenate(parts, axis=1).reshape(-1) & 0xFFFFFFFF).astype(np.uint32)
         steps, has_bias, shift = weights.shape[1] // WORD, call.bias is not None, call.matrix.shift
         name = f"gates_{steps}_{'begin' if has_bias else 'add'}_{shift}"
-        return cls(name, steps, AT_ONCE, False, shift, has_bias, stream)
+        if is_plain:
+            name, shift = f"gates_{steps}_plain", 0
+        return cls(name, steps, AT_ONCE, False, shift, has_bias, stream, is_plain)
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class ExpandedVector:
         return self.e.column.steps < self.steps
 
 
-def _columns(layer: Layer, at: int) -> tuple[ExpandedVector, ...]:
+def columns_of(layer: Layer, at: int) -> tuple[ExpandedVector, ...]:
     """The columns of input and hidden state, from `at` on in the scratch."""
     found = []
     names: tuple[Vector, Vector] = ("input", "hidden")
@@ -95,25 +99,31 @@ def _columns(layer: Layer, at: int) -> tuple[ExpandedVector, ...]:
     return tuple(found)
 
 
+def refusal(layer: Layer, core: Core, largest: int) -> str | None:
+    """Why rows of a layer cannot be raw words; `largest` is the bound of accumulators."""
+    if not core.dsp:
+        return "the core lacks the DSP extension"
+    if largest >= 1 << (ACC_BITS - 1):
+        return f"an accumulator can exceed {ACC_BITS} bits"
+    for tensor in layer.inputs[1:3]:
+        lanes = raw_lanes(dot_weights(tensor.value))
+        if lanes.min() < -(2**15) or lanes.max() >= 2**15:
+            return "a pair of weights exceeds 16 bits"
+    return None
+
+
 class RecurrentDsp(RecurrentGeneric):
     """Four rows at a time, eight codes a turn, then the gates of every unit."""
 
     def applies(self, layer: Layer, core: Core) -> str | None:
         """Any shape, if the raw words are proved exact."""
-        if not core.dsp:
-            return "the core lacks the DSP extension"
         pre = layer.prepared.pre
-        if max(pre.inputs.largest, pre.hidden.largest) >= 1 << (ACC_BITS - 1):
-            return f"an accumulator can exceed {ACC_BITS} bits"
-        for tensor in layer.inputs[1:3]:
-            lanes = raw_lanes(dot_weights(tensor.value))
-            if lanes.min() < -(2**15) or lanes.max() >= 2**15:
-                return "a pair of weights exceeds 16 bits"
-        return None
+        largest = max(pre.inputs.largest, pre.hidden.largest)
+        return super().applies(layer, core) or refusal(layer, core, largest)
 
     def shape(self, layer: Layer) -> RecurrentShape:
         """Sizes; behind the sums the scratch has the columns."""
-        last = _columns(layer, super().shape(layer).memory_at)[-1]
+        last = columns_of(layer, super().shape(layer).memory_at)[-1]
         return RecurrentShape(layer, last.at + 8 * last.steps)
 
     def row_constants(self, layer: Layer) -> list[Constant]:
@@ -128,7 +138,7 @@ class RecurrentDsp(RecurrentGeneric):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Also how vectors become columns, and the block of each call."""
-        columns = _columns(layer, super().shape(layer).memory_at)
+        columns = columns_of(layer, super().shape(layer).memory_at)
         blocks: Sequence[GateRows] = [GateRows.of(call) for call in row_calls(layer)]
         by_name = {column.name: column for column in columns}
         return {**super().context(layer), "fast": {"columns": by_name, "blocks": blocks}}

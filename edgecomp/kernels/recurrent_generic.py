@@ -9,10 +9,15 @@ from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.recurrent_rows import row_calls
 from edgecomp.kernels.recurrent_shape import RecurrentShape
 from edgecomp.ops.gates import TANH, UNIT_BITS
+from edgecomp.targets.cores import Core
 
 
 class RecurrentGeneric(Kernel):
     """Four rows at a time of both matrices, then the gates of every unit."""
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Every layer in edgecomp's own arithmetic."""
+        return None if layer.prepared.arithmetic == "edgecomp" else "the layer has TFLite's numbers"
 
     def shape(self, layer: Layer) -> RecurrentShape:
         """Sizes; the scratch begins with the sums."""

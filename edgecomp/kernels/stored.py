@@ -7,12 +7,13 @@ channel at a time are decoded into scratch.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
 from edgecomp.ir import Array
-from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.base import Constant, Decode, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import DepthwiseGeneric, window_context
 from edgecomp.kernels.dense_generic import dense_sizes, row_by_row
 from edgecomp.kernels.schedule import Schedule
@@ -23,16 +24,18 @@ from edgecomp.targets.cores import Core
 class Stored(Kernel):
     """What kernels of coded weights have in common."""
 
+    decode: ClassVar[Decode | None] = "row"
+
     def ordered(self, layer: Layer) -> Array:
         """The weights in the order in which the kernel reads them, channels first."""
         return layer.inputs[1].value
 
     def encoded(self, layer: Layer) -> Encoded:
         """The coded weights."""
-        key = self.name
-        if key not in layer.coded:
-            layer.coded[key] = STORAGES[self.storage].encode(self.ordered(layer))
-        return layer.coded[key]
+        if self.name not in layer.coded:
+            ordered = np.ascontiguousarray(self.ordered(layer), np.int8)
+            layer.coded[self.name] = _encoded(self.storage, ordered.shape, ordered.tobytes())
+        return layer.coded[self.name]
 
     def form_refusal(self, layer: Layer) -> str | None:
         """Say why the kernel cannot compute such a layer, whatever its weights; None if it can."""
@@ -76,6 +79,12 @@ class Stored(Kernel):
             "one_multiplier": int(k.multiplier[0]) if self.has_one_multiplier(layer) else None,
             "k": k,
         }
+
+
+@lru_cache(maxsize=256)
+def _encoded(storage: str, shape: tuple[int, ...], weights: bytes) -> Encoded:
+    """Coded weights: several kernels read them in one order, and planning asks again and again."""
+    return STORAGES[storage].encode(np.frombuffer(weights, np.int8).reshape(shape))
 
 
 def packed_multipliers(multipliers: Array, blocks: Array) -> Constant:
@@ -147,6 +156,7 @@ class DepthwiseStored(Stored):
 
     op: ClassVar[str] = "conv2d"
     template: ClassVar[str] = "conv2d/stored_depthwise.c.j2"
+    decode: ClassVar[Decode | None] = "layer"
     plain: ClassVar[DepthwiseGeneric] = DepthwiseGeneric()
 
     @staticmethod

@@ -5,6 +5,7 @@ Memory*, Neural Computation 9 (8), 1997.  The integer formula is in docs/numeric
 layers".
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +15,7 @@ import numpy as np
 from edgecomp.errors import InternalError
 from edgecomp.fixedpoint import IntArray, quantize_multipliers, rescale
 from edgecomp.ir import Array, Tensor
-from edgecomp.ops.gates import ONE, UNIT_BITS, halved, memory_range, sigmoid, tanh
+from edgecomp.ops.gates import MEMORY_MAX, ONE, UNIT_BITS, halved, memory_range, sigmoid, tanh
 from edgecomp.ops.recurrent import Recurrent, RecurrentParams, States, clipped, logistic
 from edgecomp.ops.recurrent_constants import RecurrentConstants
 
@@ -35,11 +36,13 @@ class LstmParams(RecurrentParams):
             the gates for input, output and forgetting.
         coupled: the forget gate is 1 less the input gate.
         cell_bits: fraction bits of the int16 cell state, at most 15; calibration chooses them.
+        cell_clip: cell states are clamped to this size.
     """
 
     peepholes: bool = False
     coupled: bool = False
     cell_bits: int = CELL_BITS
+    cell_clip: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,34 @@ class LstmConstants(RecurrentConstants):
     Attributes:
         peephole: multipliers from the cell state to pre-activations, `(3 * units,)`, or empty.
         peephole_shift: left shift of the cell state before that.
+        cell_limit: the largest size of a cell state in its units; None where it has no limit.
     """
 
     peephole: IntArray
     peephole_shift: int
+    cell_limit: int | None
+
+    def step(self, params: LstmParams, x: IntArray, states: States, recurrent: Array) -> States:
+        """One step; `x` is the input's part of the pre-activations, with the bias."""
+        hidden, cell = states
+        bits = self.pre.bits
+        pre = x + self.pre.hidden.part(hidden, recurrent)
+        i, o, f, g = np.split(pre, 4, axis=-1)
+        peephole = np.split(self.peephole if params.peepholes else np.zeros(3, np.int64), 3)
+        seen = [rescale(cell, part, self.peephole_shift) for part in peephole]
+        i = sigmoid(self.clamped(i + seen[0]), bits)
+        f = ONE - i if params.coupled else sigmoid(self.clamped(f + seen[2]), bits)
+        new = i * tanh(self.clamped(g), bits)
+        less = UNIT_BITS - params.cell_bits
+        new = (new + ((1 << less) >> 1)) >> less
+        cell = self.limited(memory_range(halved(f * cell + new)))
+        o = sigmoid(self.clamped(o + rescale(cell, peephole[1], self.peephole_shift)), bits)
+        seen_cell = tanh(cell << TANH_BITS, params.cell_bits + TANH_BITS)
+        return self.finish(halved(o * seen_cell)), cell
+
+    def limited(self, cell: IntArray) -> IntArray:
+        """Clamp cell states to the size that the layer gives them."""
+        return cell if self.cell_limit is None else np.clip(cell, -self.cell_limit, self.cell_limit)
 
 
 class Lstm(Recurrent[LstmParams]):
@@ -78,7 +105,7 @@ class Lstm(Recurrent[LstmParams]):
         p_i, p_o, p_f = np.split(given.get("peepholes", np.zeros(3 * cell.shape[-1])), 3)
         i = logistic(clipped(i + p_i * cell, params.clip))
         f = 1 - i if params.coupled else logistic(clipped(f + p_f * cell, params.clip))
-        cell = f * cell + i * np.tanh(clipped(g, params.clip))
+        cell = clipped(f * cell + i * np.tanh(clipped(g, params.clip)), params.cell_clip)
         o = logistic(clipped(o + p_o * cell, params.clip))
         return o * np.tanh(cell), cell
 
@@ -100,7 +127,12 @@ class Lstm(Recurrent[LstmParams]):
             # A pre-activation has one bit of room for it.
             if shift > UNIT_BITS or np.abs(factors).max() > 1 << (29 - UNIT_BITS):
                 raise InternalError(f"the peepholes of {output.name!r} are too large")
-        return LstmConstants(**vars(common), peephole=peephole, peephole_shift=shift)
+        return LstmConstants(
+            **vars(common),
+            peephole=peephole,
+            peephole_shift=shift,
+            cell_limit=_cell_limit(params),
+        )
 
     def int_step(
         self,
@@ -111,18 +143,10 @@ class Lstm(Recurrent[LstmParams]):
         given: Mapping[str, Array],
     ) -> States:
         """One step in integers."""
-        hidden, cell = states
-        bits = k.pre.bits
-        pre = x + k.pre.hidden.part(hidden, given["recurrent"])
-        i, o, f, g = np.split(pre, 4, axis=-1)
-        peephole = np.split(k.peephole if params.peepholes else np.zeros(3, np.int64), 3)
-        seen = [rescale(cell, part, k.peephole_shift) for part in peephole]
-        i = sigmoid(k.clamped(i + seen[0]), bits)
-        f = ONE - i if params.coupled else sigmoid(k.clamped(f + seen[2]), bits)
-        new = i * tanh(k.clamped(g), bits)
-        less = UNIT_BITS - params.cell_bits
-        new = (new + ((1 << less) >> 1)) >> less
-        cell = memory_range(halved(f * cell + new))
-        o = sigmoid(k.clamped(o + rescale(cell, peephole[1], k.peephole_shift)), bits)
-        seen_cell = tanh(cell << TANH_BITS, params.cell_bits + TANH_BITS)
-        return k.finish(halved(o * seen_cell)), cell
+        return k.step(params, x, states, given["recurrent"])
+
+
+def _cell_limit(params: LstmParams) -> int | None:
+    """The clip of the cell state in its units, cut off; None where no memory is so large."""
+    units = math.ldexp(params.cell_clip, params.cell_bits)
+    return int(units) if units < MEMORY_MAX else None

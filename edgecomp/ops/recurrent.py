@@ -29,7 +29,7 @@ from edgecomp.errors import InternalError
 from edgecomp.fixedpoint import IntArray
 from edgecomp.ir import Array, OpParams, QParams, Shape, Tensor
 from edgecomp.ops.base import Constraint, Op
-from edgecomp.ops.gates import UNIT_BITS, digits, memory_range, pre_activations
+from edgecomp.ops.gates import UNIT_BITS, memory_range, pre_activations
 from edgecomp.ops.recurrent_constants import Finish, RecurrentConstants, Start
 
 HIDDEN_QPARAMS = QParams.per_tensor(1 / 128, 0)
@@ -48,11 +48,14 @@ class RecurrentParams(OpParams):
             `memories` (real numbers only, for calibration); or hidden states and the `state` (see
             above).
         clip: pre-activations are clamped to this size.
+        keeps: whether a run goes on with the state that the run before left, as layers of TFLite
+            files do; it begins with the rest then (`edgecomp.passes.keep_states`).
     """
 
     begins: Literal["zero", "given", "state"] = "zero"
     emits: Literal["sequence", "last", "memory", "memories", "state"] = "sequence"
     clip: float = math.inf
+    keeps: bool = False
 
 
 P = TypeVar("P", bound=RecurrentParams)
@@ -62,7 +65,8 @@ States = tuple[Array, Array]
 
 def states_are_of_one_sequence(params: RecurrentParams, inputs: Sequence[Tensor]) -> bool:
     """A layer that keeps its state from call to call must have a batch of 1."""
-    return "state" not in {params.begins, params.emits} or inputs[0].shape[0] == 1
+    keeps = params.keeps or "state" in {params.begins, params.emits}
+    return not keeps or inputs[0].shape[0] == 1
 
 
 def weights_are_constant(params: RecurrentParams, inputs: Sequence[Tensor]) -> bool:
@@ -223,19 +227,24 @@ class Recurrent(Op[P]):
             None if emits_hidden else Finish.of(unit, output.qparams),
         )
 
-    def initial_state(self, params: P, inputs: Sequence[Tensor], output: Tensor) -> Array:
+    def initial_state(self, params: P, prepared: Any, name: str) -> Array:
         """Codes `(1, state_size)` of the state that a layer without computed states begins with.
+
+        Args:
+            params: the layer's parameters.
+            prepared: its constants.
+            name: of its output, for the error.
 
         Raises:
             InternalError: the layer begins with states that are computed.
         """
-        k = self.prepare(params, inputs, output)
+        k: RecurrentConstants = prepared
         if params.begins == "state" or k.hidden_start is not None or k.memory_start is not None:
-            raise InternalError(f"{output.name!r}: its first state is not constant")
-        return self._state_codes(k.first_hidden, k.first_memory)
+            raise InternalError(f"{name!r}: its first state is not constant")
+        return self._state_codes(k.first_hidden, k.digits(k.first_memory))
 
-    def _state_codes(self, hidden: Array, memory: Array) -> Array:
-        parts = (hidden, *digits(memory)) if self.has_memory else (hidden,)
+    def _state_codes(self, hidden: Array, memory: tuple[Array, Array]) -> Array:
+        parts = (hidden, *memory) if self.has_memory else (hidden,)
         return np.concatenate(parts, axis=-1).astype(np.int8)
 
     def int_ref(
@@ -245,7 +254,7 @@ class Recurrent(Op[P]):
         k: RecurrentConstants = prepared
         given = self.by_role(params, arrays)
         samples, batch, steps, _ = given["x"].shape
-        pre = k.pre.inputs.part(given["x"], given["weights"]) + k.pre.bias
+        pre = k.input_part(given["x"], given["weights"])
         pre = pre.reshape(samples * batch, steps, -1)
         states = self._first_states(k, given, (samples, batch, self.units(inputs)))
         rows = []
@@ -253,7 +262,7 @@ class Recurrent(Op[P]):
             states = self.int_step(params, k, pre[:, step], states, given)
             rows.append(states[0])
         if params.emits == "state":
-            ended = [*rows[:-1], self._state_codes(*states)]
+            ended = [*rows[:-1], self._state_codes(states[0], k.digits(states[1]))]
             return np.concatenate(ended, axis=-1).astype(np.int8)[:, None]
         if k.emitted is not None:
             rows = [k.emitted(states[1])]
@@ -270,7 +279,7 @@ class Recurrent(Op[P]):
             parts = [codes[:, i : i + units] for i in range(0, codes.shape[1], units)]
             if not self.has_memory:
                 return parts[0], parts[0]
-            return parts[0], memory_range(256 * parts[1] + parts[2])
+            return parts[0], k.memory_of(parts[1], parts[2])
         hidden, memory = (
             np.broadcast_to(first, shape).reshape(-1, units)
             for first in (k.first_hidden, k.first_memory)

@@ -1,12 +1,13 @@
 """Integers that every recurrent layer needs; the formulas are in docs/numerics.md."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from edgecomp.fixedpoint import IntArray, quantize_multiplier, rescale
 from edgecomp.ir import Array, QParams
-from edgecomp.ops.gates import PreActivations
+from edgecomp.ops.gates import PreActivations, digits, memory_range
 
 MOST_UNITS = 2.0**16
 """Units of a memory that one code of a given state may be worth: with these any code saturates."""
@@ -70,6 +71,8 @@ class RecurrentConstants:
         emitted: from the memory to codes of the output, for layers that emit it.
     """
 
+    arithmetic: ClassVar[str] = "edgecomp"
+
     pre: PreActivations
     clip: int | None
     finish: Finish
@@ -82,3 +85,15 @@ class RecurrentConstants:
     def clamped(self, pre: IntArray) -> IntArray:
         """Clamp pre-activations."""
         return pre if self.clip is None else np.clip(pre, -self.clip, self.clip)
+
+    def input_part(self, codes: Array, weights: Array) -> IntArray:
+        """The input's part of the pre-activations, with the bias."""
+        return self.pre.inputs.part(codes, weights) + self.pre.bias
+
+    def digits(self, memory: Array) -> tuple[IntArray, IntArray]:
+        """Split an int16 memory into two int8 codes, the high one first."""
+        return digits(memory)
+
+    def memory_of(self, high: Array, low: Array) -> IntArray:
+        """The memory that two codes stand for, whatever they are."""
+        return memory_range(256 * high + low)

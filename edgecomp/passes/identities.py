@@ -49,8 +49,8 @@ def _returns_input(graph: Graph, node: Node) -> bool:
 
 
 def drop_dead(graph: Graph) -> Graph:
-    """Remove nodes that no output depends on; the inputs stay."""
-    needed = set(graph.outputs)
+    """Remove nodes that no output and no state depends on; the inputs stay."""
+    needed = {*graph.outputs, *(state.update for state in graph.states)}
     nodes: list[Node] = []
     for node in reversed(graph.nodes):
         if node.output in needed:

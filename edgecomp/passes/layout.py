@@ -60,6 +60,9 @@ def _rewrite(graph: Graph, inputs: Mapping[str, Layout]) -> Rewriter:
         else:
             shape = graph.tensor(name).shape
             rewriter.add_input(name, shape, Layout.plain(name, shape))
+    for state in graph.states:
+        shape = graph.tensor(state.source).shape
+        rewriter.add_input(state.source, shape, Layout.plain(state.source, shape))
     for node in graph.nodes:
         RULES[node.op](rewriter, node)
     for name in graph.outputs:

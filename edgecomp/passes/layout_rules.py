@@ -285,5 +285,6 @@ RULES: dict[str, Rule] = {
     "resize": resize,
     "reshape": reshape,
     "transpose": transpose,
+    "shift": keep,
 }
 """The rule of each operator; one that is missing would be a layer the pass cannot walk over."""

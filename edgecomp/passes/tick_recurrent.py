@@ -1,13 +1,69 @@
 """A recurrent layer goes on in every tick with the state that it left in the one before."""
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 
-from edgecomp.ir import Node, State
+from edgecomp.ir import Node, Shape, State, Tensor
 from edgecomp.ops import OPS
 from edgecomp.ops.gather import GatherParams
 from edgecomp.ops.history import ShiftParams
 from edgecomp.ops.recurrent import Recurrent, RecurrentParams
 from edgecomp.passes.ticks import Line, Ticks, mixed_padding, params_of, refusal
+from edgecomp.requant import prepare_node
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A recurrent layer whose state is one of the graph's.
+
+    Attributes:
+        ticks: the tick graph.
+        name: its output: hidden states, and the state behind them.
+        steps: of a run.
+        units: of a hidden state.
+    """
+
+    ticks: Ticks
+    name: str
+    steps: int
+    units: int
+
+    def rows(self, shape: Shape, made: str) -> str:
+        """The hidden states of the last steps, as many as `shape` has, called `made`."""
+        count = math.prod(shape)
+        part = _part(self.ticks, self.name, self.steps * self.units - count, count)
+        return self.ticks.reshaped(part, shape, made)
+
+
+def stepped(ticks: Ticks, node: Node, x: Tensor) -> Stepped:
+    """Let a layer go on with the state that it left in the tick before.
+
+    Args:
+        ticks: the tick graph.
+        node: the layer, which begins with zeros or constants.
+        x: its input there, one sequence.
+    """
+    op = OPS[node.op]
+    assert isinstance(op, Recurrent)
+    params: RecurrentParams = node.params  # type: ignore[assignment]
+    operands = op.by_role(params, node.inputs)
+    tensors = [x, *(ticks.whole.tensors[name] for name in node.inputs[1:])]
+    output = ticks.whole.tensors[node.output]
+    prepared = prepare_node(node, tensors, output)
+    first = op.initial_state(params, prepared, output.name).reshape(-1)
+    units, size = op.units(tensors), op.state_size(tensors)
+
+    own = replace(params, begins="state", emits="state")
+    source = replace(output, name=ticks.unused(f"{node.output}.kept"), shape=(1, size))
+    ticks.tensors[source.name] = source
+    inputs = [operands.get(role, "") for role in op.roles(own)[1:-1]]
+    made = ticks.unused(f"{node.output}.and_state")
+    ticks.emit(replace(node, output=made), [x.name, *inputs, source.name], own, output)
+    steps = x.shape[1]
+    ended = _part(ticks, made, (steps - 1) * units, size)
+    update = ticks.layer(source, "shift", [source.name, ended], ShiftParams(1))
+    ticks.states.append(State(source.name, update, tuple(int(code) for code in first)))
+    return Stepped(ticks, made, steps, units)
 
 
 def recurrent(ticks: Ticks, node: Node) -> None:
@@ -16,32 +72,12 @@ def recurrent(ticks: Ticks, node: Node) -> None:
     if line.delay or line.fill is not None:
         raise mixed_padding(node)
     _refuse(ticks, node, line)
-    op = OPS[node.op]
-    assert isinstance(op, Recurrent)
-    params: RecurrentParams = node.params  # type: ignore[assignment]
-    operands = op.by_role(params, node.inputs)
-    constants = [ticks.whole.tensors[name] for name in node.inputs[1:]]
-    tensors = [ticks.tensor(line), *constants]
-    output = ticks.whole.tensors[node.output]
-    first = op.initial_state(params, tensors, output).reshape(-1)
-    units, size = op.units(tensors), op.state_size(tensors)
-
-    stepped = replace(params, begins="state", emits="state")
-    source = replace(output, name=ticks.unused(f"{node.output}.kept"), shape=(1, size))
-    ticks.tensors[source.name] = source
-    inputs = [operands.get(role, "") for role in op.roles(stepped)[1:-1]]
-    made = ticks.unused(f"{node.output}.and_state")
-    ticks.emit(replace(node, output=made), [line.name, *inputs, source.name], stepped, output)
-    ended = _part(ticks, made, (line.frames - 1) * units, size)
-    update = ticks.layer(source, "shift", [source.name, ended], ShiftParams(1))
-    ticks.states.append(State(source.name, update, tuple(int(code) for code in first)))
-    if params.emits == "last":
-        rows = _part(ticks, made, (line.frames - 1) * units, units)
-        ticks.names[node.output] = ticks.reshaped(rows, output.shape, node.output)
+    made = stepped(ticks, node, ticks.tensor(line))
+    if params_of(node).emits == "last":
+        ticks.names[node.output] = made.rows(ticks.whole.tensors[node.output].shape, node.output)
         ticks.ready = max(ticks.ready, ticks.length(node.inputs[0], 1) // line.frames - 1)
         return
-    rows = _part(ticks, made, 0, line.frames * units)
-    name = ticks.reshaped(rows, (1, line.frames, units), node.output)
+    name = made.rows((1, line.frames, made.units), node.output)
     ticks.lines[node.output] = Line(name, 1, line.frames)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from edgecomp.ir import Graph
-from edgecomp.kernels import KERNELS, Kernel, Layer
+from edgecomp.kernels import Kernel, Layer, kernel_of
 from edgecomp.plan.arena import ATTEMPTS, Block, Split, aligned, lower_bound, place
 from edgecomp.plan.schedule import activation_aliases
 from edgecomp.plan.types import ARENA_ALIGN, BUFFER_ALIGN, Buffer, Plan, Stage
@@ -105,7 +105,7 @@ class Blocks:
         }
 
     def _layer_overlaps(self, stage: Stage, *, behind: bool = False) -> dict[str, int]:
-        layer, kernel = Layer(self.graph, stage.nodes[-1]), KERNELS[stage.kernel]
+        layer, kernel = Layer(self.graph, stage.nodes[-1]), kernel_of(stage.kernel)
         distances: dict[str, list[int | None]] = {}
         for index, tensor in enumerate(layer.inputs):
             if tensor.is_const or not self.dies_in(tensor.name, stage):
@@ -131,7 +131,7 @@ class Blocks:
             if stage.rows is not None:
                 continue
             layer = Layer(self.graph, stage.nodes[-1])
-            allowed = KERNELS[stage.kernel].in_place_inputs(layer)
+            allowed = kernel_of(stage.kernel).in_place_inputs(layer)
             for name in stage.inputs:
                 root = self.aliases[name]
                 uses = [i for i, x in enumerate(layer.inputs) if self.aliases.get(x.name) == root]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from edgecomp.errors import UserError
 from edgecomp.ir import Graph, Node
-from edgecomp.kernels import KERNELS, Kernel, Layer
+from edgecomp.kernels import Kernel, Layer, kernel_of
 from edgecomp.kernels.base import Goal
 from edgecomp.plan.buffers import Blocks, layer_stage, numbered, split_plan
 from edgecomp.plan.costs import CostTable, cost_table
@@ -14,7 +14,7 @@ from edgecomp.plan.schedule import order_nodes
 from edgecomp.plan.segments import Segments
 from edgecomp.plan.select import estimated_cycles, select_kernels
 from edgecomp.plan.storages import choose_storages
-from edgecomp.plan.types import Plan
+from edgecomp.plan.types import Plan, StorageChoice
 from edgecomp.plan.verify import verify_plan
 from edgecomp.targets.cores import Core
 
@@ -34,6 +34,7 @@ def plan_graph(
     forced: Mapping[str, str] | None = None,
     stream_input: bool = False,
     rooms: tuple[int, ...] = (),
+    data_room: int | None = None,
 ) -> Plan:
     """Plan stages for `graph` on `core`: of one operator each, or for `ram` fused by rows.
 
@@ -48,15 +49,18 @@ def plan_graph(
         stream_input: let the caller hand over the input row by row; for the goal `ram`.
         rooms: bytes of the memories that could hold an arena, the largest first: where the first
             is too small for the whole arena it is split over two, if these are enough.
+        data_room: bytes of the memory of static data that weights decoded at boot may take; the
+            arena comes first where that is its only memory.
 
     Returns:
         A verified plan.
 
     Raises:
-        UserError: the input cannot be streamed.
+        UserError: the input cannot be streamed, or weights not be decoded when a layer asks.
+        DoesNotFitError: weights that are to be decoded at boot have no room.
     """
     costs = cost_table(core) if table is None else table
-    stored, storage_choices = choose_storages(graph, core, goal, costs, forced or {})
+    stored, storage_choices = choose_storages(graph, core, goal, costs, forced or {}, data_room)
     ordered = stored.replace(nodes=order_nodes(stored, keep_input=keep_input))
     layers = [Layer(ordered, node) for node in ordered.nodes if node.op != "reshape"]
 
@@ -67,7 +71,7 @@ def plan_graph(
         return lighten(ordered, layers, found, core, goal, costs, keep_input=keep_input)
 
     kernels = chosen(goal)
-    kernels |= {output: KERNELS[name] for output, name in (forced or {}).items()}
+    kernels |= {output: kernel_of(name) for output, name in (forced or {}).items()}
     stages = numbered(layer_stage(layer, kernels[layer.output.name]) for layer in layers)
     plan = Blocks(ordered, stages, keep_input).plan()
     by_rows = not graph.states and not graph.has_int16
@@ -81,9 +85,33 @@ def plan_graph(
         raise UserError("--stream-input computes by rows: add --optimize ram")
     if len(rooms) > 1 and plan.arena_bytes > rooms[0] and not plan.state_bytes:
         plan = split_plan(plan, (rooms[0], rooms[1])) or plan
-    plan = replace(plan, storage_choices=storage_choices)
+    plan = replace(plan, storage_choices=_as_decoded(plan, storage_choices))
+    shared = plan.boot_ram_bytes + plan.arena_bytes
+    if data_room is not None and len(rooms) == 1 and plan.boot_ram_bytes and shared > data_room:
+        return plan_graph(
+            graph,
+            core,
+            keep_input=keep_input,
+            goal=goal,
+            table=table,
+            flash_bytes=flash_bytes,
+            forced=forced,
+            stream_input=stream_input,
+            data_room=data_room - plan.arena_bytes,
+        )
     verify_plan(plan)
     return plan
+
+
+def _as_decoded(plan: Plan, choices: tuple[StorageChoice, ...]) -> tuple[StorageChoice, ...]:
+    """The choices with when, and into how much RAM, the plan's kernels decode."""
+    stages = {stage.output: stage for stage in plan.stages if not stage.rows}
+    return tuple(
+        replace(choice, decode=plan.kernel(stage).decode or "", boot_bytes=plan.boot_bytes(stage))
+        if (stage := stages.get(choice.output))
+        else replace(choice, decode="", boot_bytes=0)
+        for choice in choices
+    )
 
 
 def _require_streamable(graph: Graph, *, stream_input: bool, keep_input: bool) -> None:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgecomp.errors import UnsupportedError
-from edgecomp.kernels import KERNELS, Kernel, Layer
+from edgecomp.kernels import DECODED, KERNELS, Kernel, Layer
 from edgecomp.kernels.base import Goal
-from edgecomp.plan.costs import Cost, CostTable, cost_table
+from edgecomp.plan.costs import PLAIN, Cost, CostTable, cost_table
+from edgecomp.plan.decoding import cost_of
 from edgecomp.targets.cores import Core
 
 CYCLES_LIMIT = 1.2
@@ -43,16 +44,18 @@ Selection = tuple[Candidate, ...]
 def applicable(layer: Layer, core: Core) -> list[Kernel]:
     """Return every kernel that can compute `layer` on `core`, in order of preference.
 
+    Those that decode at boot, for RAM beside the arena, only where the layer asks for it.
+
     Raises:
         UnsupportedError: there is none; the reasons of each are listed.
     """
     found, reasons = [], []
-    for kernel in KERNELS.values():
-        if kernel.op == layer.node.op:
+    for kernel in (*KERNELS.values(), *(() if PLAIN in layer.storages else DECODED.values())):
+        if kernel.op == layer.node.op and (kernel.decode != "boot" or "boot" in layer.decodes):
             reason = _refusal(kernel, layer) or kernel.applies(layer, core)
             if reason is None:
                 found.append(kernel)
-            else:
+            elif kernel.name in KERNELS:
                 reasons.append(f"{kernel.name}: {reason}")
     if not found:
         raise UnsupportedError(
@@ -64,9 +67,11 @@ def applicable(layer: Layer, core: Core) -> list[Kernel]:
 def _refusal(kernel: Kernel, layer: Layer) -> str | None:
     if layer.node.numerics not in kernel.numerics:
         return f"the layer's numerics are {layer.node.numerics}"
-    if kernel.storage in layer.storages:
-        return None
-    return f"its weights may be stored as {' or '.join(layer.storages)} only"
+    if kernel.storage not in layer.storages:
+        return f"its weights may be stored as {' or '.join(layer.storages)} only"
+    if kernel.decode and layer.decodes and kernel.decode not in layer.decodes:
+        return f"its weights may be decoded by {' or '.join(layer.decodes)} only"
+    return None
 
 
 def candidates(layer: Layer, core: Core, goal: Goal, table: CostTable) -> list[Candidate]:
@@ -80,7 +85,7 @@ def candidates(layer: Layer, core: Core, goal: Goal, table: CostTable) -> list[C
     known = [
         Candidate(kernel, cost, _weights_bytes(kernel, layer))
         for kernel in kernels
-        if (cost := table.cost(kernel.name, layer)) is not None
+        if (cost := cost_of(kernel, layer, table)) is not None
     ]
     if any(candidate.kernel is preferred for candidate in known):
         return known

@@ -3,13 +3,17 @@
 Of the storages that a layer allows the best for the goal is taken.  One that costs both more flash
 and more cycles than plain int8 is refused, and so are those of all layers together where what they
 save is less than the code that decodes them.
+
+Decoding at boot takes RAM for good.  Where a layer does not ask for it by name, only `speed` takes
+it, for layers that may not be plain, and as much of it as there is room for.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from edgecomp.errors import DoesNotFitError, UserError
 from edgecomp.ir import Graph
-from edgecomp.kernels import KERNELS, Layer
+from edgecomp.kernels import DECODED, KERNELS, Layer
 from edgecomp.kernels.base import Goal
 from edgecomp.kernels.stored import GENERIC
 from edgecomp.plan.costs import PLAIN, CostTable
@@ -18,9 +22,18 @@ from edgecomp.plan.types import StorageChoice
 from edgecomp.storage import STORAGES, look_at
 from edgecomp.targets.cores import Core
 
+WHOLE_BYTES = 4096
+"""Weights that may be decoded as a whole wherever that is best: kernels that decode row by row take
+about as much.  More of them only where the arena is as large anyway."""
+
 
 def choose_storages(
-    graph: Graph, core: Core, goal: Goal, table: CostTable, forced: Mapping[str, str]
+    graph: Graph,
+    core: Core,
+    goal: Goal,
+    table: CostTable,
+    forced: Mapping[str, str],
+    boot_room: int | None = None,
 ) -> tuple[Graph, tuple[StorageChoice, ...]]:
     """Decide the storage of every layer that allows others than plain int8.
 
@@ -30,36 +43,115 @@ def choose_storages(
         goal: what the build is optimized for.
         table: what kernels cost.
         forced: outputs whose kernel is given, and with it the storage.
+        boot_room: bytes of RAM for weights that are decoded at boot; any number unless given.
 
     Returns:
-        The graph, in which such weights allow exactly one storage, and what was decided.
+        The graph, in which such weights allow exactly one storage, and decoding at boot or at
+        each inference; and what was decided.
+
+    Raises:
+        UserError: weights are to be decoded at a time at which no kernel does that.
+        DoesNotFitError: what is to be decoded at boot has no room.
     """
     asked = [
         layer
         for node in graph.nodes
         if (layer := Layer(graph, node)).storages != (PLAIN,) and node.output not in forced
     ]
-    chosen = {layer.output.name: _choose(layer, core, goal, table) for layer in asked}
+    times = {layer.output.name: _times(layer, goal, _largest(graph)) for layer in asked}
+    chosen = {
+        layer.output.name: _choose(layer, core, goal, table, times[layer.output.name])
+        for layer in asked
+    }
+    for layer in _without_room(asked, chosen, boot_room):
+        each = tuple(time for time in times[layer.output.name] if time != "boot")
+        chosen[layer.output.name] = _choose(layer, core, goal, table, each)
     _refuse_decoders(chosen)
     for layer in asked:
-        graph = _restricted(graph, layer.inputs[1].name, (chosen[layer.output.name][0].storage,))
+        choice, _ = chosen[layer.output.name]
+        # By row or by layer is decided with the arena in view.
+        each = tuple(time for time in times[layer.output.name] if time != "boot")
+        when = ("boot",) if choice.decode == "boot" else each if choice.decode else ()
+        graph = _restricted(graph, layer.inputs[1].name, (choice.storage,), when)
     return graph, tuple(choice for choice, _ in chosen.values())
 
 
 _Chosen = tuple[StorageChoice, Candidate | None]
 
 
-def _restricted(graph: Graph, tensor: str, storages: tuple[str, ...]) -> Graph:
-    marked = replace(graph.tensors[tensor], storages=storages)
+def _activations(layer: Layer) -> int:
+    """Bytes of a layer's inputs and output."""
+    inputs = sum(tensor.size_bytes for tensor in layer.inputs if not tensor.is_const)
+    return inputs + layer.output.size_bytes
+
+
+def _largest(graph: Graph) -> int:
+    """The most bytes of inputs and output that one layer of a graph has."""
+    return max(_activations(Layer(graph, node)) for node in graph.nodes)
+
+
+def _times(layer: Layer, goal: Goal, largest: int) -> tuple[str, ...]:
+    """When the layer's weights may be decoded."""
+    if layer.decodes:
+        return layer.decodes
+    room = max(largest - _activations(layer), WHOLE_BYTES)
+    each = ("row", "layer") if layer.inputs[1].size <= room else ("row",)
+    takes_ram = goal == "speed" and PLAIN not in layer.storages
+    return (*each, "boot") if takes_ram else each
+
+
+def _without_room(
+    asked: Sequence[Layer], chosen: Mapping[str, _Chosen], boot_room: int | None
+) -> list[Layer]:
+    """Layers that cannot be decoded at boot: those that gain the fewest cycles for their RAM."""
+    at_boot = {o: choice for o, (choice, _) in chosen.items() if choice.boot_bytes}
+    needed = sum(choice.boot_bytes for choice in at_boot.values())
+    if boot_room is None or needed <= boot_room:
+        return []
+    left = sorted(
+        (layer for layer in asked if layer.output.name in at_boot and "boot" not in layer.decodes),
+        key=lambda layer: layer.macs / at_boot[layer.output.name].boot_bytes,
+        reverse=True,
+    )
+    dropped = []
+    while left and needed > boot_room:
+        dropped.append(left.pop())
+        needed -= at_boot[dropped[-1].output.name].boot_bytes
+    if needed > boot_room:
+        rest = [
+            at_boot[x.output.name]
+            for x in asked
+            if "boot" in x.decodes and x.output.name in at_boot
+        ]
+        largest = sorted(rest, key=lambda choice: choice.boot_bytes, reverse=True)
+        listed = ", ".join(f"{one.layer} {one.boot_bytes:,}" for one in largest[:4])
+        raise DoesNotFitError(
+            f"weights that are decoded at boot need {needed:,} bytes of RAM, "
+            f"there are {max(boot_room, 0):,} beside the arena and the stack\n"
+            f"  largest layers: {listed}\n"
+            "  let these be decoded by layer or row, or take a board with more RAM"
+        )
+    return dropped
+
+
+def _restricted(
+    graph: Graph, tensor: str, storages: tuple[str, ...], times: tuple[str, ...]
+) -> Graph:
+    marked = replace(graph.tensors[tensor], storages=storages, decode=times)
     return graph.replace(tensors={**graph.tensors, tensor: marked})
 
 
 def _best(
-    layer: Layer, storages: tuple[str, ...], core: Core, goal: Goal, table: CostTable
+    layer: Layer,
+    storages: tuple[str, ...],
+    core: Core,
+    goal: Goal,
+    table: CostTable,
+    times: tuple[str, ...] = (),
 ) -> Candidate:
     found: list[Candidate] = []
     for name in storages:
-        graph = _restricted(layer.graph, layer.inputs[1].name, (name,))
+        graph = _restricted(layer.graph, layer.inputs[1].name, (name,), times)
         found += candidates(Layer(graph, layer.node), core, goal, table)
     return min(found, key=lambda one: _badness(one, goal))
 
@@ -76,24 +168,50 @@ def _flash(one: Candidate) -> int:
     return one.weights_bytes + one.cost.own_bytes
 
 
-def _refusal(layer: Layer, storage: str, core: Core) -> str | None:
-    """Say why a layer's weights cannot be stored so; None if they can."""
+def _refusal(layer: Layer, storage: str, core: Core, times: tuple[str, ...]) -> str | None:
+    """Say why a layer's weights cannot be stored so; None if they can.
+
+    Raises:
+        UserError: they could, but not be decoded at any of `times`.
+    """
     reason = STORAGES[storage].refusal(layer.inputs[1].value)
     if reason is not None or storage == PLAIN:
         return reason
-    own = [k for k in KERNELS.values() if k.op == layer.node.op and k.storage == storage]
-    if any(kernel.applies(layer, core) is None for kernel in own):
+    every = (*KERNELS.values(), *DECODED.values())
+    able = [
+        kernel
+        for kernel in every
+        if kernel.op == layer.node.op
+        and kernel.storage == storage
+        and layer.node.numerics in kernel.numerics
+        and kernel.applies(layer, core) is None
+    ]
+    if any(kernel.decode in times for kernel in able):
         return None
-    generic = [k for k in own if isinstance(k, GENERIC) and k.form_refusal(layer) is None]
+    if able:
+        known = " or ".join(sorted({str(kernel.decode) for kernel in able}))
+        reason = f"no kernel decodes such a layer by {' or '.join(times)}, it can be {known}"
+        if layer.decodes and len(layer.storages) == 1:
+            raise UserError(f"layer {layer.node.name!r}, {storage} weights: {reason}")
+        return reason
+    generic = [
+        kernel
+        for kernel in KERNELS.values()
+        if isinstance(kernel, GENERIC)
+        and (kernel.op, kernel.storage) == (layer.node.op, storage)
+        and kernel.form_refusal(layer) is None
+    ]
     return "; ".join(filter(None, (kernel.applies(layer, core) for kernel in generic)))
 
 
-def _choose(layer: Layer, core: Core, goal: Goal, table: CostTable) -> _Chosen:
+def _choose(
+    layer: Layer, core: Core, goal: Goal, table: CostTable, times: tuple[str, ...]
+) -> _Chosen:
     plain = _best(layer, (PLAIN,), core, goal, table)
-    reasons = {name: _refusal(layer, name, core) for name in layer.storages}
+    reasons = {name: _refusal(layer, name, core, times) for name in layer.storages}
     refusals = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
     possible = tuple(name for name, reason in reasons.items() if reason is None)
-    best = _best(layer, possible, core, goal, table) if possible else None
+    best = _best(layer, possible, core, goal, table, times) if possible else None
     measured = best is not None and bool(best.cost.functions or best.cost.own_bytes)
     choice = StorageChoice(
         layer=layer.node.name,
@@ -106,6 +224,8 @@ def _choose(layer: Layer, core: Core, goal: Goal, table: CostTable) -> _Chosen:
         plain_cycles=plain.cost.cycles,
         reason="; ".join(refusals),
         found=look_at(layer.inputs[1].value).text,
+        decode=best.kernel.decode or "" if best else "",
+        boot_bytes=best.kernel.boot_bytes(layer) if best else 0,
     )
     if best is None or best.kernel.storage == PLAIN:
         return choice, None
@@ -115,8 +235,12 @@ def _choose(layer: Layer, core: Core, goal: Goal, table: CostTable) -> _Chosen:
         lost = f"{best.kernel.storage} would cost {more_flash:,} bytes of flash"
         lost += f" and {more_cycles:,} cycles more than plain int8" if measured else " more"
         reason = "; ".join([*refusals, lost])
-        return replace(choice, storage=PLAIN, reason=reason), None
+        return _as_plain(choice, reason), None
     return choice, best
+
+
+def _as_plain(choice: StorageChoice, reason: str) -> StorageChoice:
+    return replace(choice, storage=PLAIN, reason=reason, decode="", boot_bytes=0)
 
 
 def _refuse_decoders(chosen: dict[str, _Chosen]) -> None:
@@ -136,7 +260,7 @@ def _refuse_decoders(chosen: dict[str, _Chosen]) -> None:
         for output in outputs:
             choice = chosen[output][0]
             reason = "; ".join(filter(None, [choice.reason, lost]))
-            chosen[output] = replace(choice, storage=PLAIN, reason=reason), None
+            chosen[output] = _as_plain(choice, reason), None
 
 
 def _shared_bytes(taken: Sequence[Candidate]) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from edgecomp.ir import Graph, Node, Tensor
-from edgecomp.kernels import KERNELS, Constant, Kernel, Layer
+from edgecomp.kernels import Constant, Kernel, Layer, kernel_of
 from edgecomp.kernels.rows import row_layer
 from edgecomp.kernels.stored import Stored
 from edgecomp.plan.rows import COPY, MEAN, RowProgram, RowStep
@@ -46,7 +46,7 @@ class Stage:
     Attributes:
         index: position in the order of execution.
         nodes: the operators that it computes.
-        kernel: key of `KERNELS`; of a stage that is fused by rows `ROWS`.
+        kernel: name of a kernel (`kernel_of`); of a stage that is fused by rows `ROWS`.
         storage: key of `STORAGES`; empty for stages without weights.
         inputs: activation tensors that it reads, in the operator's order.
         output: tensor that it stores.
@@ -97,6 +97,8 @@ class StorageChoice:
         plain_cycles: with plain int8.
         reason: why what is allowed was not taken; empty if it was.
         found: what the weights are like, for people.
+        decode: when they are decoded: `row`, `layer`, `boot`; empty for plain int8.
+        boot_bytes: RAM beside the arena for what is decoded at boot.
     """
 
     layer: str
@@ -109,6 +111,8 @@ class StorageChoice:
     plain_cycles: int
     reason: str
     found: str
+    decode: str = ""
+    boot_bytes: int = 0
 
     @property
     def was_refused(self) -> bool:
@@ -119,7 +123,8 @@ class StorageChoice:
     def text(self) -> str:
         """One line for people."""
         wanted = " or ".join(self.allowed)
-        taken = f"{self.layer}: {self.found}; {wanted} allowed, {self.storage} taken"
+        at_boot = f", {self.boot_bytes:,} bytes decoded at boot" if self.boot_bytes else ""
+        taken = f"{self.layer}: {self.found}; {wanted} allowed, {self.storage} taken{at_boot}"
         return f"{taken}: {self.reason}" if self.reason else taken
 
 
@@ -205,12 +210,12 @@ class Plan:
             if step.kernel in {COPY, MEAN}:
                 found.append((step, layers.get(step.tensor), None))
             else:
-                found.append((step, row_layer(layers[step.tensor]), KERNELS[step.kernel]))
+                found.append((step, row_layer(layers[step.tensor]), kernel_of(step.kernel)))
         return found
 
     def kernel(self, stage: Stage) -> Kernel:
         """The kernel of a stage of one operator."""
-        return KERNELS[stage.kernel]
+        return kernel_of(stage.kernel)
 
     def output_tensor(self, stage: Stage) -> Tensor:
         """The tensor that the stage stores."""
@@ -234,6 +239,15 @@ class Plan:
     def decode_bytes(self, stage: Stage) -> int:
         """RAM that the stage uses for decoded weights, a part of its scratch."""
         return 0 if stage.rows else self.kernel(stage).decode_bytes(self.layer(stage))
+
+    def boot_bytes(self, stage: Stage) -> int:
+        """RAM beside the arena for weights of the stage that are decoded at boot."""
+        return 0 if stage.rows else self.kernel(stage).boot_bytes(self.layer(stage))
+
+    @cached_property
+    def boot_ram_bytes(self) -> int:
+        """RAM beside the arena for all weights that are decoded at boot."""
+        return sum(self.boot_bytes(stage) for stage in self.stages)
 
     @property
     def decoders(self) -> frozenset[str]:

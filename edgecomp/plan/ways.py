@@ -7,6 +7,7 @@ from edgecomp.ir import Graph, Node
 from edgecomp.kernels import Kernel, Layer
 from edgecomp.kernels.rows import is_mean_of_all, row_layer
 from edgecomp.plan.costs import CostTable
+from edgecomp.plan.decoding import cost_of
 from edgecomp.plan.rows import COPY, RowProgram
 from edgecomp.plan.select import applicable
 from edgecomp.plan.types import ROWS, Stage
@@ -34,7 +35,7 @@ class Ways:
         """Scratch, cycles and kernel of each way to compute a layer, the fastest first."""
         if key not in self._options:
             kernels = applicable(layer, self.core)
-            costs = [self.table.cost(kernel.name, layer) for kernel in kernels]
+            costs = [cost_of(kernel, layer, self.table) for kernel in kernels]
             found = []
             for rank, (kernel, cost) in enumerate(zip(kernels, costs, strict=True)):
                 # Where nothing was measured, the order of the table must do.

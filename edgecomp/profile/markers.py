@@ -40,6 +40,16 @@ def run_markers(program: Program, model: str) -> Markers:
     return _around(program, f"{model}_run")
 
 
+def boot_markers(program: Program, model: str) -> Markers | None:
+    """Return markers that count what a model does once, before its first inference.
+
+    Returns:
+        None where it has nothing to do.
+    """
+    function = f"{model}_init"
+    return None if program.addr_of(function) is None else _around(program, function)
+
+
 def call_markers(program: Program, model: str, stages: int) -> Markers | None:
     """Return markers that part one inference behind each stage's call.
 

@@ -12,7 +12,7 @@ from edgecomp.device import ModelLayout, QemuEngine
 from edgecomp.errors import InternalError
 from edgecomp.profile.attribute import Attributor, Cost, Function
 from edgecomp.profile.cycles import Timing, timing_of
-from edgecomp.profile.markers import call_markers, run_markers, stage_markers
+from edgecomp.profile.markers import boot_markers, call_markers, run_markers, stage_markers
 from edgecomp.profile.trace import Tracer, count, find_tracer
 
 
@@ -48,6 +48,7 @@ class Profile:
         layers: in order of execution.
         classes: instructions by class.
         functions: by decreasing instructions.
+        boot: of what comes once before the first run; None where nothing does.
     """
 
     timing: Timing
@@ -57,6 +58,7 @@ class Profile:
     layers: tuple[LayerProfile, ...]
     classes: dict[str, int]
     functions: tuple[Function, ...]
+    boot: Cost | None = None
 
     def to_json(self, clock_hz: int) -> dict[str, Any]:
         """Return the profile's values; milliseconds are for a clock of `clock_hz`."""
@@ -69,6 +71,12 @@ class Profile:
             "modelled_cycles": self.total.modelled_cycles,
             "modelled_ms": modelled_ms(self.total),
             "clock_hz": clock_hz,
+            "boot": self.boot
+            and {
+                "instructions": self.boot.instructions,
+                "modelled_cycles": self.boot.modelled_cycles,
+                "modelled_ms": modelled_ms(self.boot),
+            },
             "macs": sum(entry.layer.macs for entry in self.layers),
             "timing": {
                 "model": self.timing.title,
@@ -144,6 +152,10 @@ def profile_image(
     if layers and len(parts) != len(layers):
         raise InternalError(f"{len(parts)} stages ran, expected {len(layers)}")
 
+    boot = boot_markers(program, model)
+    if boot:
+        tracer, before = count(tracer, engine, layout, sample, boot)
+
     costs = attributor.costs(sections)
     by_layer = [attributor.costs([part]) for part in parts[: len(layers)]]
     return Profile(
@@ -157,4 +169,5 @@ def profile_image(
         ),
         classes=costs.classes,
         functions=costs.functions,
+        boot=attributor.costs(before).total if boot else None,
     )

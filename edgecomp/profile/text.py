@@ -66,6 +66,11 @@ def summary(profile: Mapping[str, Any]) -> str:
         f"          {timing['source']}",
         f"sample    {profile['sample']}",
     ]
+    if boot := profile["boot"]:
+        lines.append(
+            f"boot      {boot['instructions']:,} instructions, {boot['modelled_cycles']:,} cycles "
+            f"modelled, {boot['modelled_ms']:.3f} ms: once, weights are decoded"
+        )
     if profile["emulated_board"] != profile["board"]:
         lines.append(f"counted   on {profile['emulated_board']}, linked for it from the same C")
     if counted["layers"] == "stages" and profile["layers"]:

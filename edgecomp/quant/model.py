@@ -11,7 +11,7 @@ from edgecomp.quant.bias_correction import correct_biases
 from edgecomp.quant.calibrate import Calibration, needs_samples, observe_and_choose
 from edgecomp.quant.equalize import equalize
 from edgecomp.quant.float_layers import float_layers
-from edgecomp.quant.int16 import in_16_bits, refuse_int8_options
+from edgecomp.quant.int16 import in_16_bits, refuse_besides_tflite16, refuse_int8_options
 from edgecomp.quant.quantize import quantize
 from edgecomp.quant.recurrent import settle_cells
 from edgecomp.quant.sharing import insert_rescales
@@ -87,7 +87,8 @@ def quantize_model(
     """
     options = options or QuantizeOptions()
     # Passes add layers of their own to a network that came with its arithmetic.
-    own = "tflite" if any(node.numerics == "tflite" for node in graph.nodes) else None
+    wide = any(t.qparams is not None and t.qparams.is_wide for t in graph.tensors.values())
+    own = "tflite" if wide or any(node.numerics == "tflite" for node in graph.nodes) else None
     numerics = options.numerics or own
     if numerics == "tflite":
         graph = as_tflite(graph)
@@ -98,6 +99,9 @@ def quantize_model(
         method = "minmax" if options.calibration == "auto" else options.calibration
         options = replace(options, calibration=method, symmetric=True)
     ready = insert_rescales(graph)
+    if wide:
+        asked = options.bias_correction or options.equalize or bool(options.float_layers)
+        refuse_besides_tflite16(ready, numerics, wants_more=asked)
     present = {node.name for node in graph.nodes}
     rescales = tuple(node.name for node in ready.nodes if node.name not in present)
     in_float = float_layers(ready, options.float_layers)

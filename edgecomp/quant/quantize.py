@@ -57,11 +57,12 @@ def quantize(
         if not tensor.is_const:
             if name not in qparams:
                 raise InternalError(f"tensor {name!r} was not calibrated")
-            dtype = DType.INT16 if numerics == "int16" else DType.INT8
+            wide = numerics == "int16" or qparams[name].is_wide
+            dtype = DType.INT16 if wide else DType.INT8
             tensors[name] = replace(tensor, dtype=dtype, qparams=qparams[name])
     nodes = []
     for given in graph.nodes:
-        node = replace(given, numerics=numerics or given.numerics)
+        node = replace(given, numerics=_numerics(given, numerics, tensors))
         if node.name in float_layers:
             node = replace(given, numerics="float32")
             inputs = tuple(_real_operand(graph, name, tensors) for name in node.inputs)
@@ -77,8 +78,28 @@ def quantize(
         nodes.append(replace(node, inputs=inputs))
     result = graph.with_nodes(nodes, tensors)
     for node in result.nodes:
-        prepare_node(node, result.node_inputs(node), result.node_output(node))
+        _prove(node, result, given=graph.tensors[node.output].qparams is not None)
     return result
+
+
+def _prove(node: Node, graph: Graph, *, given: bool) -> None:
+    """Prepare a layer's constants once: `given` says that its scales came with a file."""
+    try:
+        prepare_node(node, graph.node_inputs(node), graph.node_output(node))
+    except InternalError as error:
+        if not given:
+            raise
+        raise UserError(
+            f"layer {node.name!r}: {error}\n  the file gives these scales: quantize the model again"
+        ) from error
+
+
+def _numerics(node: Node, asked: str | None, tensors: Mapping[str, Tensor]) -> str:
+    """The arithmetic of a layer: TFLite has another one where codes have 16 bits."""
+    numerics = asked or node.numerics
+    codes = (tensors[name] for name in (*node.inputs, node.output) if name in tensors)
+    wide = any(tensor.dtype is DType.INT16 for tensor in codes)
+    return "tflite16" if wide and numerics == "tflite" else numerics
 
 
 def _real_operand(graph: Graph, name: str, tensors: dict[str, Tensor]) -> str:
@@ -109,7 +130,7 @@ def _quantize_operand(
         ends = float(tensor.value.min()), float(tensor.value.max())
         q = range_qparams(*ends, symmetric=symmetric or node.is_int16)
     if node.is_int16:
-        q = as_int16(q)
+        q = q if tensor.qparams else as_int16(q)
         codes = q.quantize(tensor.value, *DType.INT16.limits).astype(np.int16)
         tensors[name] = replace(tensor, dtype=DType.INT16, qparams=q, data=codes)
         return name
@@ -147,7 +168,8 @@ def _quantize_linear(
     if bias is not None:
         scales = np.broadcast_to(x.scalar * np.asarray(q.scale, np.float64), bias.shape)
         codes = np.rint(bias.value.astype(np.float64) / _own_scales(bias, scales))
-        if codes.min() < INT32_MIN or codes.max() > INT32_MAX:
+        wide = bias.qparams is not None and bias.qparams.is_wide
+        if not wide and (codes.min() < INT32_MIN or codes.max() > INT32_MAX):
             raise UserError(
                 f"the bias of layer {node.name!r} does not fit int32 at the scales of its input "
                 "and weights\n  the file gives these scales: quantize the model again"
@@ -156,9 +178,9 @@ def _quantize_linear(
         tensors[names[2]] = replace(
             bias,
             name=names[2],
-            dtype=DType.INT32,
+            dtype=DType.INT64 if wide else DType.INT32,
             qparams=QParams.per_channel(scales, 0),
-            data=codes.astype(np.int32),
+            data=codes.astype(np.int64 if wide else np.int32),
         )
     return tuple(names)
 

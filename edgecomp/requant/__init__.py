@@ -1,8 +1,9 @@
 """Requantizers: how an accumulator becomes an output code, one per numerics.
 
 `edgecomp` is what we quantize ourselves, `tflite` what int8 TFLite models compute, `float32` what a
-user wants computed in real numbers, `int16` what has activations of 16 bits.  Formulas are in
-docs/numerics.md, "Requantize", "TFLite", "Float32 layers" and "int16 activations".
+user wants computed in real numbers, `int16` what has activations of 16 bits, `tflite16` such of
+TFLite.  Formulas are in docs/numerics.md, "Requantize", "TFLite", "TFLite with int16 activations",
+"Float32 layers" and "int16 activations".
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ from edgecomp.requant import tflite_layers
 from edgecomp.requant.float32 import float32_codes, float32_constants
 from edgecomp.requant.int16_layers import int16_codes, int16_constants
 from edgecomp.requant.tflite import tflite_constants
+from edgecomp.requant.tflite16_layers import tflite16_codes, tflite16_constants
+from edgecomp.requant.tflite_lstm import lstm_constants
 from edgecomp.requant.tflite_products import mean_constants, product_constants
 from edgecomp.requant.tflite_tables import table_constants
 
@@ -53,11 +56,13 @@ REQUANTIZERS: dict[str, Requantizer] = {
             "matmul": product_constants,
             "reduce_mean": mean_constants,
             "reduce_sum": mean_constants,
+            "lstm": lstm_constants,
             **tflite_layers.LAYERS,
         },
     ),
     "float32": Requantizer("float32", "ec_float_code"),
     "int16": Requantizer("int16", "ec_int16_code"),
+    "tflite16": Requantizer("tflite16", "ec_int16_code_tflite"),
 }
 """Every requantizer by name."""
 
@@ -77,6 +82,8 @@ def prepare_node(node: Node, inputs: Sequence[Tensor], output: Tensor) -> Any:
         raise InternalError(f"layer {node.name!r} has unknown numerics {node.numerics!r}")
     if node.is_float32:
         return float32_constants(node, inputs, output)
+    if node.numerics == "tflite16":
+        return tflite16_constants(node, inputs, output)
     if node.is_int16:
         return int16_constants(node, inputs, output)
     constants = OPS[node.op].prepare(node.params, inputs, output)
@@ -97,6 +104,8 @@ def compute_node(
     """
     if node.is_float32:
         return float32_codes(node, prepared, inputs, arrays)
+    if node.numerics == "tflite16":
+        return tflite16_codes(node, prepared, inputs, arrays)
     if node.is_int16:
         return int16_codes(node, prepared, inputs, arrays)
     return OPS[node.op].int_ref(node.params, prepared, inputs, arrays)

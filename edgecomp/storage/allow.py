@@ -7,8 +7,14 @@ from edgecomp.errors import UserError
 from edgecomp.ir import Graph
 from edgecomp.storage.table import STORAGES
 
+DECODES = ("row", "layer", "boot")
+"""When weights may be decoded: some output channels just before they are computed, a whole layer
+before it is computed, all once before the first inference."""
 
-def allow_storage(graph: Graph, tensor: str, storages: Iterable[str]) -> Graph:
+
+def allow_storage(
+    graph: Graph, tensor: str, storages: Iterable[str], decode: Iterable[str] = ()
+) -> Graph:
     """Return `graph` with a weight constant that may be stored in these ways.
 
     The planner takes the best of them for its goal; where each would cost both flash and cycles it
@@ -18,14 +24,19 @@ def allow_storage(graph: Graph, tensor: str, storages: Iterable[str]) -> Graph:
         graph: a float or quantized graph.
         tensor: name of the weights of a convolution or dense layer.
         storages: keys of `STORAGES`.
+        decode: when coded weights may be decoded, of `DECODES`; whatever is best unless given.
 
     Raises:
-        UserError: there is no such storage or no such weights.
+        UserError: there is no such storage, no such time, or no such weights.
     """
     names = tuple(dict.fromkeys(storages))
     for name in names:
         if name not in STORAGES:
             raise UserError(f"no storage is called {name!r}; there are {', '.join(STORAGES)}")
+    times = tuple(dict.fromkeys(decode))
+    for time in times:
+        if time not in DECODES:
+            raise UserError(f"weights are not decoded {time!r}; there are {', '.join(DECODES)}")
     weights = {
         node.inputs[1]
         for node in graph.nodes
@@ -36,5 +47,5 @@ def allow_storage(graph: Graph, tensor: str, storages: Iterable[str]) -> Graph:
         raise UserError(f"{tensor!r} is not the weights of a layer; there are {known}")
     if not names:
         raise UserError(f"no storage is given for {tensor!r}; there are {', '.join(STORAGES)}")
-    marked = replace(graph.tensors[tensor], storages=names)
+    marked = replace(graph.tensors[tensor], storages=names, decode=times)
     return graph.replace(tensors={**graph.tensors, tensor: marked})

@@ -110,6 +110,9 @@ int main(void)
     }
 
     paint_memory();
+#ifdef MODEL_BOOT_BYTES
+    model_init();
+#endif
 #ifdef MODEL_STATE_BYTES
     model_forget();
 #endif

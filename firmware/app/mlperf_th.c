@@ -27,6 +27,9 @@ static void advance_clock(void)
 
 void th_serialport_initialize(void)
 {
+#ifdef MODEL_BOOT_BYTES
+    model_init();
+#endif
     port_init();
 }
 

@@ -506,6 +506,9 @@ void protocol_start(void)
     for (uint32_t i = 0u; i < MODEL_ARENA_BYTES; i++) {
         arena[i] = paint(i);
     }
+#ifdef MODEL_BOOT_BYTES
+    model_init();
+#endif
     counter = counter_start();
     baud = PORT_BAUD;
     complain(); /* a host that was waiting when the reset came asks again at once */

@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto
 
 from edgecomp.frontend.tflite_file import TfliteFile, TfliteOperator, TfliteTensor
+from tests.frontend import refusals_lstm, refusals_variables
 from tests.frontend.onnx_cases import make_model, node
 
 Shape = tuple[int, ...]
@@ -290,7 +291,7 @@ TFLITE = (
     Tflite("0 outputs", "ABS", outputs=0),
     Tflite("2 outputs", "ABS", outputs=2),
     Tflite("its input is a constant", "ABS", (reals(1, 4),), (1, 4), instead="fold it"),
-    Tflite("activations of int16", "ABS", dtype="int16"),
+    Tflite("activations of int32", "ABS", dtype="int32"),
     Tflite("the weights must be a constant", "CONV_2D", (MAP, (2, 3, 3, 2))),
     Tflite("reaches outside", "SLICE", (MAP, numbers(0, 5, 0, 0), numbers(1, 5, 1, 1))),
     Tflite("masks of ellipses", "STRIDED_SLICE", (MAP, numbers(0), numbers(1), numbers(1)),
@@ -299,5 +300,7 @@ TFLITE = (
     Tflite("in blocks of 5x5", "SPACE_TO_DEPTH", options={"BlockSize": 5}),
     Tflite("a fused activation", "TRANSPOSE_CONV", (numbers(1, 6, 6, 2), OHWI, MAP),
            options={"FusedActivationFunction": 1}, instead="behind the layer"),
+    *refusals_lstm.CASES,
+    *refusals_variables.CASES,
 )  # fmt: skip
 """The same for TFLite."""

@@ -1,5 +1,7 @@
 """Cases of LSTMs."""
 
+from dataclasses import replace
+
 from edgecomp.ops.lstm import LstmParams
 from tests.support.cases import Act, OpCase, Slopes
 from tests.support.recurrent_cases import recurrent
@@ -10,6 +12,33 @@ def lstm(name, steps, inputs, units, starts=(), *, more=None, **params):
     made = LstmParams(**{"cell_bits": 13, **params})
     return recurrent(name, "lstm", made, (steps, inputs, units), starts, **(more or {}))
 
+
+def tflite(name, steps, inputs, units, *, more=None, **params):
+    """Build a case in TFLite's arithmetic: a scale for each gate, here one for all."""
+    weights = {"uneven": 1.0, **(more or {}).get("weights", {})}
+    case = lstm(
+        f"tflite-{name}", steps, inputs, units, more={**(more or {}), "weights": weights}, **params
+    )
+    return replace(case, numerics="tflite")
+
+
+TFLITE: tuple[OpCase, ...] = (
+    tflite("one-step", 1, 8, 8),
+    tflite("odd-sizes", 3, 5, 7),
+    tflite("one-unit", 4, 3, 1),
+    tflite("words", 2, 16, 32),
+    tflite("long", 12, 4, 5, more={"magnitude": 0.2}),
+    tflite("extreme", 2, 24, 9, more={"weights": {"pattern": "extreme"}, "magnitude": 0.1}),
+    tflite("wide-input", 2, 9, 6, more={"span": (-40, 40), "magnitude": 0.02}),
+    tflite("tiny-input", 2, 9, 6, more={"span": (-1e-3, 1e-3), "bias": 2.0}),
+    tflite("zero-point-lowest", 3, 6, 6, more={"span": (0, 3)}),
+    tflite("other-hidden-scale", 3, 6, 6, more={"out": (-0.8, 1.1)}),
+    tflite("cell-clip", 4, 6, 6, cell_clip=0.5, more={"magnitude": 1.0}),
+    tflite("fine-cell", 1, 6, 6, cell_bits=15),
+    tflite("coarse-cell", 2, 6, 6, cell_bits=8),
+    tflite("last", 3, 6, 6, emits="last"),
+    tflite("batch", 2, 5, 6, more={"batch": 3}),
+)
 
 CASES: tuple[OpCase, ...] = (
     lstm("one-step", 1, 8, 8),
@@ -60,4 +89,6 @@ CASES: tuple[OpCase, ...] = (
         emits="last",
         more={"batch": 2},
     ),
+    lstm("cell-clip", 4, 6, 6, cell_clip=0.5, more={"magnitude": 1.0}),
+    *TFLITE,
 )

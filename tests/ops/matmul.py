@@ -37,9 +37,24 @@ OWN_CASES = (
     matmul("clamp", Act((1, 6, 6)), Act((1, 6, 6)), (-2, 2), Clamp(-0.9, 1.1)),
     matmul("shift", Act((1, 12, 2), -7, 7), Act((1, 2, 12), -7, 7), (-0.5, 0.5)),
     matmul("tiny", Act((1, 6, 6), -1e-7, 1e-7), Act((1, 6, 6), -3e-7, 2e-7)),
+    # Panels of four columns, pairs of rows, steps of four inputs: whole, odd, one step, a loop.
+    *(
+        matmul(f"{rows}x{depth}x{columns}", Act((1, 2, rows, depth)), Act((1, 2, depth, columns)))
+        for rows, depth, columns in ((4, 24, 8), (7, 45, 11), (2, 3, 4), (3, 26, 5), (5, 4, 6))
+    ),
+    matmul("largest-sums", Act((1, 4, 800), 0, 4), Act((1, 800, 6), 0, 3), (0, 9000)),
     matmul("long", Act((1, 2, 900)), Act((1, 900, 3))),
 )
-TFLITE_CASES = {"heads", "zero-points-lowest", "clamp", "shift", "constant-right", "long"}
+TFLITE_CASES = {
+    "heads",
+    "zero-points-lowest",
+    "clamp",
+    "shift",
+    "constant-right",
+    "long",
+    "7x45x11",
+    "largest-sums",
+}
 """What is computed in TFLite's own arithmetic, too."""
 
 CASES = (

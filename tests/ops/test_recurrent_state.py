@@ -12,6 +12,7 @@ from edgecomp.ops.gru import GruParams
 from edgecomp.ops.lstm import LstmParams
 from edgecomp.ops.recurrent import HIDDEN_QPARAMS
 from edgecomp.ops.rnn import RnnParams
+from edgecomp.requant import prepare_node
 from tests.support.bundle import Model
 from tests.support.cases import Slopes, case_codes, case_graph, one_line_each
 from tests.support.proof import ONE_NOW_ALL_LATER, board_differences, host_differences
@@ -23,6 +24,7 @@ LAYERS = {
     "lstm": LstmParams(cell_bits=13),
     "lstm-peepholes": LstmParams(cell_bits=12, peepholes=True),
     "lstm-begins": LstmParams(cell_bits=12, begins="given"),
+    "lstm-tflite": LstmParams(cell_bits=13),
     "gru": GruParams(),
     "gru-reset-before": GruParams(reset_after=False),
     "gru-begins": GruParams(begins="given"),
@@ -36,7 +38,11 @@ def whole(name, steps=STEPS, magnitude=1.5):
     op = name.split("-")[0]
     params = LAYERS[name]
     starts = () if params.begins == "zero" else (START,) * (2 if op == "lstm" else 1)
-    case = recurrent(name, op, params, (steps, 3, UNITS), starts, magnitude=magnitude)
+    is_tflite = name.endswith("tflite")
+    weights = {"uneven": 1.0} if is_tflite else {}
+    sizes = (steps, 3, UNITS)
+    case = recurrent(name, op, params, sizes, starts, magnitude=magnitude, weights=weights)
+    case = replace(case, numerics="tflite" if is_tflite else "edgecomp")
     graph = case_graph(case)
     return graph, case_codes(case, graph)["t0"]
 
@@ -62,7 +68,8 @@ def part(graph, steps):
 
 def first_state(graph, samples):
     (node,) = graph.nodes
-    codes = OPS[node.op].initial_state(node.params, graph.node_inputs(node), graph.tensors["y"])
+    prepared = prepare_node(node, graph.node_inputs(node), graph.tensors["y"])
+    codes = OPS[node.op].initial_state(node.params, prepared, "y")
     return np.repeat(codes[None], samples, axis=0)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgecomp.kernels import KERNELS, Layer
+from edgecomp.kernels import DECODED, KERNELS, Layer
 from edgecomp.plan.select import applicable
 from edgecomp.storage import STORAGES
 from edgecomp.targets.boards import get_board
@@ -37,13 +37,13 @@ def storable(storage, values, seed):
     return (values * (blocks < density)).astype(np.int8)
 
 
-def stored_graph(case, storage):
+def stored_graph(case, storage, decode=()):
     graph = case_graph(case)
     weights = graph.tensors[graph.nodes[0].inputs[1]]
     data = storable(storage, weights.value, case.seed)
     if storage == "sparse" and data.all():
         data.reshape(-1)[0] = 0
-    marked = replace(weights, data=data, storages=(storage,))
+    marked = replace(weights, data=data, storages=(storage,), decode=decode)
     return graph.replace(tensors={**graph.tensors, weights.name: marked})
 
 
@@ -62,8 +62,32 @@ def models(core, cases=CASES):
                     forced={layer.output.name: kernel.name},
                 )
                 for kernel in applicable(layer, core)
+                if kernel.name in KERNELS
             ]
     return made
+
+
+def decoded_models(core, cases, decode, every):
+    """Every case with every storage and each plain kernel on weights that are decoded before.
+
+    Of these every so many, each storage and kernel in its turn.
+    """
+    made = []
+    for case in cases:
+        for storage in CODED:
+            graph = stored_graph(case, storage, (decode,))
+            layer = Layer(graph, graph.nodes[0])
+            made += [
+                Model(
+                    f"{case.id}-{kernel.name}",
+                    graph,
+                    case_codes(case, graph),
+                    forced={layer.output.name: kernel.name},
+                )
+                for kernel in applicable(layer, core)
+                if kernel.name in DECODED
+            ]
+    return made[::every]
 
 
 def test_every_decoder_is_tried():
@@ -75,6 +99,7 @@ def test_every_decoder_is_tried():
             tried |= {
                 (kernel.op, kernel.encoded(layer).decoder)
                 for kernel in applicable(layer, get_core("cortex-m4f"))
+                if kernel.name in KERNELS
             }
     decoders = ("packed4", "codebook", "huffman", "huffman_gaps", "sparse", "sparse_blocks")
     assert tried == {(op, decoder) for op in ("conv2d", "dense") for decoder in decoders}
@@ -112,4 +137,36 @@ def test_host_c_computes_the_same(compiler, core, step, tmp_path):
 def test_emulated_core_computes_the_same(board, step, tmp_path):
     core = get_board(board).core
     found = board_differences(models(core, CASES[::step]), tmp_path, board)
+    assert not found, one_line_each(found)
+
+
+@pytest.mark.parametrize("decode", ["layer", "boot"])
+@pytest.mark.parametrize(
+    ("compiler", "step", "every"),
+    [
+        ("gcc", 32, 13),
+        pytest.param("clang", 4, 3, marks=pytest.mark.slow),
+    ],
+)
+def test_whole_layers_are_decoded_in_host_c(decode, compiler, step, every, tmp_path):
+    core = get_core("cortex-m4f")
+    found = host_differences(
+        decoded_models(core, CASES[::step], decode, every), tmp_path, compiler, core.name
+    )
+    assert not found, one_line_each(found)
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("decode", ["layer", "boot"])
+@pytest.mark.parametrize(
+    ("board", "step", "every"),
+    [
+        ("mps2-an386", 24, 11),
+        ("mps3-an547", 48, 11),
+        *(pytest.param(board, 3, 1, marks=pytest.mark.slow) for board in EMULATED),
+    ],
+)
+def test_whole_layers_are_decoded(decode, board, step, every, tmp_path):
+    core = get_board(board).core
+    found = board_differences(decoded_models(core, CASES[::step], decode, every), tmp_path, board)
     assert not found, one_line_each(found)

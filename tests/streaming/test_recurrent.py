@@ -1,18 +1,28 @@
 """Recurrent layers go on with the state that they left: the operator's own cases, step by step."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from edgecomp.build import compile_host_check
+from edgecomp.device import HostEngine, QemuEngine, run_samples
 from edgecomp.errors import UnsupportedError
 from edgecomp.interp import run_int
+from edgecomp.ops.gru import GruParams
+from edgecomp.ops.lstm import LstmParams
+from edgecomp.ops.rnn import RnnParams
 from edgecomp.passes.stream import stream
 from edgecomp.samples import cut_into_ticks
+from edgecomp.targets.boards import get_board
 from tests.ops import gru, lstm, rnn
-from tests.support.bundle import Model
+from tests.support.bundle import Model, bundle
 from tests.support.cases import case_codes, case_graph, one_line_each
-from tests.support.proof import board_differences, host_differences
+from tests.support.proof import board_differences, board_images, host_differences
+from tests.support.recurrent_cases import recurrent
 
 TICKS = 24
+STEPS = 10_000
 CASES = [case for module in (lstm, gru, rnn) for case in module.CASES]
 
 
@@ -80,3 +90,54 @@ def test_host_c_computes_the_same(tmp_path):
 def test_emulated_core_computes_the_same(board, tmp_path):
     found = board_differences(tick_models(), tmp_path, board)
     assert not found, one_line_each(found)
+
+
+def long_networks():
+    """A layer of every kind over all steps."""
+    units, inputs = 12, 5
+    for name, params, numerics in (
+        ("lstm", LstmParams(cell_bits=13), "edgecomp"),
+        ("gru", GruParams(), "edgecomp"),
+        ("gru-reset-before", GruParams(reset_after=False), "edgecomp"),
+        ("rnn", RnnParams(), "edgecomp"),
+        ("lstm-tflite", LstmParams(cell_bits=13), "tflite"),
+    ):
+        weights = {"uneven": 1.0} if numerics == "tflite" else {}
+        sizes = (STEPS, inputs, units)
+        case = recurrent(name, name.split("-")[0], params, sizes, magnitude=1.5, weights=weights)
+        yield name, case_graph(replace(case, numerics=numerics))
+
+
+@pytest.mark.slow
+@pytest.mark.device
+@pytest.mark.parametrize("place", ["reference", "host", "mps2-an386"])
+def test_ten_thousand_ticks(place, tmp_path):
+    """Ticks of one step, with a reset before the first only, against all steps at once."""
+    rng = np.random.default_rng(5)
+    models, wanted = [], {}
+    for name, graph in long_networks():
+        ticks = stream(graph, 1, 1).graph
+        (x,) = graph.inputs
+        codes = rng.integers(-128, 128, (1, *graph.tensors[x].shape)).astype(np.int8)
+        wanted[name] = run_int(graph, {x: codes})[graph.outputs[0]].reshape(STEPS, -1)
+        assert len(np.unique(wanted[name])) > 100
+        models.append(Model(name, ticks, {x: codes.reshape(STEPS, 1, 1, -1)}))
+    if place == "reference":
+        got = [run_int(model.graph, model.codes)[model.graph.outputs[0]] for model in models]
+    else:
+        got = outputs_in_c(bundle(models, get_board("mps2-an386").core), place, tmp_path)
+    for model, codes in zip(models, got, strict=True):
+        np.testing.assert_array_equal(codes.reshape(STEPS, -1), wanted[model.name], model.name)
+
+
+def outputs_in_c(made, place, work):
+    """The outputs of a bundle's models, from the host or an emulated core."""
+    if place == "host":
+        program = compile_host_check(made.write(work), [made.c_file], compiler="gcc")
+        engine = HostEngine(program)
+    else:
+        board = get_board(place)
+        images = board_images(made, work, board)
+        assert images.check is not None
+        engine = QemuEngine(board, images.check)
+    return run_samples(engine, made.layout, made.inputs(), timeout_s=1200).outputs

@@ -4,12 +4,15 @@ Errors are in real numbers, one per unit; what a step adds is bounded by its rou
 of the table of tanh, and the largest slopes of tanh (1) and the sigmoid (1/4).
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgecomp.ir import Array
 from edgecomp.kernels import Layer
+from edgecomp.ops.recurrent import logistic
+from edgecomp.requant.tflite_lstm import sigmoid_int16, tanh_int16
 
 UNIT = 2.0**-15
 CHORD = 2.0**-10 / 8 * 0.77
@@ -38,6 +41,8 @@ def recurrent_error(layer: Layer) -> float:
 def steps_of_errors(layer: Layer, first: Errors | None = None) -> list[Errors]:
     """The bound after every step; from states without any error unless given."""
     k, units = layer.prepared, layer.inputs[2].shape[1]
+    if k.arithmetic == "tflite":
+        return _tflite_steps(layer)
     scale = 2.0**-k.pre.bits
     recurrent = np.abs(layer.inputs[2].qparams.dequantize(layer.inputs[2].value))
     parts = (k.pre.inputs, k.pre.hidden)
@@ -123,3 +128,39 @@ def _outside(layer: Layer) -> float:
 
 
 STEPS = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}
+
+
+@functools.cache
+def _curve_error(curve: str, bits: int) -> float:
+    """Of TFLite's sigmoid or tanh, over all of its arguments."""
+    x = np.arange(-(2**15), 2**15)
+    real = x * 2.0**-bits
+    if curve == "sigmoid":
+        return float(np.abs(sigmoid_int16(x) * UNIT - logistic(real)).max())
+    return float(np.abs(tanh_int16(x, bits) * UNIT - np.tanh(real)).max())
+
+
+def _tflite_steps(layer: Layer) -> list[Errors]:
+    """TFLite's LSTM, where no share of a pre-activation leaves its 16 bits."""
+    k, p, units = layer.prepared, layer.params, layer.inputs[2].shape[1]
+    recurrent = np.abs(layer.inputs[2].qparams.dequantize(layer.inputs[2].value))
+    weights = layer.inputs[1].qparams.scales(2).reshape(-1) * layer.inputs[0].qparams.scalar
+    # The bias becomes a code of the products; every share is rounded twice.
+    own = (0.5 * np.broadcast_to(weights, (4 * units,))).reshape(4, units)
+    for part in (k.inputs, k.hidden):
+        shift = np.array(part.shift, np.float64)
+        rounding = 0.5 + 0.5 * 2.0 ** np.minimum(shift, 0) + part.largest * 2.0 ** (shift - 32)
+        own = own + 2.0**-12 * rounding[:, None]
+    sigmoid, candidate = _curve_error("sigmoid", 12), _curve_error("tanh", 12)
+    cell_unit, code = 2.0**-p.cell_bits, layer.output.qparams.scalar
+    size = min(2.0 ** (15 - p.cell_bits), p.cell_clip)
+    errors = Errors(np.full(units, 1e-3 * code), np.zeros(units))
+    found = []
+    for _ in range(layer.inputs[0].shape[1]):
+        i, o, f, g = own + (recurrent @ errors.hidden).reshape(4, units)
+        i, o, f = (sigmoid + part / 4 for part in (i, o, f))
+        memory = errors.memory + size * f + i + candidate + g + 1.01 * cell_unit
+        hidden = o + _curve_error("tanh", p.cell_bits) + memory + 0.51 * code + _outside(layer)
+        errors = Errors(hidden, memory)
+        found.append(errors)
+    return found

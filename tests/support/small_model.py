@@ -1,5 +1,7 @@
 """A small network made by hand, the same on every machine and in every version of every library."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from edgecomp.codegen.context import Provenance, model_context
@@ -114,10 +116,15 @@ def small_graph(name: str = "small", *, odd_names: bool = False) -> Graph:
 
 
 def generate(
-    graph: Graph, core: Core | None = None, *, file: str = "small.onnx", keep_input: bool = False
+    graph: Graph,
+    core: Core | None = None,
+    *,
+    file: str = "small.onnx",
+    keep_input: bool = False,
+    forced: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Every file that is generated for a graph, by name."""
-    plan = plan_graph(graph, core or get_core("cortex-m4f"), keep_input=keep_input)
+    """Every file that is generated for a graph, by name; `forced` as for `plan_graph`."""
+    plan = plan_graph(graph, core or get_core("cortex-m4f"), keep_input=keep_input, forced=forced)
     context = model_context(plan, Provenance(file, "0" * 64), {})
     sources = model_sources(context)
     return {**sources, **application_headers(context, sources)}

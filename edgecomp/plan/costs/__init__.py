@@ -69,6 +69,16 @@ class CostTable:
         }
 
     @cached_property
+    def functions(self) -> dict[str, int]:
+        """Bytes of every function that any measured layer calls."""
+        return {
+            name: size
+            for points in self.points.values()
+            for point in points
+            for name, size in point.cost.functions.items()
+        }
+
+    @cached_property
     def _fits(self) -> dict[tuple[str, bool], tuple[Array, Array]]:
         return {
             (kernel, rows): (
