@@ -233,6 +233,7 @@ KERNELS: dict[str, Kernel] = {
         int16_generic.ConcatInt16(),
         int16_generic.TransposeInt16(),
         int16_generic.GatherInt16(),
+        int16_generic.ShiftInt16(),
         float32_generic.Conv2dFloat32(),
         float32_generic.DenseFloat32(),
         float32_generic.AddFloat32(),

@@ -10,6 +10,7 @@ from edgecomp.kernels.conv2d_generic import Conv2dGeneric, conv2d_sizes, window_
 from edgecomp.kernels.dense_generic import DenseGeneric, dense_sizes
 from edgecomp.kernels.elementwise_generic import BinaryGeneric, UnaryTable
 from edgecomp.kernels.gather_generic import GatherGeneric
+from edgecomp.kernels.history_generic import ShiftGeneric
 from edgecomp.kernels.movement_generic import ConcatGeneric, PadGeneric, TransposeGeneric
 from edgecomp.kernels.pool_generic import (
     AveragePoolGeneric,
@@ -276,3 +277,18 @@ class GatherInt16(GatherGeneric):
     def context(self, layer: Layer) -> dict[str, Any]:
         """Loops over bytes."""
         return super().context(self._bytes(layer))
+
+
+class ShiftInt16(ShiftGeneric):
+    """Move pairs of bytes to the window's begin, copy the new ones behind them."""
+
+    name: ClassVar[str] = "shift_int16"
+    numerics: ClassVar[frozenset[str]] = INT16
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Byte by byte."""
+        return super().schedule(as_bytes(layer, layer.params))
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Sizes in bytes."""
+        return super().context(as_bytes(layer, layer.params))

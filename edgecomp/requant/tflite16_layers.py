@@ -123,6 +123,7 @@ LAYERS: Mapping[str, tuple[Prepare, Compute]] = {
     "unary": (function_constants, _function),
     "softmax": (softmax_constants, _function),
     **{op: int16_layers.LAYERS[op] for op in _MOVED},
+    "shift": int16_layers.LAYERS["concat"],
 }
 """Operators of int16 codes that TensorFlow Lite for Microcontrollers has, as ours."""
 
