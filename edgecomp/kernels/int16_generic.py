@@ -23,6 +23,8 @@ from edgecomp.ops.gather import GatherParams
 from edgecomp.ops.movement import PadParams, TransposeParams
 from edgecomp.requant.int16 import LinearFactor
 from edgecomp.requant.tflite16 import Tflite16Linear
+from edgecomp.requant.tflite_svdf import SvdfLinear
+from edgecomp.targets.cores import Core
 
 INT16 = frozenset({"int16", "tflite16"})
 
@@ -58,11 +60,19 @@ def _shifts(k: LinearFactor | Tflite16Linear) -> Constant:
     return Constant("shift", "uint8_t", k.shift, True, "right shift per output channel")
 
 
+def _svdf_refusal(layer: Layer) -> str | None:
+    return "it is a layer of an SVDF" if isinstance(layer.prepared, SvdfLinear) else None
+
+
 class Conv2dInt16(Int16Kernel, Conv2dGeneric):
     """Convolution, grouped and depthwise ones as well: one output at a time."""
 
     name: ClassVar[str] = "conv2d_int16"
     template: ClassVar[str] = "int16/conv2d.c.j2"
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Codes of one type."""
+        return _svdf_refusal(layer)
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """Weights as OHWI."""
@@ -78,6 +88,10 @@ class DenseInt16(Int16Kernel, DenseGeneric):
 
     name: ClassVar[str] = "dense_int16"
     template: ClassVar[str] = "int16/dense.c.j2"
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Codes of one type."""
+        return _svdf_refusal(layer)
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """Weights as OI."""

@@ -125,22 +125,21 @@ def random_runs(seed, count, *shape, dtype=np.int8):
     return codes.astype(dtype)
 
 
-def svdf(g, rng, x, *, rank, units, memory, zero=0, dtype="int8"):
+def svdf(g, rng, x, *, rank, units, memory, dtype="int8"):
     """SVDF with a state of its own."""
+    finer = 1 if dtype == "int8" else 200
     filters, size = rank * units, g.tensors[x][1][1]
     scale_x = g.like(x)["scale"]
-    state = g.tensor((1, filters * memory), dtype, 1 / 40, zero, is_variable=True)
-    features, time = (
-        rng.integers(-127, 128, shape).astype(np.int8)
-        for shape in ((filters, size), (filters, memory))
-    )
-    time_scale = 1 / (60 * memory)
-    bias = rng.integers(-3000, 3000, units).astype(np.int32)
+    state = g.tensor((1, filters * memory), dtype, 1 / 40 / finer, is_variable=True)
+    features = rng.integers(-127, 128, (filters, size)).astype(np.int8)
+    time = rng.integers(-127 * finer, 127 * finer + 1, (filters, memory)).astype(dtype)
+    time_scale = 1 / (60 * memory) / finer
+    bias = (rng.integers(-3000, 3000, units) * finer**2).astype(np.int32)
     inputs = [
         x,
         g.constant(features, 1 / (scale_x * 40 * 60 * size)),
-        g.constant(time.astype(dtype), time_scale),
-        g.constant(bias, time_scale / 40),
+        g.constant(time, time_scale),
+        g.constant(bias, time_scale / 40 / finer),
         state,
     ]
     y = g.tensor((1, units), "int8", 1 / 300, -128)
@@ -148,12 +147,12 @@ def svdf(g, rng, x, *, rank, units, memory, zero=0, dtype="int8"):
     return g.operator("SVDF", inputs, y, "SVDFOptions", Rank=rank, **relu)
 
 
-def svdf_network(rng, *, zero=0):
+def svdf_network(rng, *, dtype="int8"):
     """Two SVDFs of different ranks and a dense layer."""
     g = Subgraph()
     g.inputs = [g.tensor((1, 2 * FRAME), "int8", SCALE, ZERO)]
-    made = svdf(g, rng, g.inputs[0], rank=2, units=10, memory=7, zero=zero)
-    made = svdf(g, rng, made, rank=1, units=12, memory=9, zero=zero)
+    made = svdf(g, rng, g.inputs[0], rank=2, units=10, memory=7, dtype=dtype)
+    made = svdf(g, rng, made, rank=1, units=12, memory=9, dtype=dtype)
     codes, scales = weights(rng, (6, 12), 0)
     y = g.tensor((1, 6), "int8", 1 / 400, 3)
     inputs = [made, g.constant(codes, scales[:1]), -1]

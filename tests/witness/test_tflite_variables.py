@@ -36,6 +36,7 @@ NETWORKS = {
     "wide": (streaming_network(RNG, wide=True), (1, 1, FRAME)),
     "wide-first": (streaming_network(RNG, WIDE_FIRST, wide=True), (1, 1, FRAME)),
     "svdf": (svdf_network(RNG), (2 * FRAME,)),
+    "svdf-int16": (svdf_network(RNG, dtype="int16"), (2 * FRAME,)),
     "network-first": (streaming_network(RNG, FIRST), (1, 1, FRAME)),
 }
 
