@@ -29,7 +29,7 @@ from edgecomp.codegen.mlperf import MLPERF_HEADER, mlperf_header
 from edgecomp.compressing import CompressRequest, compressed_graph
 from edgecomp.config import Recipe, read_recipe
 from edgecomp.data import Preprocessing
-from edgecomp.errors import ToolError, UserError
+from edgecomp.errors import ToolError
 from edgecomp.exclusions import asked_numerics, check_file, check_options
 from edgecomp.exporting import EXPORTERS, exporter_for
 from edgecomp.ir.serialize import save_graph
@@ -154,11 +154,6 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         if keep_input:
             without = planned().arena_bytes
             say(f"keeping the input costs {plan.arena_bytes - without:,} bytes of the arena")
-        if plan.boot_ram_bytes and request.weights_slot:
-            raise UserError(
-                "--weights-slot lets weights change behind the firmware's back, which were decoded "
-                "at boot: let the recipe decode them by row or layer, or leave the option out"
-            )
         if plan.second_bytes:
             say(f"no memory holds the arena: {plan.second_bytes:,} bytes of it go to another")
         say("generating C")

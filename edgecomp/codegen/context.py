@@ -118,11 +118,12 @@ class ModelContext:
         for state in self.plan.graph.states:
             buffer = self.plan.buffer(state.source)
             at = buffer.arena_offset - self.plan.arena_bytes
-            if found and found[-1].is_uniform and set(found[-1].codes) == set(state.codes):
+            codes = _bytes_of(state.codes, self.plan.graph.tensors[state.source])
+            if found and found[-1].is_uniform and set(found[-1].codes) == set(codes):
                 begin = found.pop().offset
-                found.append(Kept(begin, at + buffer.size_bytes - begin, state.codes[:1]))
+                found.append(Kept(begin, at + buffer.size_bytes - begin, codes[:1]))
             else:
-                found.append(Kept(at, buffer.size_bytes, state.codes))
+                found.append(Kept(at, buffer.size_bytes, codes))
         return tuple(found)
 
     @property
@@ -154,6 +155,14 @@ class ModelContext:
     def weights_bytes(self) -> int:
         """Bytes of all weights."""
         return sum(stage.weights_bytes for stage in self.stages)
+
+
+def _bytes_of(codes: tuple[int, ...], tensor: Tensor) -> tuple[int, ...]:
+    """The bytes of a tensor's codes, in the order in which they lie; one where all are equal."""
+    if tensor.dtype.size_bytes > 1:
+        whole = np.broadcast_to(np.array(codes, tensor.dtype.numpy.newbyteorder("<")), tensor.size)
+        codes = tuple(int(code) for code in np.ascontiguousarray(whole).view(np.int8))
+    return codes[:1] if len(set(codes)) == 1 else codes
 
 
 def _shape_text(shape: Shape) -> str:

@@ -170,6 +170,8 @@ class TfliteConversion:
         assert data is not None
         if not tensor.scale:
             return Constant(data.astype(np.float32) if tensor.dtype in _FLOATS else data)
+        if tensor.dtype not in {*_CODES, "int4", "int32", "int64"}:
+            raise UserError(f"tensor {self._names[index]!r} has quantized {tensor.dtype} elements")
         shape = [1] * data.ndim
         if len(tensor.scale) > 1:
             shape[tensor.axis] = len(tensor.scale)
@@ -182,8 +184,6 @@ class TfliteConversion:
             axis = 0 if len(tensor.scale) > 1 else None
             q = QParams(tensor.scale, 0, axis, is_wide=tensor.dtype == "int64")
             return Constant(real, q, is_exact=True)
-        if tensor.dtype not in {*_CODES, "int4"}:
-            raise UserError(f"tensor {self._names[index]!r} has quantized {tensor.dtype} elements")
         if len(tensor.scale) > 1:
             if zero.any():
                 raise UserError(f"tensor {self._names[index]!r}: scales per channel need zero 0")

@@ -42,13 +42,14 @@ def _without_state(operator: TfliteOperator, tensors: list[TfliteTensor]) -> Tfl
 
 
 def import_svdf(node: ImportedNode, build: GraphBuilder) -> str:
-    """SVDF of one sequence, with a state of int8."""
+    """SVDF of one sequence, with a state of int8 or int16."""
     x, state = node.inputs[0], node.attrs["state"]
-    if {state.dtype, node.attrs["time"]} != {"int8"} or state.zero_point != (0,):
+    narrow, wide = {"int8"}, {"int16"}
+    if {state.dtype, node.attrs["time"]} not in (narrow, wide) or state.zero_point != (0,):
         raise build.unsupported(
             node,
             f"a state of {state.dtype} with weights over time of {node.attrs['time']}",
-            "quantize both to int8, with zero point 0",
+            "quantize both to int8 or int16, with zero point 0",
         )
     features, time = (constant_input(node, build, n, "the weights") for n in (_FEATURES, _TIME))
     rank, shape = int(node.attrs.get("Rank", 0)), build.shape(x)
@@ -58,7 +59,7 @@ def import_svdf(node: ImportedNode, build: GraphBuilder) -> str:
         raise build.unsupported(
             node, f"an input of {shape} with weights of {features.shape} and {time.shape}"
         )
-    qparams = QParams.per_tensor(state.scale[0])
+    qparams = replace(QParams.per_tensor(state.scale[0]), is_wide=state.dtype == "int16")
     weights = build.constant(features, f"{node.name}.features", "OI", node.inputs[_FEATURES])
     frame = build.emit("dense", [x, weights], DenseParams(), node, ".features")
     build.annotate(frame, qparams)

@@ -132,7 +132,7 @@ class Variables:
     def _read(self, node: ImportedNode, operator: TfliteOperator) -> str:
         key, variable = self._variable(node, operator)
         tensor = self.file.tensors[operator.outputs[0]]
-        if tensor.dtype != "int8" or len(tensor.scale) != 1 or not tensor.shape:
+        if tensor.dtype not in {"int8", "int16"} or len(tensor.scale) != 1 or not tensor.shape:
             raise self.build.unsupported(
                 node, f"variables of {tensor.dtype} without one scale", "convert to int8"
             )
@@ -153,8 +153,10 @@ class Variables:
 
     def _first(self, variable: Variable, tensor: TfliteTensor, qparams: QParams) -> Array:
         if variable.first is None:
-            return np.full(tensor.shape, qparams.zero_point, np.int8)
-        if variable.first.dtype != np.int8 or variable.first.size != np.prod(tensor.shape):
+            return np.full(tensor.shape, qparams.zero_point, tensor.dtype)
+        if str(variable.first.dtype) != tensor.dtype or variable.first.size != np.prod(
+            tensor.shape
+        ):
             raise UserError(f"variable {tensor.name!r} begins with other codes than it has later")
         return variable.first
 

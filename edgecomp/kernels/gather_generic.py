@@ -10,6 +10,7 @@ import numpy as np
 from edgecomp.ir import Shape
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.events import elements, in_order
+from edgecomp.kernels.movement_generic import LEAST_MOVE
 from edgecomp.kernels.schedule import Reads, Schedule
 from edgecomp.ops.gather import taken
 from edgecomp.ops.resize import AxisWeights
@@ -123,16 +124,28 @@ class GatherGeneric(Kernel):
     def context(self, layer: Layer) -> dict[str, Any]:
         """Loops, the index of the input, and the length of what is copied together."""
         axes = self._axes(layer)
-        run = axes[-1].length if axes and axes[-1].axis is None else 1
+        run, begin = axes[-1].length if axes and axes[-1].axis is None else 1, 0
         outer = axes[:-1] if run > 1 else axes
+        while outer and outer[-1].stride == run and self._is_slice(layer, outer[-1]):
+            begin += self._start(layer, outer[-1])
+            run *= outer[-1].length
+            outer = outer[:-1]
         return {
             "loops": [(axis.variable, axis.length) for axis in outer if axis.length > 1],
             "index": sum_text(
-                sum(self._start(layer, axis) for axis in outer),
+                begin + sum(self._start(layer, axis) for axis in outer),
                 [self._term(layer, axis) for axis in outer if axis.length > 1],
             ),
             "run": run,
+            "least_move": LEAST_MOVE,
         }
+
+    def _is_slice(self, layer: Layer, axis: Axis) -> bool:
+        """Whether neighbours are chosen, in order."""
+        if axis.axis is None:
+            return False
+        pattern = index_pattern(layer.params.indices[axis.axis], axis.variable)
+        return pattern is not None and pattern[1:] == (1, axis.variable)
 
     def _start(self, layer: Layer, axis: Axis) -> int:
         if axis.axis is None:

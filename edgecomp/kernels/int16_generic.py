@@ -10,6 +10,7 @@ from edgecomp.kernels.conv2d_generic import Conv2dGeneric, conv2d_sizes, window_
 from edgecomp.kernels.dense_generic import DenseGeneric, dense_sizes
 from edgecomp.kernels.elementwise_generic import BinaryGeneric, UnaryTable
 from edgecomp.kernels.gather_generic import GatherGeneric
+from edgecomp.kernels.history_generic import ShiftGeneric
 from edgecomp.kernels.movement_generic import ConcatGeneric, PadGeneric, TransposeGeneric
 from edgecomp.kernels.pool_generic import (
     AveragePoolGeneric,
@@ -22,6 +23,8 @@ from edgecomp.ops.gather import GatherParams
 from edgecomp.ops.movement import PadParams, TransposeParams
 from edgecomp.requant.int16 import LinearFactor
 from edgecomp.requant.tflite16 import Tflite16Linear
+from edgecomp.requant.tflite_svdf import SvdfLinear
+from edgecomp.targets.cores import Core
 
 INT16 = frozenset({"int16", "tflite16"})
 
@@ -57,11 +60,19 @@ def _shifts(k: LinearFactor | Tflite16Linear) -> Constant:
     return Constant("shift", "uint8_t", k.shift, True, "right shift per output channel")
 
 
+def _svdf_refusal(layer: Layer) -> str | None:
+    return "it is a layer of an SVDF" if isinstance(layer.prepared, SvdfLinear) else None
+
+
 class Conv2dInt16(Int16Kernel, Conv2dGeneric):
     """Convolution, grouped and depthwise ones as well: one output at a time."""
 
     name: ClassVar[str] = "conv2d_int16"
     template: ClassVar[str] = "int16/conv2d.c.j2"
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Codes of one type."""
+        return _svdf_refusal(layer)
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """Weights as OHWI."""
@@ -77,6 +88,10 @@ class DenseInt16(Int16Kernel, DenseGeneric):
 
     name: ClassVar[str] = "dense_int16"
     template: ClassVar[str] = "int16/dense.c.j2"
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Codes of one type."""
+        return _svdf_refusal(layer)
 
     def constants(self, layer: Layer) -> Sequence[Constant]:
         """Weights as OI."""
@@ -276,3 +291,18 @@ class GatherInt16(GatherGeneric):
     def context(self, layer: Layer) -> dict[str, Any]:
         """Loops over bytes."""
         return super().context(self._bytes(layer))
+
+
+class ShiftInt16(ShiftGeneric):
+    """Move pairs of bytes to the window's begin, copy the new ones behind them."""
+
+    name: ClassVar[str] = "shift_int16"
+    numerics: ClassVar[frozenset[str]] = INT16
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """Byte by byte."""
+        return super().schedule(as_bytes(layer, layer.params))
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Sizes in bytes."""
+        return super().context(as_bytes(layer, layer.params))

@@ -29,7 +29,7 @@ MAX_DISTANCE = 65535
 class VectorProduct(Product):
     """A block of 2 pixels x 4 channels, or 1 x 4."""
 
-    template: ClassVar[str] = "kernels/int16/mve_product.c.j2"
+    has_vectors: ClassVar[bool] = True
 
     @staticmethod
     def lacks(core: Core) -> str | None:

@@ -11,6 +11,11 @@ from edgecomp.kernels.events import elements, in_order
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.movement import Pad
 
+LEAST_MOVE = 16
+"""Bytes from which on neighbours are moved by a call, which takes words where it can."""
+LEAST_TOGETHER = 8
+"""The same where each element by itself would have an index."""
+
 
 def row_strides(shape: tuple[int, ...]) -> list[int]:
     """Elements between neighbours along each axis of a dense tensor."""
@@ -43,6 +48,7 @@ class PadGeneric(Kernel):
             "loops": [(f"i{axis}", shape[axis]) for axis in outer],
             "start": index if not start else (f"{start} + {index}" if outer else str(start)),
             "length": math.prod(shape[last:]),
+            "least_move": LEAST_MOVE,
         }
 
 
@@ -79,6 +85,7 @@ class ConcatGeneric(Kernel):
         return {
             "repeats": math.prod(layer.output.shape[:axis]),
             "lengths": [math.prod(tensor.shape[axis:]) for tensor in layer.inputs],
+            "least_move": LEAST_MOVE,
         }
 
 
@@ -95,10 +102,18 @@ class TransposeGeneric(Kernel):
         return in_order(elements(numbers.transpose(layer.params.perm)))
 
     def context(self, layer: Layer) -> dict[str, Any]:
-        """Loops over the output's axes and the input's index."""
-        strides = np.asarray(row_strides(layer.inputs[0].shape))[list(layer.params.perm)]
-        axes = [axis for axis, length in enumerate(layer.output.shape) if length > 1]
+        """Loops over the output's axes, the input's index, and how many bytes stay together."""
+        shape, perm = layer.output.shape, layer.params.perm
+        strides = np.asarray(row_strides(layer.inputs[0].shape))[list(perm)]
+        end = len(perm)
+        while end and perm[end - 1] == end - 1:
+            end -= 1
+        together = math.prod(shape[end:])
+        moved = together if together >= LEAST_TOGETHER else 0
+        outer = shape[:end] if moved else shape
+        axes = [axis for axis, length in enumerate(outer) if length > 1]
         return {
-            "loops": [(f"i{axis}", layer.output.shape[axis]) for axis in axes],
+            "loops": [(f"i{axis}", shape[axis]) for axis in axes],
             "index": index_text([int(strides[a]) for a in axes], [f"i{a}" for a in axes]),
+            "moved": moved,
         }

@@ -8,6 +8,7 @@ them apart and putting them together again is exact for any words.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from edgecomp.kernels.base import Constant, Kernel, Layer
 
 Words = npt.NDArray[np.uint32]
 Mask = npt.NDArray[np.bool_]
+MOST_BEFORE = 4
+"""Words in front of a channel's weights that are tried."""
 
 
 @dataclass(frozen=True)
@@ -109,21 +112,45 @@ def _found(kernel: Kernel, layer: Layer) -> Packing | None:
     for constant in arrays:
         if constant.name == "weights" and constant.c_type == "int8_t":
             return Packing(constant, len(constant.values), constant.values[0].size)
+    streams = [c for c in arrays if c.c_type == "uint32_t" and c.values.dtype == np.uint32]
+    for constant in streams:
+        packing = _probed(constant, kernel, layer) or _by_channel(constant, layer)
+        if packing is not None:
+            return packing
+    return None
+
+
+def _probed(constant: Constant, kernel: Kernel, layer: Layer) -> Packing | None:
+    """The weights of a stream by what changes with them."""
     try:
         probes = [
             {c.name: c for c in kernel.constants(_filled(layer, value))} for value in (0, 1, -1)
         ]
-    except AssertionError:  # proved for the layer's own weights only
+    except AssertionError:  # the kernel was proved for the layer's own weights only
         return None
-    for constant in arrays:
-        like = [probe.get(constant.name) for probe in probes]
-        if constant.c_type != "uint32_t" or constant.values.dtype != np.uint32:
-            continue
-        known = [one.values.reshape(-1) for one in like if one is not None]
-        if len(known) == len(probes) and all(one.size == constant.values.size for one in known):
-            packing = _in_stream(constant, known, layer.inputs[1].size)
-            if packing is not None:
-                return packing
+    known = [probe[constant.name].values.reshape(-1) for probe in probes if constant.name in probe]
+    if len(known) < len(probes) or any(one.size != constant.values.size for one in known):
+        return None
+    return _in_stream(constant, known, layer.inputs[1].size)
+
+
+def _by_channel(constant: Constant, layer: Layer) -> Packing | None:
+    """The weights of a stream with a record for each channel, by themselves.
+
+    For kernels that make something else of the probes' weights.
+    """
+    weights = layer.inputs[1].value.reshape(layer.inputs[1].shape[0], -1)
+    channels, words = len(weights), -(-weights.shape[1] // 4)
+    if constant.values.size % channels:
+        return None
+    wanted = np.sort(np.pad(weights, ((0, 0), (0, 4 * words - weights.shape[1]))), axis=1)
+    records = constant.values.reshape(channels, -1)
+    after = records.shape[1] - words
+    for before, flip in product(range(min(after, MOST_BEFORE) + 1), (0, 0x80808080)):
+        part = np.ascontiguousarray(records[:, before : before + words]) ^ np.uint32(flip)
+        if np.array_equal(np.sort(part.view(np.int8), axis=1), wanted):
+            rest = after - before
+            return Packing(constant, channels, 4 * words, 0, before, rest, flips=(flip,))
     return None
 
 

@@ -123,7 +123,7 @@ class Product:
     out_channels: int
     suffix: str
 
-    template: ClassVar[str] = "kernels/int16/dsp_product.c.j2"
+    has_vectors: ClassVar[bool] = False
 
     @staticmethod
     def lacks(core: Core) -> str | None:

@@ -8,8 +8,8 @@ Decoding at boot takes RAM for good.  Where a layer does not ask for it by name,
 it, for layers that may not be plain, and as much of it as there is room for.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from edgecomp.errors import DoesNotFitError, UserError
 from edgecomp.ir import Graph
@@ -68,15 +68,21 @@ def choose_storages(
         chosen[layer.output.name] = _choose(layer, core, goal, table, each)
     _refuse_decoders(chosen)
     for layer in asked:
-        choice, _ = chosen[layer.output.name]
+        choice = chosen[layer.output.name].choice
         # By row or by layer is decided with the arena in view.
         each = tuple(time for time in times[layer.output.name] if time != "boot")
         when = ("boot",) if choice.decode == "boot" else each if choice.decode else ()
         graph = _restricted(graph, layer.inputs[1].name, (choice.storage,), when)
-    return graph, tuple(choice for choice, _ in chosen.values())
+    return graph, tuple(one.choice for one in chosen.values())
 
 
-_Chosen = tuple[StorageChoice, Candidate | None]
+@dataclass(frozen=True)
+class _Chosen:
+    """What became of a layer, what that costs unless it is plain int8, and what that would."""
+
+    choice: StorageChoice
+    taken: Candidate | None
+    plain: Candidate
 
 
 def _activations(layer: Layer) -> int:
@@ -104,7 +110,7 @@ def _without_room(
     asked: Sequence[Layer], chosen: Mapping[str, _Chosen], boot_room: int | None
 ) -> list[Layer]:
     """Layers that cannot be decoded at boot: those that gain the fewest cycles for their RAM."""
-    at_boot = {o: choice for o, (choice, _) in chosen.items() if choice.boot_bytes}
+    at_boot = {o: one.choice for o, one in chosen.items() if one.choice.boot_bytes}
     needed = sum(choice.boot_bytes for choice in at_boot.values())
     if boot_room is None or needed <= boot_room:
         return []
@@ -127,7 +133,7 @@ def _without_room(
         listed = ", ".join(f"{one.layer} {one.boot_bytes:,}" for one in largest[:4])
         raise DoesNotFitError(
             f"weights that are decoded at boot need {needed:,} bytes of RAM, "
-            f"there are {max(boot_room, 0):,} beside the arena and the stack\n"
+            f"there are at most {max(boot_room, 0):,} for them\n"
             f"  largest layers: {listed}\n"
             "  let these be decoded by layer or row, or take a board with more RAM"
         )
@@ -228,15 +234,15 @@ def _choose(
         boot_bytes=best.kernel.boot_bytes(layer) if best else 0,
     )
     if best is None or best.kernel.storage == PLAIN:
-        return choice, None
+        return _Chosen(choice, None, plain)
     more_flash = choice.flash_bytes - choice.plain_flash_bytes
     more_cycles = choice.cycles - choice.plain_cycles
     if more_flash >= 0 and (more_cycles >= 0 or not measured):
         lost = f"{best.kernel.storage} would cost {more_flash:,} bytes of flash"
         lost += f" and {more_cycles:,} cycles more than plain int8" if measured else " more"
         reason = "; ".join([*refusals, lost])
-        return _as_plain(choice, reason), None
-    return choice, best
+        return _Chosen(_as_plain(choice, reason), None, plain)
+    return _Chosen(choice, best, plain)
 
 
 def _as_plain(choice: StorageChoice, reason: str) -> StorageChoice:
@@ -245,26 +251,29 @@ def _as_plain(choice: StorageChoice, reason: str) -> StorageChoice:
 
 def _refuse_decoders(chosen: dict[str, _Chosen]) -> None:
     """Fall back to plain int8 where the code of the decoders costs more than they all save."""
+    there = {name for one in chosen.values() for name in one.plain.cost.functions}
     by_storage: dict[str, list[str]] = {}
-    for output, (choice, best) in chosen.items():
-        if best is not None:
-            by_storage.setdefault(choice.storage, []).append(output)
+    for output, one in chosen.items():
+        if one.taken is not None:
+            by_storage.setdefault(one.choice.storage, []).append(output)
     for storage, outputs in by_storage.items():
-        code = _shared_bytes([best for o in outputs if (best := chosen[o][1]) is not None])
-        choices = [chosen[output][0] for output in outputs]
+        taken = [best for o in outputs if (best := chosen[o].taken) is not None]
+        code = _code_bytes(taken, there)
+        choices = [chosen[output].choice for output in outputs]
         saved = sum(one.plain_flash_bytes - one.flash_bytes for one in choices)
         faster = all(one.cycles and one.cycles < one.plain_cycles for one in choices)
         if saved > code or faster:
             continue
         lost = f"{storage} would save {saved:,} bytes and its decoder takes {code:,}"
-        for output in outputs:
-            choice = chosen[output][0]
+        for output, choice in zip(outputs, choices, strict=True):
             reason = "; ".join(filter(None, [choice.reason, lost]))
-            chosen[output] = _as_plain(choice, reason), None
+            plain = _as_plain(choice, reason)
+            chosen[output] = replace(chosen[output], choice=plain, taken=None)
 
 
-def _shared_bytes(taken: Sequence[Candidate]) -> int:
+def _code_bytes(taken: Sequence[Candidate], there: Collection[str]) -> int:
+    """Bytes of functions that the layers call, but for those that plain weights need as well."""
     functions: dict[str, int] = {}
     for one in taken:
         functions.update(one.cost.functions)
-    return sum(functions.values())
+    return sum(size for name, size in functions.items() if name not in there)

@@ -158,12 +158,14 @@ def _quantize_linear(
     if one_scale and weights.qparams is None:
         q = QParams.per_tensor(max(q.scale))
     names = [node.inputs[0], _free_name(tensors, weights.name)]
+    dtype = DType.INT16 if q.is_wide else DType.INT8
+    limits = dtype.limits if weights.qparams else (-127, 127)
     tensors[names[1]] = replace(
         weights,
         name=names[1],
-        dtype=DType.INT8,
+        dtype=dtype,
         qparams=q,
-        data=q.quantize(weights.value, -128 if weights.qparams else -127).astype(np.int8),
+        data=q.quantize(weights.value, *limits).astype(dtype.numpy),
     )
     if bias is not None:
         scales = np.broadcast_to(x.scalar * np.asarray(q.scale, np.float64), bias.shape)

@@ -30,8 +30,18 @@ from edgecomp.requant.tflite16 import (
     scale_of,
 )
 from edgecomp.requant.tflite16_functions import function_constants, softmax_constants
+from edgecomp.requant.tflite_svdf import is_svdf, svdf_constants
 
 _MOVED = ("pad", "reshape", "transpose", "concat", "gather", "max_pool")
+
+
+_BETWEEN = ("unary", "conv2d", "dense")
+"""Operators that may have int8 codes at one of their ends."""
+
+
+def _linear(node: Node, inputs: Sequence[Tensor], output: Tensor) -> Any:
+    made = svdf_constants if is_svdf(inputs, output) else linear_constants
+    return made(node, inputs, output)
 
 
 def _sum(node: Node, inputs: Sequence[Tensor], output: Tensor) -> Tflite16Sum:
@@ -112,8 +122,8 @@ def _function(node: Node, k: Any, inputs: Sequence[Tensor], arrays: Sequence[Arr
 _COMPUTE = {op: pair[1] for op, pair in int16_layers.LAYERS.items()}
 
 LAYERS: Mapping[str, tuple[Prepare, Compute]] = {
-    "conv2d": (linear_constants, _COMPUTE["conv2d"]),
-    "dense": (linear_constants, _COMPUTE["dense"]),
+    "conv2d": (_linear, _COMPUTE["conv2d"]),
+    "dense": (_linear, _COMPUTE["dense"]),
     "add": (_sum, _summed),
     "sub": (_sum, _summed),
     "mul": (_product, _COMPUTE["mul"]),
@@ -123,6 +133,7 @@ LAYERS: Mapping[str, tuple[Prepare, Compute]] = {
     "unary": (function_constants, _function),
     "softmax": (softmax_constants, _function),
     **{op: int16_layers.LAYERS[op] for op in _MOVED},
+    "shift": int16_layers.LAYERS["concat"],
 }
 """Operators of int16 codes that TensorFlow Lite for Microcontrollers has, as ours."""
 
@@ -141,8 +152,13 @@ def tflite16_constants(node: Node, inputs: Sequence[Tensor], output: Tensor) -> 
             "convert the model with int8 activations",
         )
     mixed = {t.dtype for t in (*inputs, output) if not t.is_const or t.dtype is DType.INT16}
-    if mixed != {DType.INT16} and node.op != "unary":
-        raise UnsupportedError(node.op, node.name, "it has both int8 and int16 codes")
+    if mixed != {DType.INT16} and node.op not in _BETWEEN:
+        raise UnsupportedError(
+            node.op,
+            node.name,
+            "it has both int8 and int16 codes",
+            "convert the model with one type of activations",
+        )
     return LAYERS[node.op][0](node, inputs, output)
 
 

@@ -111,10 +111,15 @@ def test_running_without_decoding_is_refused(packed, tmp_path):
         assert subprocess.run([program], input=bytes(16 * 64), check=False).returncode == 0
 
 
-def test_a_slot_for_weights_is_refused(packed, tmp_path):
+@pytest.mark.device
+def test_weights_in_a_slot_are_decoded_at_boot(packed, tmp_path):
+    """New ones come with a reset, which decodes them."""
     arguments = given(packed, "mps2-an386", tmp_path / "out")
-    answer = call(*arguments, "--loader", "--weights-slot")
-    refused(answer, "--weights-slot", "decode them by row or layer")
+    answer = call(*arguments, "--loader", "--weights-slot", "--json")
+    assert answer.code == 0, answer.err
+    report = json.loads(answer.out)
+    assert report["storage"]["boot_ram_bytes"] > 0
+    assert report["bit_exact"]["mismatches"] == 0
 
 
 def test_what_has_no_room_is_refused_with_what_it_needs(packed, tmp_path):

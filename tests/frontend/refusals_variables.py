@@ -107,15 +107,17 @@ def assigned_at_another_scale(g, x):
     assign(g, "a", x)
 
 
-def svdf_file(without=(), rows=4, **layer):
+def svdf_file(without=(), rows=4, state="int8"):
     """One SVDF; operands `without` are computed by another layer."""
 
     def model() -> bytes:
         g = Subgraph()
         x = g.tensor((rows, FRAME), "int8", SCALE, ZERO)
         g.inputs = [x]
-        made = svdf(g, rng(), x, rank=2, units=3, memory=4, **layer)
+        made = svdf(g, rng(), x, rank=2, units=3, memory=4)
         inputs = g.operators[-1][1]
+        name, shape, _, *rest = g.tensors[inputs[4]]
+        g.tensors[inputs[4]] = (name, shape, state, *rest)
         for place in without:
             _, shape, dtype, scales, zero, *_ = g.tensors[inputs[place]]
             computed = g.tensor(shape, dtype, scales[0], zero)
@@ -127,6 +129,17 @@ def svdf_file(without=(), rows=4, **layer):
         return content(g)
 
     return model
+
+
+def mixed_dense() -> bytes:
+    """FULLY_CONNECTED from int8 to int16 codes, of two rows."""
+    g = Subgraph()
+    x, y = g.tensor((2, FRAME), "int8", SCALE, ZERO), g.tensor((2, 4), "int16", SCALE)
+    codes = g.constant(np.ones((4, FRAME), np.int8), SCALE)
+    back = g.tensor((2, 4), "int8", SCALE, ZERO)
+    made = g.operator("FULLY_CONNECTED", [x, codes, -1], y, "FullyConnectedOptions")
+    g.inputs, g.outputs = [x], [g.operator("QUANTIZE", [made], back, "QuantizeOptions")]
+    return content(g)
 
 
 def variable(reason, op, layers, instead=""):
@@ -151,9 +164,10 @@ CASES = (
     variable("a constant", "ASSIGN_VARIABLE", constant, "leave the variable out"),
     variable("than that of the codes it reads", "READ_VARIABLE", read_at_another_scale),
     variable("than that it is read with", "ASSIGN_VARIABLE", assigned_at_another_scale),
-    Bytes("a state of int16", "SVDF", svdf_file(rows=1, dtype="int16"), "with zero point 0"),
+    Bytes("a state of float32", "SVDF", svdf_file(rows=1, state="float32"), "with zero point 0"),
     Bytes("the weights must be a constant", "SVDF", svdf_file((1,), rows=1)),
     Bytes("an input of (4, 8) with weights", "SVDF", svdf_file()),
+    Bytes("both int8 and int16 codes", "FULLY_CONNECTED", mixed_dense, CONVERT),
     wide("a bias of int64", "DEPTHWISE_CONV_2D",
          lambda: conv_case(rng(), "", depthwise=True, bias="int32")),
     wide("has no such layer of int16 codes", "REDUCE_MAX",

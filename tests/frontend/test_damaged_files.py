@@ -16,6 +16,7 @@ from edgecomp.feasibility import check_model
 from tests.cli.support import FAST, call
 from tests.frontend.test_tflite import SMALL
 from tests.support.damage import NAMES
+from tests.support.tflite_variables import FRAME, streaming_network, svdf_network
 
 COUNTS = [15, pytest.param(1000, marks=pytest.mark.slow)]
 BOARD = "mps2-an386"
@@ -50,6 +51,19 @@ def test_damaged_tflite_files(count, data_dir, tmp_path):
     (passed, refused), _ = run("tflite", count, tmp_path, data_dir / "models" / SMALL)
     assert passed + refused == count
     assert min(passed, refused) > count // 10
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("name", ["variables", "svdf"])
+def test_damaged_tflite_files_that_remember(name, count, tmp_path):
+    rng = np.random.default_rng(1)
+    first = {"a": rng.integers(-128, 128, (1, 3, 1, FRAME), np.int16)}
+    wide = streaming_network(rng, first, wide=True)
+    file = tmp_path / "base.tflite"
+    file.write_bytes(wide if name == "variables" else svdf_network(rng))
+    (passed, refused), _ = run("tflite", count, tmp_path, file)
+    assert passed + refused == count
+    assert min(passed, refused) > count // 20
 
 
 def test_hostile_files(tmp_path):

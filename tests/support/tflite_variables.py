@@ -6,6 +6,7 @@ from tests.support.tflite_net import Subgraph, content, weights
 
 FRAME = 8
 SCALE, ZERO = 1 / 32, 5
+WIDE_SCALE = 1 / 8192
 
 
 def handle(g, name):
@@ -14,9 +15,9 @@ def handle(g, name):
     return g.operator("VAR_HANDLE", [], made, "VarHandleOptions", SharedName=name, Container="")
 
 
-def read(g, name, shape, scale=SCALE, zero=ZERO):
+def read(g, name, shape, scale=SCALE, zero=ZERO, dtype="int8"):
     """READ_VARIABLE."""
-    made = g.tensor(shape, "int8", scale, zero)
+    made = g.tensor(shape, dtype, scale, zero)
     return g.operator("READ_VARIABLE", [handle(g, name)], made, "ReadVariableOptions")
 
 
@@ -29,8 +30,10 @@ def once(g, values):
     """CALL_ONCE, and the subgraph that it runs: constants become variables."""
     first = Subgraph()
     for name, codes in values.items():
-        data = np.asarray(codes, np.int8)
-        assign(first, name, first.tensor(data.shape, "int8", SCALE, ZERO, data))
+        data = np.asarray(codes)
+        data = data if data.dtype == np.int16 else data.astype(np.int8)
+        scale, zero = (SCALE, ZERO) if data.dtype == np.int8 else (WIDE_SCALE, 0)
+        assign(first, name, first.tensor(data.shape, str(data.dtype), scale, zero, data))
     g.operator("CALL_ONCE", [], [], "CallOnceOptions", InitSubgraphIndex=1)
     return first
 
@@ -43,7 +46,7 @@ def like(g, index, shape):
 def window(g, name, frame, length):
     """The last `length` frames, remembered in a variable, this one included."""
     axis = {"Axis": 1}
-    kept = read(g, name, (1, length - 1, 1, FRAME))
+    kept = read(g, name, (1, length - 1, 1, FRAME), **g.like(frame))
     whole = like(g, frame, (1, length, 1, FRAME))
     whole = g.operator("CONCATENATION", [kept, frame], whole, "ConcatenationOptions", **axis)
     bounds = [[0, 1, 0, 0], [1, length, 1, FRAME], [1, 1, 1, 1]]
@@ -56,29 +59,35 @@ def window(g, name, frame, length):
 def convolution(g, rng, x, height, channels):
     """CONV_2D over the whole of a window of frames."""
     codes, scales = weights(rng, (channels, height, 1, FRAME), 0)
-    scale = g.like(x)["scale"]
-    bias = g.constant(rng.integers(-500, 500, channels).astype(np.int32), scales * scale)
-    y = g.tensor((1, 1, 1, channels), "int8", SCALE, ZERO)
+    start = rng.integers(-500, 500, channels).astype(_bias_type(g, x))
+    bias = g.constant(start, scales * g.like(x)["scale"])
+    y = like(g, x, (1, 1, 1, channels))
     options = {"StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
     inputs = [x, g.constant(codes, scales), bias]
     relu = {"FusedActivationFunction": 1}
     return g.operator("CONV_2D", inputs, y, "Conv2DOptions", Padding=1, **options, **relu)
 
 
-def streaming_network(rng, first=None):
+def _bias_type(g, x):
+    return {"int8": np.int32, "int16": np.int64}[g.like(x)["dtype"]]
+
+
+def streaming_network(rng, first=None, *, wide=False):
     """Two causal convolutions and a dense layer over the last frames, frame by frame."""
     g = Subgraph()
-    g.inputs = [g.tensor((1, 1, 1, FRAME), "int8", SCALE, ZERO)]
+    kind = ("int16", WIDE_SCALE, 0) if wide else ("int8", SCALE, ZERO)
+    g.inputs = [g.tensor((1, 1, 1, FRAME), *kind)]
     subgraphs = [] if first is None else [once(g, first)]
     y = convolution(g, rng, window(g, "a", g.inputs[0], 4), 4, FRAME)
     y = convolution(g, rng, window(g, "b", y, 3), 3, FRAME)
     last = window(g, "c", y, 5)
     codes, scales = weights(rng, (6, 5 * FRAME), 0)
-    bias = g.constant(rng.integers(-500, 500, 6).astype(np.int32), scales[:1] * SCALE)
-    scores = g.tensor((1, 6), "int8", 1 / 256, -3)
+    start = rng.integers(-500, 500, 6).astype(_bias_type(g, last))
+    bias = g.constant(start, scales[:1] * g.like(last)["scale"])
+    scores = g.tensor((1, 6), *(("int16", 1 / 60000, 0) if wide else ("int8", 1 / 256, -3)))
     inputs = [last, g.constant(codes, scales[:1]), bias]
     scores = g.operator("FULLY_CONNECTED", inputs, scores, "FullyConnectedOptions")
-    y = g.tensor((1, 6), "int8", 1 / 256, -128)
+    y = g.tensor((1, 6), *(("int16", 1 / 32768, 0) if wide else ("int8", 1 / 256, -128)))
     g.outputs = [g.operator("SOFTMAX", [scores], y, "SoftmaxOptions", Beta=1.0), scores]
     return content(g, *subgraphs)
 
@@ -109,27 +118,28 @@ def delay_line(rng):
     return content(g, subgraph)
 
 
-def random_runs(seed, count, *shape):
+def random_runs(seed, count, *shape, dtype=np.int8):
     """Codes of an input, run after run."""
-    return np.random.default_rng(seed).integers(-128, 128, (count, 1, *shape)).astype(np.int8)
+    ends = np.iinfo(dtype)
+    codes = np.random.default_rng(seed).integers(ends.min, ends.max + 1, (count, 1, *shape))
+    return codes.astype(dtype)
 
 
-def svdf(g, rng, x, *, rank, units, memory, zero=0, dtype="int8"):
+def svdf(g, rng, x, *, rank, units, memory, dtype="int8"):
     """SVDF with a state of its own."""
+    finer = 1 if dtype == "int8" else 200
     filters, size = rank * units, g.tensors[x][1][1]
     scale_x = g.like(x)["scale"]
-    state = g.tensor((1, filters * memory), dtype, 1 / 40, zero, is_variable=True)
-    features, time = (
-        rng.integers(-127, 128, shape).astype(np.int8)
-        for shape in ((filters, size), (filters, memory))
-    )
-    time_scale = 1 / (60 * memory)
-    bias = rng.integers(-3000, 3000, units).astype(np.int32)
+    state = g.tensor((1, filters * memory), dtype, 1 / 40 / finer, is_variable=True)
+    features = rng.integers(-127, 128, (filters, size)).astype(np.int8)
+    time = rng.integers(-127 * finer, 127 * finer + 1, (filters, memory)).astype(dtype)
+    time_scale = 1 / (60 * memory) / finer
+    bias = (rng.integers(-3000, 3000, units) * finer**2).astype(np.int32)
     inputs = [
         x,
         g.constant(features, 1 / (scale_x * 40 * 60 * size)),
-        g.constant(time.astype(dtype), time_scale),
-        g.constant(bias, time_scale / 40),
+        g.constant(time, time_scale),
+        g.constant(bias, time_scale / 40 / finer),
         state,
     ]
     y = g.tensor((1, units), "int8", 1 / 300, -128)
@@ -137,12 +147,12 @@ def svdf(g, rng, x, *, rank, units, memory, zero=0, dtype="int8"):
     return g.operator("SVDF", inputs, y, "SVDFOptions", Rank=rank, **relu)
 
 
-def svdf_network(rng, *, zero=0):
+def svdf_network(rng, *, dtype="int8"):
     """Two SVDFs of different ranks and a dense layer."""
     g = Subgraph()
     g.inputs = [g.tensor((1, 2 * FRAME), "int8", SCALE, ZERO)]
-    made = svdf(g, rng, g.inputs[0], rank=2, units=10, memory=7, zero=zero)
-    made = svdf(g, rng, made, rank=1, units=12, memory=9, zero=zero)
+    made = svdf(g, rng, g.inputs[0], rank=2, units=10, memory=7, dtype=dtype)
+    made = svdf(g, rng, made, rank=1, units=12, memory=9, dtype=dtype)
     codes, scales = weights(rng, (6, 12), 0)
     y = g.tensor((1, 6), "int8", 1 / 400, 3)
     inputs = [made, g.constant(codes, scales[:1]), -1]

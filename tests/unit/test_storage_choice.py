@@ -152,7 +152,9 @@ def test_the_arena_comes_first():
 def test_what_is_asked_for_and_has_no_room_is_refused_with_numbers():
     graph = graph_of(0.07, (), unit=8)
     graph = allow_storage(graph, graph.nodes[0].inputs[1], ("huffman",), ("boot",))
-    with pytest.raises(DoesNotFitError, match=r"need 4\d,\d+ bytes.*there are 1,000(.|\n)*layer 4"):
+    with pytest.raises(
+        DoesNotFitError, match=r"need 4\d,\d+ bytes.*there are at most 1,000(.|\n)*layer 4"
+    ):
         plan_graph(graph, M4, data_room=1000)
 
 

@@ -27,14 +27,23 @@ pytest.importorskip(
 )
 RUNS = 250
 FIRST = {"a": np.random.default_rng(5).integers(-128, 128, (1, 3, 1, FRAME))}
+WIDE_FIRST = {"c": np.random.default_rng(6).integers(-30000, 30000, (1, 4, 1, FRAME), np.int16)}
 RNG = np.random.default_rng(7)
 NETWORKS = {
     "sum": (running_sum(RNG), (FRAME,)),
     "delay": (delay_line(RNG), (FRAME,)),
     "network": (streaming_network(RNG), (1, 1, FRAME)),
+    "wide": (streaming_network(RNG, wide=True), (1, 1, FRAME)),
+    "wide-first": (streaming_network(RNG, WIDE_FIRST, wide=True), (1, 1, FRAME)),
     "svdf": (svdf_network(RNG), (2 * FRAME,)),
+    "svdf-int16": (svdf_network(RNG, dtype="int16"), (2 * FRAME,)),
     "network-first": (streaming_network(RNG, FIRST), (1, 1, FRAME)),
 }
+
+
+def runs_of(name, seed):
+    dtype = np.int16 if name.startswith("wide") else np.int8
+    return random_runs(seed, RUNS, *NETWORKS[name][1], dtype=dtype)
 
 
 def quantized(name, folder):
@@ -46,9 +55,9 @@ def quantized(name, folder):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_sequence_gives_the_codes_of_tflite_micro(name, tmp_path):
-    model, shape = NETWORKS[name]
+    model, _ = NETWORKS[name]
     graph = quantized(name, tmp_path)
-    codes = random_runs(1, RUNS, *shape)
+    codes = runs_of(name, 1)
     wanted = answers(model, codes)
     got = run_int(graph, {graph.inputs[0]: codes})
     assert graph.states
@@ -71,23 +80,26 @@ def test_first_values_matter(tmp_path):
     assert tuple(FIRST["a"].reshape(-1)) in {state.codes for state in first.states}
 
 
-def models(folder, runs):
+def models(folder, *, wide):
     return [
-        Model(name, graph, {graph.inputs[0]: random_runs(4, runs, *shape)})
-        for name, (_, shape) in NETWORKS.items()
+        Model(name, graph, {graph.inputs[0]: runs_of(name, 4)})
+        for name in NETWORKS
+        if name.startswith("wide") == wide
         for graph in [quantized(name, folder)]
     ]
 
 
-def test_host_c_computes_the_same(tmp_path):
-    found = host_differences(models(tmp_path, RUNS), tmp_path)
+@pytest.mark.parametrize("wide", [False, True])
+def test_host_c_computes_the_same(wide, tmp_path):
+    found = host_differences(models(tmp_path, wide=wide), tmp_path)
     assert not found, one_line_each(found)
 
 
 @pytest.mark.device
+@pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("board", ONE_NOW_ALL_LATER)
-def test_emulated_cores_compute_the_same(board, tmp_path):
-    found = board_differences(models(tmp_path, RUNS), tmp_path, board)
+def test_emulated_cores_compute_the_same(board, wide, tmp_path):
+    found = board_differences(models(tmp_path, wide=wide), tmp_path, board)
     assert not found, one_line_each(found)
 
 
