@@ -29,7 +29,7 @@
 
 /* Huffman codes */
 static const uint16_t L00_codes[9] EC_WEIGHTS(small_L00_codes) = {
-    3939, 455, 1716, 6632, 580, 32896, 15, 32768, 0,
+    3318, 899, 36200, 12664, 297, 64, 31, 0, 0,
 };
 
 /* weights: lengths of the codes */
@@ -44,7 +44,7 @@ static const int8_t L00_value_symbols[7] EC_WEIGHTS(small_L00_value_symbols) = {
 
 /* words before weights */
 static const uint32_t L00_before[4] EC_WEIGHTS(small_L00_before) = {
-    4294510592, 4292466944, 4294750208, 1775104,
+    4294510592, 371880, 44024, 208432,
 };
 
 /* words behind weights */
@@ -232,40 +232,32 @@ EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
 #endif
 }
 
-/* Odd codes less 127, as lanes: what meets the raw words of weights. */
-EC_HELPER uint32_t ec_odd(uint32_t codes)
+/* Even codes, as lanes: what meets the raw words of weights. */
+EC_HELPER uint32_t ec_even(uint32_t codes)
 {
-    return ec_sxtab16_high(0xFF81FF81u, codes);
+    return ec_sxtb16(codes);
 }
 
-/* 256 * even codes - odd, as lanes: what meets the even weights. */
-EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
+/* 256 * odd codes + 127 - even codes, as lanes: what meets the odd weights. */
+EC_HELPER uint32_t ec_odd(uint32_t codes)
 {
-    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t even;
-    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
-    return even;
-#else
-    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
-#endif
+    return codes ^ 0x007F007Fu;
 }
 #endif
 
 #ifndef EC_RAW_WORDS
 #define EC_RAW_WORDS
-/* Four weights as bytes become a raw word, in place: 256 * odd + even in each of two lanes. */
+/* Four weights as bytes become a raw word, in place: 256 * even + odd in each of two lanes, odd ones first. */
 EC_HELPER uint32_t ec_raw_word(uint32_t bytes)
 {
-    const uint32_t negative = bytes & 0x00800080u; /* even weights that take 1 from the odd ones */
+    const uint32_t negative = bytes & 0x00800080u; /* odd weights that take 1 from the even ones */
 #if defined(__ARM_FEATURE_DSP)
     uint32_t raw;
     __asm__("usub16  %0, %1, %2" : "=r"(raw) : "r"(bytes), "r"(negative << 1));
     return raw;
 #else
-    const uint32_t odd = (bytes >> 8 & 0x00FF00FFu) + negative * 2 - (negative >> 7);
-    return (odd & 0x00FF00FFu) << 8 | (bytes & 0x00FF00FFu);
+    const uint32_t even = (bytes >> 8 & 0x00FF00FFu) + negative * 2 - (negative >> 7);
+    return (even & 0x00FF00FFu) << 8 | (bytes & 0x00FF00FFu);
 #endif
 }
 
@@ -322,7 +314,7 @@ static EC_STAGE void ec_huffman_records_raw(ec_huffman *reader, const ec_records
 }
 #endif
 
-/* by 2 channels: biases, raw words (256 * odd + even) twice, multipliers: decoded once. */
+/* by 2 channels: biases, raw words (256 * even + odd) twice, multipliers: decoded once. */
 static uint32_t L00_stream[28] EC_ALIGNED;
 
 static EC_STAGE void L00_decode(uint32_t *weights)
@@ -431,24 +423,16 @@ EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
 #endif
 }
 
-/* Odd codes less 127, as lanes: what meets the raw words of weights. */
-EC_HELPER uint32_t ec_odd(uint32_t codes)
+/* Even codes, as lanes: what meets the raw words of weights. */
+EC_HELPER uint32_t ec_even(uint32_t codes)
 {
-    return ec_sxtab16_high(0xFF81FF81u, codes);
+    return ec_sxtb16(codes);
 }
 
-/* 256 * even codes - odd, as lanes: what meets the even weights. */
-EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
+/* 256 * odd codes + 127 - even codes, as lanes: what meets the odd weights. */
+EC_HELPER uint32_t ec_odd(uint32_t codes)
 {
-    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t even;
-    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
-    return even;
-#else
-    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
-#endif
+    return codes ^ 0x007F007Fu;
 }
 #endif
 
@@ -545,12 +529,12 @@ static inline void ec_gemm4x2_5_by_4_m128(const uint32_t *columns, const uint32_
         }
         weights += 2;
         for (int step = 0; step < 5; step++, weights += 2) {
-            const uint32_t *column = columns + 8 * step;
+            const uint32_t *codes = columns + 8 * step;
             for (int i = 0; i < 4; i++) {
                 for (int channel = 0; channel < 2; channel++) {
                     const uint32_t raw = weights[channel];
-                    acc[i][channel] = ec_smlad(column[i], raw, acc[i][channel]);
-                    acc[i][channel] = ec_smlad(column[4 + i], ec_sxtb16(raw), acc[i][channel]);
+                    acc[i][channel] = ec_smlad(codes[i], raw, acc[i][channel]);
+                    acc[i][channel] = ec_smlad(codes[4 + i], ec_sxtb16(raw), acc[i][channel]);
                 }
             }
         }
@@ -571,33 +555,26 @@ static inline void ec_gemm4x2_5_by_4_m128(const uint32_t *columns, const uint32_
 #ifndef EC_EXPAND4_6X3_BY_12_STEP_2
 #define EC_EXPAND4_6X3_BY_12_STEP_2
 /* The windows of 4 outputs, 2 bytes apart, as columns: 3 x 6 bytes each, 12 bytes from
- * row to row.  A step is 4 words of odd codes less 127, then 4 of 256 * even - odd. */
+ * row to row.  A step is 4 words of even codes, then 4 of 256 * odd + 127 - even. */
 #if defined(__ARM_FEATURE_DSP)
 EC_ASSEMBLY void ec_expand4_6x3_by_12_step_2(uint32_t *column EC_UNUSED, const int8_t *window EC_UNUSED)
 {
     __asm__ volatile(
         "push    {r1, r4-r11, lr}\n"
-        "movw    r2, #0xFF81\n" /* -127 in both lanes */
-        "movt    r2, #0xFF81\n"
-        "mov     r3, #0xFF00FF00\n"
         "mov     lr, #3\n"
         "1:\n"
         "ldr     r9, [r1, #2]\n"
         "ldr     r10, [r1, #4]\n"
         "ldr     r11, [r1, #6]\n"
         "ldr     r8, [r1], #4\n"
-        "sxtab16 r4, r2, r8, ror #8\n"
-        "and     r8, r3, r8, lsl #8\n"
-        "ssub16  r8, r8, r4\n"
-        "sxtab16 r5, r2, r9, ror #8\n"
-        "and     r9, r3, r9, lsl #8\n"
-        "ssub16  r9, r9, r5\n"
-        "sxtab16 r6, r2, r10, ror #8\n"
-        "and     r10, r3, r10, lsl #8\n"
-        "ssub16  r10, r10, r6\n"
-        "sxtab16 r7, r2, r11, ror #8\n"
-        "and     r11, r3, r11, lsl #8\n"
-        "ssub16  r11, r11, r7\n"
+        "sxtb16  r4, r8\n"
+        "eor     r8, r8, #0x007F007F\n"
+        "sxtb16  r5, r9\n"
+        "eor     r9, r9, #0x007F007F\n"
+        "sxtb16  r6, r10\n"
+        "eor     r10, r10, #0x007F007F\n"
+        "sxtb16  r7, r11\n"
+        "eor     r11, r11, #0x007F007F\n"
         "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
         "add     r1, r1, #8\n"
         "subs    lr, lr, #1\n"
@@ -605,69 +582,61 @@ EC_ASSEMBLY void ec_expand4_6x3_by_12_step_2(uint32_t *column EC_UNUSED, const i
         "ldr     r1, [sp]\n" /* the bytes left over of all rows, four by four */
         "ldrb    r8, [r1, #4]\n"
         "ldrb    r12, [r1, #5]\n"
+        "ldrb    r2, [r1, #16]\n"
+        "ldrb    r3, [r1, #17]\n"
         "orr     r8, r8, r12, lsl #8\n"
-        "ldrb    r12, [r1, #16]\n"
-        "orr     r8, r8, r12, lsl #16\n"
-        "ldrb    r12, [r1, #17]\n"
-        "orr     r8, r8, r12, lsl #24\n"
-        "sxtab16 r4, r2, r8, ror #8\n"
-        "and     r8, r3, r8, lsl #8\n"
-        "ssub16  r8, r8, r4\n"
+        "orr     r8, r8, r2, lsl #16\n"
+        "orr     r8, r8, r3, lsl #24\n"
+        "sxtb16  r4, r8\n"
+        "eor     r8, r8, #0x007F007F\n"
         "ldrb    r9, [r1, #6]\n"
         "ldrb    r12, [r1, #7]\n"
+        "ldrb    r2, [r1, #18]\n"
+        "ldrb    r3, [r1, #19]\n"
         "orr     r9, r9, r12, lsl #8\n"
-        "ldrb    r12, [r1, #18]\n"
-        "orr     r9, r9, r12, lsl #16\n"
-        "ldrb    r12, [r1, #19]\n"
-        "orr     r9, r9, r12, lsl #24\n"
-        "sxtab16 r5, r2, r9, ror #8\n"
-        "and     r9, r3, r9, lsl #8\n"
-        "ssub16  r9, r9, r5\n"
+        "orr     r9, r9, r2, lsl #16\n"
+        "orr     r9, r9, r3, lsl #24\n"
+        "sxtb16  r5, r9\n"
+        "eor     r9, r9, #0x007F007F\n"
         "ldrb    r10, [r1, #8]\n"
         "ldrb    r12, [r1, #9]\n"
+        "ldrb    r2, [r1, #20]\n"
+        "ldrb    r3, [r1, #21]\n"
         "orr     r10, r10, r12, lsl #8\n"
-        "ldrb    r12, [r1, #20]\n"
-        "orr     r10, r10, r12, lsl #16\n"
-        "ldrb    r12, [r1, #21]\n"
-        "orr     r10, r10, r12, lsl #24\n"
-        "sxtab16 r6, r2, r10, ror #8\n"
-        "and     r10, r3, r10, lsl #8\n"
-        "ssub16  r10, r10, r6\n"
+        "orr     r10, r10, r2, lsl #16\n"
+        "orr     r10, r10, r3, lsl #24\n"
+        "sxtb16  r6, r10\n"
+        "eor     r10, r10, #0x007F007F\n"
         "ldrb    r11, [r1, #10]\n"
         "ldrb    r12, [r1, #11]\n"
+        "ldrb    r2, [r1, #22]\n"
+        "ldrb    r3, [r1, #23]\n"
         "orr     r11, r11, r12, lsl #8\n"
-        "ldrb    r12, [r1, #22]\n"
-        "orr     r11, r11, r12, lsl #16\n"
-        "ldrb    r12, [r1, #23]\n"
-        "orr     r11, r11, r12, lsl #24\n"
-        "sxtab16 r7, r2, r11, ror #8\n"
-        "and     r11, r3, r11, lsl #8\n"
-        "ssub16  r11, r11, r7\n"
+        "orr     r11, r11, r2, lsl #16\n"
+        "orr     r11, r11, r3, lsl #24\n"
+        "sxtb16  r7, r11\n"
+        "eor     r11, r11, #0x007F007F\n"
         "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
         "ldrb    r8, [r1, #28]\n"
         "ldrb    r12, [r1, #29]\n"
         "orr     r8, r8, r12, lsl #8\n"
-        "sxtab16 r4, r2, r8, ror #8\n"
-        "and     r8, r3, r8, lsl #8\n"
-        "ssub16  r8, r8, r4\n"
+        "sxtb16  r4, r8\n"
+        "eor     r8, r8, #0x007F007F\n"
         "ldrb    r9, [r1, #30]\n"
         "ldrb    r12, [r1, #31]\n"
         "orr     r9, r9, r12, lsl #8\n"
-        "sxtab16 r5, r2, r9, ror #8\n"
-        "and     r9, r3, r9, lsl #8\n"
-        "ssub16  r9, r9, r5\n"
+        "sxtb16  r5, r9\n"
+        "eor     r9, r9, #0x007F007F\n"
         "ldrb    r10, [r1, #32]\n"
         "ldrb    r12, [r1, #33]\n"
         "orr     r10, r10, r12, lsl #8\n"
-        "sxtab16 r6, r2, r10, ror #8\n"
-        "and     r10, r3, r10, lsl #8\n"
-        "ssub16  r10, r10, r6\n"
+        "sxtb16  r6, r10\n"
+        "eor     r10, r10, #0x007F007F\n"
         "ldrb    r11, [r1, #34]\n"
         "ldrb    r12, [r1, #35]\n"
         "orr     r11, r11, r12, lsl #8\n"
-        "sxtab16 r7, r2, r11, ror #8\n"
-        "and     r11, r3, r11, lsl #8\n"
-        "ssub16  r11, r11, r7\n"
+        "sxtb16  r7, r11\n"
+        "eor     r11, r11, #0x007F007F\n"
         "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
         "pop     {r1, r4-r11, pc}\n");
 }
@@ -678,23 +647,23 @@ static inline void ec_expand4_6x3_by_12_step_2(uint32_t *column, const int8_t *w
         for (int word = 0; word < 1; word++, column += 8) {
             for (int i = 0; i < 4; i++) {
                 const uint32_t codes = ec_word(window + row * 12 + word * 4 + i * 2);
-                column[i] = ec_odd(codes);
-                column[4 + i] = ec_even(codes, column[i]);
+                column[i] = ec_even(codes);
+                column[4 + i] = ec_odd(codes);
             }
         }
     }
     for (int i = 0; i < 4; i++) {
         const int8_t *codes = window + i * 2;
         const uint32_t word = (uint32_t)(uint8_t)codes[4] | (uint32_t)(uint8_t)codes[5] << 8 | (uint32_t)(uint8_t)codes[16] << 16 | (uint32_t)(uint8_t)codes[17] << 24;
-        column[i] = ec_odd(word);
-        column[4 + i] = ec_even(word, column[i]);
+        column[i] = ec_even(word);
+        column[4 + i] = ec_odd(word);
     }
     column += 8;
     for (int i = 0; i < 4; i++) {
         const int8_t *codes = window + i * 2;
         const uint32_t word = (uint32_t)(uint8_t)codes[28] | (uint32_t)(uint8_t)codes[29] << 8;
-        column[i] = ec_odd(word);
-        column[4 + i] = ec_even(word, column[i]);
+        column[i] = ec_even(word);
+        column[4 + i] = ec_odd(word);
     }
 }
 #endif
@@ -709,16 +678,16 @@ static inline void ec_expand1_6x3_of_4(uint32_t *column, const int8_t *window, i
     for (int row = 0; row < 3; row++, codes += stride) {
         for (int word = 0; word < 1; word++, column += 8) {
             const uint32_t four = ec_word(codes + word * 4);
-            column[0] = ec_odd(four);
-            column[4] = ec_even(four, column[0]);
+            column[0] = ec_even(four);
+            column[4] = ec_odd(four);
         }
     }
     const uint32_t left_over_0 = (uint32_t)(uint8_t)window[4] | (uint32_t)(uint8_t)window[5] << 8 | (uint32_t)(uint8_t)window[stride + 4] << 16 | (uint32_t)(uint8_t)window[stride + 5] << 24;
-    column[0] = ec_odd(left_over_0);
-    column[4] = ec_even(left_over_0, column[0]);
+    column[0] = ec_even(left_over_0);
+    column[4] = ec_odd(left_over_0);
     const uint32_t left_over_1 = (uint32_t)(uint8_t)window[2 * stride + 4] | (uint32_t)(uint8_t)window[2 * stride + 5] << 8;
-    column[8] = ec_odd(left_over_1);
-    column[12] = ec_even(left_over_1, column[8]);
+    column[8] = ec_even(left_over_1);
+    column[12] = ec_odd(left_over_1);
 }
 #endif
 
@@ -1029,24 +998,16 @@ EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
 #endif
 }
 
-/* Odd codes less 127, as lanes: what meets the raw words of weights. */
-EC_HELPER uint32_t ec_odd(uint32_t codes)
+/* Even codes, as lanes: what meets the raw words of weights. */
+EC_HELPER uint32_t ec_even(uint32_t codes)
 {
-    return ec_sxtab16_high(0xFF81FF81u, codes);
+    return ec_sxtb16(codes);
 }
 
-/* 256 * even codes - odd, as lanes: what meets the even weights. */
-EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
+/* 256 * odd codes + 127 - even codes, as lanes: what meets the odd weights. */
+EC_HELPER uint32_t ec_odd(uint32_t codes)
 {
-    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t even;
-    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
-    return even;
-#else
-    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
-#endif
+    return codes ^ 0x007F007Fu;
 }
 #endif
 

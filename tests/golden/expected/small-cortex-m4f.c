@@ -6,7 +6,7 @@
  * layout  activations HWC, one byte per element; each layer says how its weights lie
  *
  * stage  kernel                  shape                                 weights  storage   arena
- * L00    conv2d_dsp              6x6x2 -> 6x6x4                            112  dense8       512
+ * L00    conv2d_dsp_block        6x6x2 -> 6x6x4                            112  dense8       512
  * L01    depthwise_dsp_speed     6x6x4 -> 6x6x4                             80  dense8       656
  * L02    add_generic             6x6x4 + 6x6x4 -> 6x6x4                      0  -              0
  * L03    max_pool_generic        6x6x4 -> 2x2x4                              0  -              0
@@ -26,12 +26,12 @@
 
 /* ---- L00: conv2d "conv" 6x6x2 -> 6x6x4 ---- */
 
-/* by 2 channels: biases, raw words (256 * odd + even) twice, multipliers */
+/* by 2 channels: biases, raw words (256 * even + odd) twice, multipliers */
 static const uint32_t L00_stream[28] EC_WEIGHTS(small_L00_stream) = {
-    4293892352, 4286903296, 3423520263, 2327417007, 1540441971, 298406229, 941997378,
-    3693272152, 2272921125, 2059110527, 13250, 49969, 2147484, 3221224, 4281783808, 9865472,
-    2171577443, 1610833967, 830591114, 3681514158, 3275799677, 2346203261, 125026371,
-    4294523613, 64646, 6417, 4294968, 5368708,
+    4294577771, 389501, 231474886, 3096161937, 3512496967, 3373421905, 624443837, 568088540,
+    2038899974, 3145432712, 49716, 12483, 2147484, 3221224, 35307, 269606, 1853973156, 56635232,
+    2167572945, 1859890803, 1069776060, 3616308536, 1929855680, 4177583419, 34301, 4377,
+    4294968, 5368708,
 };
 
 #ifndef EC_DSP_HELPERS
@@ -117,75 +117,159 @@ EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
 #endif
 }
 
-/* Odd codes less 127, as lanes: what meets the raw words of weights. */
+/* Even codes, as lanes: what meets the raw words of weights. */
+EC_HELPER uint32_t ec_even(uint32_t codes)
+{
+    return ec_sxtb16(codes);
+}
+
+/* 256 * odd codes + 127 - even codes, as lanes: what meets the odd weights. */
 EC_HELPER uint32_t ec_odd(uint32_t codes)
 {
-    return ec_sxtab16_high(0xFF81FF81u, codes);
-}
-
-/* 256 * even codes - odd, as lanes: what meets the even weights. */
-EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
-{
-    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t even;
-    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
-    return even;
-#else
-    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
-#endif
+    return codes ^ 0x007F007Fu;
 }
 #endif
 
-#ifndef EC_STEP4
-/* Four inputs of 4 pixels x 2 channels: 23 instructions for 32 products.  r0 walks over the
- * columns, r1 over the stream, the accumulators are r2-r5 and r6-r9.  The first step finds the
- * biases in r2 and r6, and therefore writes these two last. */
-#ifndef EC_MAC4
-#define EC_MAC4(weight, p, q, r, s) \
-    "smlad   " p ", r12, " weight ", " r "\n" \
-    "smlad   " q ", lr, " weight ", " s "\n"
-#define EC_ITSELF(acc) acc
-#define EC_R2(acc) "r2"
-#define EC_R6(acc) "r6"
-#endif
-#define EC_STEP4_FROM(bias0, bias1) \
-    EC_LOAD2("r10", "r11", "r1") \
-    EC_LOAD2("r12", "lr", "r0") \
-    EC_MAC4("r10", "r4", "r5", bias0("r4"), bias0("r5")) \
-    EC_MAC4("r11", "r8", "r9", bias1("r8"), bias1("r9")) \
-    "ldrd    lr, r12, [r0], #8\n" \
-    EC_MAC4("r10", "r3", "r2", bias0("r3"), "r2") \
-    EC_MAC4("r11", "r7", "r6", bias1("r7"), "r6") \
+#ifndef EC_BLOCK4
+/* Four inputs of 4 pixels x 2 channels: 28 instructions, 31 cycles for 32 products.  r1 walks over the stream, the columns lie
+ * at `at` from sp, the accumulators are r4, r5, r3, r2 and r8, r9, r7, r6.  The first step finds the biases in r2 and r6, and
+ * therefore writes these two last. */
+#define EC_BLOCK4_FROM(at, p, q, r, s, t, u) \
+    EC_LOAD2_SINGLY("r10", "r11", "r1") \
+    "ldr     r12, [sp, #" #at "]\n" \
+    "ldr     lr, [sp, #" #at " + 4]\n" \
+    "ldr     r0, [sp, #" #at " + 8]\n" \
+    "smlad   r4, r12, r10, " p "\n" \
+    "smlad   r8, r12, r11, " q "\n" \
+    "smlad   r5, lr, r10, " r "\n" \
+    "smlad   r9, lr, r11, " s "\n" \
+    "smlad   r3, r0, r10, " t "\n" \
+    "smlad   r7, r0, r11, " u "\n" \
+    "ldr     r12, [sp, #" #at " + 12]\n" \
+    "ldr     lr, [sp, #" #at " + 16]\n" \
+    "ldr     r0, [sp, #" #at " + 20]\n" \
+    "smlad   r2, r12, r10, r2\n" \
+    "smlad   r6, r12, r11, r6\n" \
     "sxtb16  r10, r10\n" \
     "sxtb16  r11, r11\n" \
-    "ldrd    r12, lr, [r0], #8\n" \
-    EC_MAC4("r10", "r4", "r5", "r4", "r5") \
-    EC_MAC4("r11", "r8", "r9", "r8", "r9") \
-    "ldrd    lr, r12, [r0], #8\n" \
-    EC_MAC4("r10", "r3", "r2", "r3", "r2") \
-    EC_MAC4("r11", "r7", "r6", "r7", "r6")
-#define EC_STEP4_FIRST EC_STEP4_FROM(EC_R2, EC_R6)
-#define EC_STEP4 EC_STEP4_FROM(EC_ITSELF, EC_ITSELF)
+    "smlad   r4, lr, r10, r4\n" \
+    "smlad   r8, lr, r11, r8\n" \
+    "smlad   r5, r0, r10, r5\n" \
+    "smlad   r9, r0, r11, r9\n" \
+    "ldr     r12, [sp, #" #at " + 24]\n" \
+    "ldr     lr, [sp, #" #at " + 28]\n" \
+    "smlad   r3, r12, r10, r3\n" \
+    "smlad   r7, r12, r11, r7\n" \
+    "smlad   r2, lr, r10, r2\n" \
+    "smlad   r6, lr, r11, r6\n"
+#define EC_BLOCK4_FIRST EC_BLOCK4_FROM(0, "r2", "r6", "r2", "r6", "r2", "r6")
+#define EC_BLOCK4(at) EC_BLOCK4_FROM(at, "r4", "r8", "r5", "r9", "r3", "r7")
 #endif
 
-#ifndef EC_GEMM4X2_5_BY_4_M128
-#define EC_GEMM4X2_5_BY_4_M128
-/* 4 pixels x 2 channels at a time.  columns: 5 steps; [weights, end): for two channels each the
- * biases, 5 x 2 raw words, the multipliers; the output's pixels are 4 bytes apart. */
+#ifndef EC_BLOCK4_6X3_BY_16_STEP_2_BY_4_OR_COLUMNS_M128
+#define EC_BLOCK4_6X3_BY_16_STEP_2_BY_4_OR_COLUMNS_M128
+/* 4 pixels x 2 channels at a time, 5 steps each.  window: the first of 4 windows, 2 bytes apart, of
+ * 3 x 6 bytes each, 16 bytes from row to row; or null, and the columns are expanded already.  [weights, end): for
+ * two channels each the biases, 5 x 2 raw words, the multipliers; the output's pixels are 4 bytes apart. */
 #if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_gemm4x2_5_by_4_m128(const uint32_t *columns EC_UNUSED, const uint32_t *weights EC_UNUSED,
-    const uint32_t *end EC_UNUSED, int8_t *output EC_UNUSED)
+EC_ASSEMBLY void ec_block4_6x3_by_16_step_2_by_4_or_columns_m128(const int8_t *window EC_UNUSED, const uint32_t *weights EC_UNUSED, const uint32_t *end EC_UNUSED, int8_t *output EC_UNUSED, const uint32_t *expanded EC_UNUSED)
 {
     __asm__ volatile(
-        "push    {r0-r11, lr}\n" /* from sp: columns, their end, end of the stream, output */
+        "push    {r0-r11, lr}\n"
+        "sub     sp, sp, #160\n" /* columns; window, weights, end of the stream, output */
+        "mov     r1, r0\n"
+        "mov     r0, sp\n"
+        "cmp     r1, #0\n"
+        "beq     4f\n"
+        "mov     lr, #3\n"
         "1:\n"
-        EC_LOAD2("r2", "r6", "r1")
-        EC_STEP4_FIRST
-        ".rept   4\n" EC_STEP4 ".endr\n"
-        "ldr     r12, [sp, #12]\n"
-        EC_LOAD2("r10", "r11", "r1")
+        "ldr     r9, [r1, #2]\n"
+        "ldr     r10, [r1, #4]\n"
+        "ldr     r11, [r1, #6]\n"
+        "ldr     r8, [r1], #4\n"
+        "sxtb16  r4, r8\n"
+        "eor     r8, r8, #0x007F007F\n"
+        "sxtb16  r5, r9\n"
+        "eor     r9, r9, #0x007F007F\n"
+        "sxtb16  r6, r10\n"
+        "eor     r10, r10, #0x007F007F\n"
+        "sxtb16  r7, r11\n"
+        "eor     r11, r11, #0x007F007F\n"
+        "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+        "add     r1, r1, #12\n"
+        "subs    lr, lr, #1\n"
+        "bne     1b\n"
+        "ldr     r1, [sp, #160]\n" /* the bytes left over of all rows, four by four */
+        "ldrb    r8, [r1, #4]\n"
+        "ldrb    r12, [r1, #5]\n"
+        "ldrb    r2, [r1, #20]\n"
+        "ldrb    r3, [r1, #21]\n"
+        "orr     r8, r8, r12, lsl #8\n"
+        "orr     r8, r8, r2, lsl #16\n"
+        "orr     r8, r8, r3, lsl #24\n"
+        "sxtb16  r4, r8\n"
+        "eor     r8, r8, #0x007F007F\n"
+        "ldrb    r9, [r1, #6]\n"
+        "ldrb    r12, [r1, #7]\n"
+        "ldrb    r2, [r1, #22]\n"
+        "ldrb    r3, [r1, #23]\n"
+        "orr     r9, r9, r12, lsl #8\n"
+        "orr     r9, r9, r2, lsl #16\n"
+        "orr     r9, r9, r3, lsl #24\n"
+        "sxtb16  r5, r9\n"
+        "eor     r9, r9, #0x007F007F\n"
+        "ldrb    r10, [r1, #8]\n"
+        "ldrb    r12, [r1, #9]\n"
+        "ldrb    r2, [r1, #24]\n"
+        "ldrb    r3, [r1, #25]\n"
+        "orr     r10, r10, r12, lsl #8\n"
+        "orr     r10, r10, r2, lsl #16\n"
+        "orr     r10, r10, r3, lsl #24\n"
+        "sxtb16  r6, r10\n"
+        "eor     r10, r10, #0x007F007F\n"
+        "ldrb    r11, [r1, #10]\n"
+        "ldrb    r12, [r1, #11]\n"
+        "ldrb    r2, [r1, #26]\n"
+        "ldrb    r3, [r1, #27]\n"
+        "orr     r11, r11, r12, lsl #8\n"
+        "orr     r11, r11, r2, lsl #16\n"
+        "orr     r11, r11, r3, lsl #24\n"
+        "sxtb16  r7, r11\n"
+        "eor     r11, r11, #0x007F007F\n"
+        "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+        "ldrb    r8, [r1, #36]\n"
+        "ldrb    r12, [r1, #37]\n"
+        "orr     r8, r8, r12, lsl #8\n"
+        "sxtb16  r4, r8\n"
+        "eor     r8, r8, #0x007F007F\n"
+        "ldrb    r9, [r1, #38]\n"
+        "ldrb    r12, [r1, #39]\n"
+        "orr     r9, r9, r12, lsl #8\n"
+        "sxtb16  r5, r9\n"
+        "eor     r9, r9, #0x007F007F\n"
+        "ldrb    r10, [r1, #40]\n"
+        "ldrb    r12, [r1, #41]\n"
+        "orr     r10, r10, r12, lsl #8\n"
+        "sxtb16  r6, r10\n"
+        "eor     r10, r10, #0x007F007F\n"
+        "ldrb    r11, [r1, #42]\n"
+        "ldrb    r12, [r1, #43]\n"
+        "orr     r11, r11, r12, lsl #8\n"
+        "sxtb16  r7, r11\n"
+        "eor     r11, r11, #0x007F007F\n"
+        "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+        "5:\n"
+        "ldr     r1, [sp, #164]\n"
+        "6:\n"
+        EC_LOAD2_SINGLY("r2", "r6", "r1")
+        EC_BLOCK4_FIRST
+        EC_BLOCK4(32)
+        EC_BLOCK4(64)
+        EC_BLOCK4(96)
+        EC_BLOCK4(128)
+        "ldr     r12, [sp, #172]\n"
+        EC_LOAD2_SINGLY("r10", "r11", "r1")
+        "ldr     r0, [sp, #168]\n"
         "movw    lr, #32896\n"
         "sxth    lr, lr\n"
         "smmla   r4, r4, r10, lr\n"
@@ -196,33 +280,69 @@ EC_ASSEMBLY void ec_gemm4x2_5_by_4_m128(const uint32_t *columns EC_UNUSED, const
         "ssat    r5, #8, r5, asr #8\n"
         "smmla   r9, r9, r11, lr\n"
         "ssat    r9, #8, r9, asr #8\n"
-        "smmla   r2, r2, r10, lr\n"
-        "ssat    r2, #8, r2, asr #8\n"
-        "smmla   r6, r6, r11, lr\n"
-        "ssat    r6, #8, r6, asr #8\n"
         "smmla   r3, r3, r10, lr\n"
         "ssat    r3, #8, r3, asr #8\n"
         "smmla   r7, r7, r11, lr\n"
         "ssat    r7, #8, r7, asr #8\n"
+        "smmla   r2, r2, r10, lr\n"
+        "ssat    r2, #8, r2, asr #8\n"
+        "smmla   r6, r6, r11, lr\n"
+        "ssat    r6, #8, r6, asr #8\n"
         "strb    r8, [r12, #1]\n"
         "strb    r5, [r12, #4]\n"
         "strb    r9, [r12, #5]\n"
-        "strb    r2, [r12, #8]\n"
-        "strb    r6, [r12, #9]\n"
-        "strb    r3, [r12, #12]\n"
-        "strb    r7, [r12, #13]\n"
+        "strb    r3, [r12, #8]\n"
+        "strb    r7, [r12, #9]\n"
+        "strb    r2, [r12, #12]\n"
+        "strb    r6, [r12, #13]\n"
         "strb    r4, [r12], #2\n"
-        "ldr     r10, [sp, #8]\n"
-        "ldr     r0, [sp]\n"
-        "str     r12, [sp, #12]\n"
-        "cmp     r1, r10\n"
-        "bne     1b\n"
-        "pop     {r0-r11, pc}\n");
+        "str     r12, [sp, #172]\n"
+        "cmp     r1, r0\n"
+        "bne     6b\n"
+        "add     sp, sp, #160\n"
+        "pop     {r0-r11, pc}\n"
+        "4:\n" /* columns that are expanded already */
+        "ldr     r1, [sp, #212]\n"
+        "mov     r2, #5\n"
+        "7:\n"
+        "ldm     r1!, {r4-r11}\n"
+        "stm     r0!, {r4-r11}\n"
+        "subs    r2, r2, #1\n"
+        "bne     7b\n"
+        "b       5b\n"
+    );
 }
 #else
-static inline void ec_gemm4x2_5_by_4_m128(const uint32_t *columns, const uint32_t *weights, const uint32_t *end,
-    int8_t *output)
+static inline void ec_block4_6x3_by_16_step_2_by_4_or_columns_m128(const int8_t *window, const uint32_t *weights, const uint32_t *end, int8_t *output, const uint32_t *expanded)
 {
+    uint32_t columns[40];
+    if (window) {
+        uint32_t *column = columns;
+    for (int row = 0; row < 3; row++) {
+        for (int word = 0; word < 1; word++, column += 8) {
+            for (int i = 0; i < 4; i++) {
+                const uint32_t codes = ec_word(window + row * 16 + word * 4 + i * 2);
+                column[i] = ec_even(codes);
+                column[4 + i] = ec_odd(codes);
+            }
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        const int8_t *codes = window + i * 2;
+        const uint32_t word = (uint32_t)(uint8_t)codes[4] | (uint32_t)(uint8_t)codes[5] << 8 | (uint32_t)(uint8_t)codes[20] << 16 | (uint32_t)(uint8_t)codes[21] << 24;
+        column[i] = ec_even(word);
+        column[4 + i] = ec_odd(word);
+    }
+    column += 8;
+    for (int i = 0; i < 4; i++) {
+        const int8_t *codes = window + i * 2;
+        const uint32_t word = (uint32_t)(uint8_t)codes[36] | (uint32_t)(uint8_t)codes[37] << 8;
+        column[i] = ec_even(word);
+        column[4 + i] = ec_odd(word);
+    }
+    } else {
+        __builtin_memcpy(columns, expanded, sizeof columns);
+    }
     while (weights != end) {
         uint32_t acc[4][2];
         for (int i = 0; i < 4; i++) {
@@ -231,12 +351,12 @@ static inline void ec_gemm4x2_5_by_4_m128(const uint32_t *columns, const uint32_
         }
         weights += 2;
         for (int step = 0; step < 5; step++, weights += 2) {
-            const uint32_t *column = columns + 8 * step;
+            const uint32_t *codes = columns + 8 * step;
             for (int i = 0; i < 4; i++) {
                 for (int channel = 0; channel < 2; channel++) {
                     const uint32_t raw = weights[channel];
-                    acc[i][channel] = ec_smlad(column[i], raw, acc[i][channel]);
-                    acc[i][channel] = ec_smlad(column[4 + i], ec_sxtb16(raw), acc[i][channel]);
+                    acc[i][channel] = ec_smlad(codes[i], raw, acc[i][channel]);
+                    acc[i][channel] = ec_smlad(codes[4 + i], ec_sxtb16(raw), acc[i][channel]);
                 }
             }
         }
@@ -254,138 +374,6 @@ static inline void ec_gemm4x2_5_by_4_m128(const uint32_t *columns, const uint32_
 #endif
 #endif
 
-#ifndef EC_EXPAND4_6X3_BY_12_STEP_2
-#define EC_EXPAND4_6X3_BY_12_STEP_2
-/* The windows of 4 outputs, 2 bytes apart, as columns: 3 x 6 bytes each, 12 bytes from
- * row to row.  A step is 4 words of odd codes less 127, then 4 of 256 * even - odd. */
-#if defined(__ARM_FEATURE_DSP)
-EC_ASSEMBLY void ec_expand4_6x3_by_12_step_2(uint32_t *column EC_UNUSED, const int8_t *window EC_UNUSED)
-{
-    __asm__ volatile(
-        "push    {r1, r4-r11, lr}\n"
-        "movw    r2, #0xFF81\n" /* -127 in both lanes */
-        "movt    r2, #0xFF81\n"
-        "mov     r3, #0xFF00FF00\n"
-        "mov     lr, #3\n"
-        "1:\n"
-        "ldr     r9, [r1, #2]\n"
-        "ldr     r10, [r1, #4]\n"
-        "ldr     r11, [r1, #6]\n"
-        "ldr     r8, [r1], #4\n"
-        "sxtab16 r4, r2, r8, ror #8\n"
-        "and     r8, r3, r8, lsl #8\n"
-        "ssub16  r8, r8, r4\n"
-        "sxtab16 r5, r2, r9, ror #8\n"
-        "and     r9, r3, r9, lsl #8\n"
-        "ssub16  r9, r9, r5\n"
-        "sxtab16 r6, r2, r10, ror #8\n"
-        "and     r10, r3, r10, lsl #8\n"
-        "ssub16  r10, r10, r6\n"
-        "sxtab16 r7, r2, r11, ror #8\n"
-        "and     r11, r3, r11, lsl #8\n"
-        "ssub16  r11, r11, r7\n"
-        "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
-        "add     r1, r1, #8\n"
-        "subs    lr, lr, #1\n"
-        "bne     1b\n"
-        "ldr     r1, [sp]\n" /* the bytes left over of all rows, four by four */
-        "ldrb    r8, [r1, #4]\n"
-        "ldrb    r12, [r1, #5]\n"
-        "orr     r8, r8, r12, lsl #8\n"
-        "ldrb    r12, [r1, #16]\n"
-        "orr     r8, r8, r12, lsl #16\n"
-        "ldrb    r12, [r1, #17]\n"
-        "orr     r8, r8, r12, lsl #24\n"
-        "sxtab16 r4, r2, r8, ror #8\n"
-        "and     r8, r3, r8, lsl #8\n"
-        "ssub16  r8, r8, r4\n"
-        "ldrb    r9, [r1, #6]\n"
-        "ldrb    r12, [r1, #7]\n"
-        "orr     r9, r9, r12, lsl #8\n"
-        "ldrb    r12, [r1, #18]\n"
-        "orr     r9, r9, r12, lsl #16\n"
-        "ldrb    r12, [r1, #19]\n"
-        "orr     r9, r9, r12, lsl #24\n"
-        "sxtab16 r5, r2, r9, ror #8\n"
-        "and     r9, r3, r9, lsl #8\n"
-        "ssub16  r9, r9, r5\n"
-        "ldrb    r10, [r1, #8]\n"
-        "ldrb    r12, [r1, #9]\n"
-        "orr     r10, r10, r12, lsl #8\n"
-        "ldrb    r12, [r1, #20]\n"
-        "orr     r10, r10, r12, lsl #16\n"
-        "ldrb    r12, [r1, #21]\n"
-        "orr     r10, r10, r12, lsl #24\n"
-        "sxtab16 r6, r2, r10, ror #8\n"
-        "and     r10, r3, r10, lsl #8\n"
-        "ssub16  r10, r10, r6\n"
-        "ldrb    r11, [r1, #10]\n"
-        "ldrb    r12, [r1, #11]\n"
-        "orr     r11, r11, r12, lsl #8\n"
-        "ldrb    r12, [r1, #22]\n"
-        "orr     r11, r11, r12, lsl #16\n"
-        "ldrb    r12, [r1, #23]\n"
-        "orr     r11, r11, r12, lsl #24\n"
-        "sxtab16 r7, r2, r11, ror #8\n"
-        "and     r11, r3, r11, lsl #8\n"
-        "ssub16  r11, r11, r7\n"
-        "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
-        "ldrb    r8, [r1, #28]\n"
-        "ldrb    r12, [r1, #29]\n"
-        "orr     r8, r8, r12, lsl #8\n"
-        "sxtab16 r4, r2, r8, ror #8\n"
-        "and     r8, r3, r8, lsl #8\n"
-        "ssub16  r8, r8, r4\n"
-        "ldrb    r9, [r1, #30]\n"
-        "ldrb    r12, [r1, #31]\n"
-        "orr     r9, r9, r12, lsl #8\n"
-        "sxtab16 r5, r2, r9, ror #8\n"
-        "and     r9, r3, r9, lsl #8\n"
-        "ssub16  r9, r9, r5\n"
-        "ldrb    r10, [r1, #32]\n"
-        "ldrb    r12, [r1, #33]\n"
-        "orr     r10, r10, r12, lsl #8\n"
-        "sxtab16 r6, r2, r10, ror #8\n"
-        "and     r10, r3, r10, lsl #8\n"
-        "ssub16  r10, r10, r6\n"
-        "ldrb    r11, [r1, #34]\n"
-        "ldrb    r12, [r1, #35]\n"
-        "orr     r11, r11, r12, lsl #8\n"
-        "sxtab16 r7, r2, r11, ror #8\n"
-        "and     r11, r3, r11, lsl #8\n"
-        "ssub16  r11, r11, r7\n"
-        "stm     r0!, {r4, r5, r6, r7, r8, r9, r10, r11}\n"
-        "pop     {r1, r4-r11, pc}\n");
-}
-#else
-static inline void ec_expand4_6x3_by_12_step_2(uint32_t *column, const int8_t *window)
-{
-    for (int row = 0; row < 3; row++) {
-        for (int word = 0; word < 1; word++, column += 8) {
-            for (int i = 0; i < 4; i++) {
-                const uint32_t codes = ec_word(window + row * 12 + word * 4 + i * 2);
-                column[i] = ec_odd(codes);
-                column[4 + i] = ec_even(codes, column[i]);
-            }
-        }
-    }
-    for (int i = 0; i < 4; i++) {
-        const int8_t *codes = window + i * 2;
-        const uint32_t word = (uint32_t)(uint8_t)codes[4] | (uint32_t)(uint8_t)codes[5] << 8 | (uint32_t)(uint8_t)codes[16] << 16 | (uint32_t)(uint8_t)codes[17] << 24;
-        column[i] = ec_odd(word);
-        column[4 + i] = ec_even(word, column[i]);
-    }
-    column += 8;
-    for (int i = 0; i < 4; i++) {
-        const int8_t *codes = window + i * 2;
-        const uint32_t word = (uint32_t)(uint8_t)codes[28] | (uint32_t)(uint8_t)codes[29] << 8;
-        column[i] = ec_odd(word);
-        column[4 + i] = ec_even(word, column[i]);
-    }
-}
-#endif
-#endif
-
 #ifndef EC_EXPAND1_6X3_OF_4
 #define EC_EXPAND1_6X3_OF_4
 /* One window of 3 x 6 bytes, `stride` bytes from row to row, as one of 4 columns. */
@@ -395,64 +383,54 @@ static inline void ec_expand1_6x3_of_4(uint32_t *column, const int8_t *window, i
     for (int row = 0; row < 3; row++, codes += stride) {
         for (int word = 0; word < 1; word++, column += 8) {
             const uint32_t four = ec_word(codes + word * 4);
-            column[0] = ec_odd(four);
-            column[4] = ec_even(four, column[0]);
+            column[0] = ec_even(four);
+            column[4] = ec_odd(four);
         }
     }
     const uint32_t left_over_0 = (uint32_t)(uint8_t)window[4] | (uint32_t)(uint8_t)window[5] << 8 | (uint32_t)(uint8_t)window[stride + 4] << 16 | (uint32_t)(uint8_t)window[stride + 5] << 24;
-    column[0] = ec_odd(left_over_0);
-    column[4] = ec_even(left_over_0, column[0]);
+    column[0] = ec_even(left_over_0);
+    column[4] = ec_odd(left_over_0);
     const uint32_t left_over_1 = (uint32_t)(uint8_t)window[2 * stride + 4] | (uint32_t)(uint8_t)window[2 * stride + 5] << 8;
-    column[8] = ec_odd(left_over_1);
-    column[12] = ec_even(left_over_1, column[8]);
+    column[8] = ec_even(left_over_1);
+    column[12] = ec_odd(left_over_1);
 }
 #endif
 
-/* The window of an output at the border, with the input's zero point outside. */
-static inline void L00_window(int8_t *window, const int8_t *input, int row, int column)
+/* The input with its padding. */
+static inline void L00_image(int8_t *image, const int8_t *input)
 {
-    for (int tap_h = 0; tap_h < 3; tap_h++) {
-        const int in_row = row + tap_h - 1;
-        for (int tap_w = 0; tap_w < 3; tap_w++, window += 2) {
-            const int in_column = column + tap_w - 1;
-            if (in_row < 0 || in_row >= 6 || in_column < 0 || in_column >= 6) {
-                __builtin_memset(window, -1, 2);
-            } else {
-                __builtin_memcpy(window, input + (in_row * 6 + in_column) * 2, 2);
-            }
-        }
+    __builtin_memset(image, -1, 128);
+    for (int row = 0; row < 6; row++) {
+        __builtin_memcpy(image + (row + 1) * 16 + 2, input + row * 12, 12);
     }
 }
 
 static EC_STAGE void L00_conv2d(const int8_t *input, int8_t *output, int8_t *scratch)
 {
     uint32_t *const columns = (uint32_t *)(void *)scratch;
-    int8_t *const border = scratch + 160;
+    int8_t *const image = scratch + 160;
+    L00_image(image, input);
     int row = 0;
     int column = 0;
     for (int pixel = 0; pixel < 36; pixel += 4) {
-        if (row >= 1 && row <= 4 && column >= 1 && column <= 1) {
-            ec_expand4_6x3_by_12_step_2(columns, input + row * 12 + column * 2 - 14);
+        const int8_t *window = image + row * 16 + column * 2;
+        if (column <= 2) {
             column += 4;
             if (column == 6) {
                 column = 0;
                 row++;
             }
         } else {
+            window = 0;
             for (int i = 0; i < 4; i++) {
-                if (row >= 1 && row <= 4 && column >= 1 && column <= 4) {
-                    ec_expand1_6x3_of_4(columns + i, input + row * 12 + column * 2 - 14, 12);
-                } else {
-                    L00_window(border, input, row, column);
-                    ec_expand1_6x3_of_4(columns + i, border, 6);
-                }
+                ec_expand1_6x3_of_4(columns + i, image + row * 16 + column * 2, 16);
                 if (++column == 6) {
                     column = 0;
                     row++;
                 }
             }
         }
-        ec_gemm4x2_5_by_4_m128(columns, L00_stream, L00_stream + 28, output + pixel * 4);
+        ec_block4_6x3_by_16_step_2_by_4_or_columns_m128(window, L00_stream, L00_stream + 28, output + pixel * 4, columns);
     }
 }
 
@@ -548,24 +526,16 @@ EC_HELPER uint32_t ec_sxtab16_high(uint32_t lanes, uint32_t word)
 #endif
 }
 
-/* Odd codes less 127, as lanes: what meets the raw words of weights. */
-EC_HELPER uint32_t ec_odd(uint32_t codes)
+/* Even codes, as lanes: what meets the raw words of weights. */
+EC_HELPER uint32_t ec_even(uint32_t codes)
 {
-    return ec_sxtab16_high(0xFF81FF81u, codes);
+    return ec_sxtb16(codes);
 }
 
-/* 256 * even codes - odd, as lanes: what meets the even weights. */
-EC_HELPER uint32_t ec_even(uint32_t codes, uint32_t odd)
+/* 256 * odd codes + 127 - even codes, as lanes: what meets the odd weights. */
+EC_HELPER uint32_t ec_odd(uint32_t codes)
 {
-    const uint32_t shifted = codes << 8 & 0xFF00FF00u;
-#if defined(__ARM_FEATURE_DSP)
-    uint32_t even;
-    __asm__("ssub16 %0, %1, %2" : "=r"(even) : "r"(shifted), "r"(odd));
-    return even;
-#else
-    const uint32_t low = (uint32_t)(ec_low(shifted) - ec_low(odd)) & 0xFFFFu;
-    return low | (uint32_t)(ec_high(shifted) - ec_high(odd)) << 16;
-#endif
+    return codes ^ 0x007F007Fu;
 }
 #endif
 
@@ -938,7 +908,7 @@ const small_tensor small_output_info[SMALL_OUTPUTS] = {
 int8_t *small_input(void *arena, int i)
 {
     (void)i;
-    return (int8_t *)arena + 180;
+    return (int8_t *)arena + 288;
 }
 
 const int8_t *small_output(const void *arena, int i)
@@ -953,7 +923,7 @@ int small_run(void *arena)
     if ((uintptr_t)arena % SMALL_ARENA_ALIGN != 0) {
         return -1;
     }
-    L00_conv2d(base + 180, base + 512, base + 0);
+    L00_conv2d(base + 288, base + 512, base + 0);
     L01_depthwise(base + 512, base + 656, base + 0);
     L02_add(base + 512, base + 656, base + 0);
     L03_max_pool(base + 0, base + 0);
@@ -969,7 +939,7 @@ int small_run_stage(void *arena, int stage)
     (void)base;
     switch (stage) {
     case 0:
-        L00_conv2d(base + 180, base + 512, base + 0);
+        L00_conv2d(base + 288, base + 512, base + 0);
         return 0;
     case 1:
         L01_depthwise(base + 512, base + 656, base + 0);
