@@ -7,6 +7,7 @@ from edgecomp.kernels import (
     conv2d_m3,
     conv2d_mve,
     conv2d_shared_dsp,
+    conv_transpose_dsp,
     dense_dsp,
     dense_generic,
     dense_m0,
@@ -76,6 +77,7 @@ KERNELS: dict[str, Kernel] = {
     kernel.name: kernel
     for kernel in (
         # Where several kernels of one operator apply, the first one is preferred.
+        conv_transpose_dsp.ConvBlocksDsp(),
         winograd_mve.WinogradMve(),
         resident_mve.Conv2dResidentMve(),
         conv2d_mve.Conv2dMve(),
