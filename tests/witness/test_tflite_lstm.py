@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from edgecomp.errors import UnsupportedError
+from edgecomp.export.tflite import export_tflite
 from edgecomp.frontend import read_model
 from edgecomp.frontend.tflite_file import load_tflite
 from edgecomp.interp import run_float, run_int
@@ -10,8 +12,9 @@ from edgecomp.passes import run_passes
 from edgecomp.passes.keep_states import keep_states
 from edgecomp.passes.stream import stream
 from edgecomp.quant import quantize_model
+from tests.ops.lstm import TFLITE
 from tests.support.bundle import Model
-from tests.support.cases import one_line_each, random_codes
+from tests.support.cases import case_graph, one_line_each, random_codes
 from tests.support.proof import ONE_NOW_ALL_LATER, board_differences, host_differences
 from tests.support.tflite_lstm_files import LstmSpec, NetSpec, lstm_file
 
@@ -51,6 +54,7 @@ NETS = {
     "stacked": NetSpec(
         1, 8, 5, (layer(9, magnitude=2.0), layer(6, magnitude=2.0, hidden=(1 / 110, 5))), classes=4
     ),
+    "last-step": NetSpec(1, 6, 5, (layer(9, magnitude=2.0), layer(12, magnitude=2.0)), last=True),
     "stacked-time-major": NetSpec(
         1,
         8,
@@ -164,6 +168,26 @@ def test_the_integers_of_the_file_are_kept(tmp_path):
     codes = np.concatenate([file.tensors[operator.inputs[12 + gate]].data for gate in order])
     scales = x.qparams.scalar * np.array(operands[0].qparams.scale)
     np.testing.assert_allclose(operands[2].value / scales, codes, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_what_is_exported_again_is_the_same(name, tmp_path):
+    path, graph = built(name, tmp_path)
+    first = tmp_path / "first.tflite"
+    first.write_bytes(export_tflite(graph))
+    again, _ = quantize_model(run_passes(read_model(first)), None)
+    assert export_tflite(again) == first.read_bytes()
+    codes = input_codes(graph)[graph.inputs[0]][:40]
+    wanted = answers(path, codes, reset=False)
+    got = answers(first, codes, reset=False)
+    np.testing.assert_array_equal(got.reshape(wanted.shape), wanted)
+    assert litert(first, codes[:2]).size == wanted[:2].size
+
+
+def test_layers_that_begin_anew_are_not_exported():
+    (case,) = (case for case in TFLITE if case.name == "tflite-odd-sizes")
+    with pytest.raises(UnsupportedError, match="TFLite's LSTM keeps its state"):
+        export_tflite(case_graph(case))
 
 
 def litert(path, codes):
