@@ -16,24 +16,26 @@ from edgecomp.quant.export_qdq import export_qdq
 Exporter = Callable[[Graph], bytes]
 
 
-def _int8_only(export: Exporter) -> Exporter:
-    def exporter(graph: Graph) -> bytes:
-        if graph.has_int16:
-            raise UserError("networks with int16 activations cannot be exported, only built")
-        return export(graph)
-
-    return exporter
+def _tflite(graph: Graph) -> bytes:
+    if any(node.numerics == "int16" for node in graph.nodes):
+        raise UserError(
+            "networks with int16 activations can be exported with TFLite's arithmetic only\n"
+            "  quantize with --activations int16 --numerics tflite"
+        )
+    return export_tflite(graph)
 
 
 def _qdq(graph: Graph) -> bytes:
+    if graph.has_int16:
+        raise UserError("networks with int16 activations cannot be written as ONNX")
     if graph.states:
         raise UserError("a network that keeps tensors between runs cannot be written as ONNX")
     return bytes(export_qdq(graph).SerializeToString())
 
 
 EXPORTERS: Mapping[str, Exporter] = {
-    "qdq": _int8_only(_qdq),
-    "tflite": _int8_only(export_tflite),
+    "qdq": _qdq,
+    "tflite": _tflite,
 }
 """What writes a quantized graph, by format."""
 

@@ -226,8 +226,7 @@ class GraphBuilder:
         params: Any = self._nodes[index].params
         clamp = getattr(params, "clamp", None)
         if isinstance(clamp, Clamp):
-            codes = (DType.INT16 if qparams.is_wide else DType.INT8).limits
-            low, high = (float(v) for v in qparams.dequantize(np.array(codes)))
+            low, high = (float(v) for v in qparams.dequantize(np.array(qparams.limits)))
             saturated = replace(params, clamp=clamp.intersect(Clamp(low, high)))
             self._nodes[index] = replace(self._nodes[index], params=saturated)
 
