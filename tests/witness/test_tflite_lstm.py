@@ -118,6 +118,18 @@ def test_states_are_kept_from_run_to_run(name, tmp_path):
     assert (run_int(whole, codes)[whole.outputs[0]].reshape(wanted.shape) != wanted).any()
 
 
+def test_samples_change_nothing(tmp_path):
+    path, graph = built("last-step", tmp_path)
+    real = run_passes(read_model(path))
+    (x,) = real.inputs
+    samples = {x: np.random.default_rng(0).normal(0, 1, (8, *real.tensors[x].shape))}
+    again, _ = quantize_model(real, {x: samples[x].astype(np.float32)})
+    assert again.nodes == graph.nodes
+    codes = input_codes(graph)
+    for got, wanted in zip(*(run_int(g, codes).values() for g in (again, graph)), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
 def test_ticks_are_equal_to_one_step_after_the_other(tmp_path):
     path, whole = built("large", tmp_path)
     codes = input_codes(whole)[whole.inputs[0]][3:13]
@@ -205,6 +217,14 @@ def litert(path, codes):
         interpreter.invoke()
         found.append(interpreter.get_tensor(y["index"]).copy())
     return np.stack(found)
+
+
+def test_litert_computes_other_codes_one_apart(tmp_path):
+    path, graph = built("large", tmp_path)
+    codes = input_codes(graph)[graph.inputs[0]]
+    distance = np.abs(litert(path, codes).astype(int) - answers(path, codes, reset=True))
+    assert distance.max() == 1
+    assert 0.01 < (distance > 0).mean() < 0.04
 
 
 @pytest.mark.parametrize("time_major", [False, True])
