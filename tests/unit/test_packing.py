@@ -46,7 +46,7 @@ def test_every_array_is_taken_apart_and_put_together(core):
         # Channels may be there twice, and bytes between weights that are none are 0.
         wanted = np.count_nonzero(layer.inputs[1].value)
         assert np.count_nonzero(weights) >= wanted, f"{kernel.name} on {case.id}"
-    assert seen - found == seen & TRANSFORMED
+    assert seen - found == seen & TRANSFORMED, "a kernel of transformed weights is named above"
 
 
 def test_other_weights_give_other_words():
