@@ -158,6 +158,12 @@ class GraphBuilder:
             moved, replace(constant, data=constant.data.reshape(shape), qparams=qparams)
         )
 
+    def root(self, name: str) -> str:
+        """The tensor whose elements a tensor has under another shape."""
+        while name in self._producers and self._nodes[self._producers[name]].op == "reshape":
+            name = self._nodes[self._producers[name]].inputs[0]
+        return name
+
     def add_state(self, name: str, shape: Shape, qparams: QParams) -> str:
         """Add a tensor that has what the run before kept."""
         check_size(name, shape)
