@@ -17,7 +17,7 @@ def compression_report(
     """The report's `compression`.
 
     Weights, biases and multipliers count, tables and codebooks with them; the code of decoders and
-    the RAM that they decode into stand beside the ratios.
+    the RAM that they decode into, in the arena or at boot beside it, stand beside the ratios.
 
     Args:
         model: the model's file; what `edgecomp compress` wrote beside it tells what it was like
@@ -39,6 +39,7 @@ def compression_report(
         "weights_bytes": linked,
         "decoder_bytes": storage["decoder_bytes"],
         "decode_ram_bytes": storage["decode_ram_bytes"],
+        "boot_ram_bytes": storage["boot_ram_bytes"],
         "steps": steps,
     }
 

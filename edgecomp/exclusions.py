@@ -44,7 +44,7 @@ def asked_numerics(request: Request, activations: str) -> str | None:
     if (request.activations or activations) == "int8":
         return request.numerics
     asked = {
-        "--numerics": request.numerics,
+        "--numerics edgecomp": request.numerics == "edgecomp",
         "--stream": request.stream,
         "--stream-input": request.stream_input,
         "--protocol mlperf": request.protocol == "mlperf",
@@ -52,4 +52,4 @@ def asked_numerics(request: Request, activations: str) -> str | None:
     for option, value in asked.items():
         if value:
             raise UserError(f"{option} is for int8 activations; leave it out, or --activations")
-    return "int16"
+    return "tflite16" if request.numerics == "tflite" else "int16"

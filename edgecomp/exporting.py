@@ -3,36 +3,39 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edgecomp.artifact import GRAPH_FILE
+from edgecomp.artifact import GRAPH_FILE, WHOLE_FILE
 from edgecomp.errors import UserError
 from edgecomp.export.tflite import export_tflite
 from edgecomp.ir import Graph
 from edgecomp.ir.serialize import load_graph
 from edgecomp.ops import PARAMS
+from edgecomp.passes.keep_states import keeps_states
 from edgecomp.paths import write_atomically
 from edgecomp.quant.export_qdq import export_qdq
 
 Exporter = Callable[[Graph], bytes]
 
 
-def _int8_only(export: Exporter) -> Exporter:
-    def exporter(graph: Graph) -> bytes:
-        if graph.has_int16:
-            raise UserError("networks with int16 activations cannot be exported, only built")
-        return export(graph)
-
-    return exporter
+def _tflite(graph: Graph) -> bytes:
+    if any(node.numerics == "int16" for node in graph.nodes):
+        raise UserError(
+            "networks with int16 activations can be exported with TFLite's arithmetic only\n"
+            "  quantize with --activations int16 --numerics tflite"
+        )
+    return export_tflite(graph)
 
 
 def _qdq(graph: Graph) -> bytes:
+    if graph.has_int16:
+        raise UserError("networks with int16 activations cannot be written as ONNX")
     if graph.states:
         raise UserError("a network that keeps tensors between runs cannot be written as ONNX")
     return bytes(export_qdq(graph).SerializeToString())
 
 
 EXPORTERS: Mapping[str, Exporter] = {
-    "qdq": _int8_only(_qdq),
-    "tflite": _int8_only(export_tflite),
+    "qdq": _qdq,
+    "tflite": _tflite,
 }
 """What writes a quantized graph, by format."""
 
@@ -67,4 +70,13 @@ def export_built(folder: Path, file: Path, wanted: str | None = None) -> None:
             f"{folder} holds no {GRAPH_FILE}: it is not a folder that `edgecomp build` made\n"
             "  `edgecomp quantize MODEL -o model.tflite` exports a model that was not built"
         )
-    write_atomically(file, exporter(load_graph(folder / GRAPH_FILE, PARAMS)))
+    write_atomically(file, exporter(_network(folder)))
+
+
+def _network(folder: Path) -> Graph:
+    """What a folder computes; of layers that keep their states themselves, without these."""
+    graph = load_graph(folder / GRAPH_FILE, PARAMS)
+    if not graph.states or not (folder / WHOLE_FILE).is_file():
+        return graph
+    whole = load_graph(folder / WHOLE_FILE, PARAMS)
+    return whole if keeps_states(whole) else graph

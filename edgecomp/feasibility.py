@@ -23,6 +23,7 @@ from edgecomp.ir import Array, Graph
 from edgecomp.kernels import Layer
 from edgecomp.ops import OPS
 from edgecomp.passes import DEFAULT_PASSES
+from edgecomp.passes.keep_states import keep_states, keeps_states
 from edgecomp.plan.costs import cost_table
 from edgecomp.plan.planner import macs_of, plan_graph
 from edgecomp.plan.stack import stack_bound
@@ -91,7 +92,7 @@ def check_model(
             graph, random_samples(graph), QuantizeOptions(calibration="minmax")
         )
         plan = plan_graph(
-            quantized,
+            keep_states(quantized).graph if keeps_states(quantized) else quantized,
             board.core,
             goal=optimize,
             flash_bytes=board.image.size,

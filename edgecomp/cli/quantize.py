@@ -20,6 +20,7 @@ def command(
     calibration: options.Calibration = None,
     calibration_samples: options.CalibrationSamples = 200,
     numerics: options.Numerics = None,
+    activations: options.Activations = None,
     float_layers: options.FloatLayers = None,
     layout: options.Layout = None,
     scale: options.Scale = None,
@@ -27,7 +28,7 @@ def command(
     std: options.Std = None,
     json: options.Json = False,
 ) -> None:
-    """Quantize MODEL to int8 and write it as QDQ ONNX or TFLite.
+    """Quantize MODEL and write it as QDQ ONNX or TFLite.
 
     onnxruntime and others run the one, TensorFlow Lite for Microcontrollers the other: with
     --numerics tflite it gives the same bits as the firmware.
@@ -47,6 +48,7 @@ def command(
         calibration=calibration,
         calibration_samples=calibration_samples,
         numerics=numerics and options.choice("--numerics", numerics, ("edgecomp", "tflite")),
+        activations=activations and options.choice("--activations", activations, ("int8", "int16")),
         float_layers=tuple(float_layers or ()),
     )
     result = quantize_only(request, options.progress(quiet=json))

@@ -7,13 +7,20 @@ scales, zero points, weights and biases are those of the firmware.
 from edgecomp.errors import InternalError, UnsupportedError
 from edgecomp.export.tflite_builder import TfliteBuilder
 from edgecomp.export.tflite_layers import LAYERS, Emitter
+from edgecomp.export.tflite_lstm import emit_lstm
 from edgecomp.export.tflite_moves import MOVES
 from edgecomp.export.tflite_unary import emit_unary
 from edgecomp.export.tflite_windows import WINDOWS
 from edgecomp.ir import Graph, Node
 
 SMALLEST_SCALE = 1e-20
-EMITTERS: dict[str, Emitter] = {**LAYERS, **WINDOWS, **MOVES, "unary": emit_unary}
+EMITTERS: dict[str, Emitter] = {
+    **LAYERS,
+    **WINDOWS,
+    **MOVES,
+    "unary": emit_unary,
+    "lstm": emit_lstm,
+}
 """By operator: what adds it to the file."""
 
 

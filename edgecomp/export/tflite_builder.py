@@ -13,6 +13,7 @@ from edgecomp.ir import Array, Clamp, Graph, Node, QParams, Shape, Tensor
 from edgecomp.ops.spatial import Window
 
 SAME, VALID = 0, 1
+_CODES = frozenset({"int8", "int16"})
 _ACTIVATIONS: Mapping[int, tuple[float, float]] = {
     0: (-math.inf, math.inf),
     1: (0.0, math.inf),
@@ -59,9 +60,9 @@ class TfliteBuilder:
         """Add the tensor that holds an activation, under `shape` if not its own."""
         tensor, root = self.graph.tensors[name], self._root(name)
         shape = tensor.shape if shape is None else shape
-        dtype = self._dtypes.setdefault(root, dtype or "int8")
+        dtype = self._dtypes.setdefault(root, dtype or tensor.dtype.value)
         outer = self._labels.get((root, shape))
-        q = tensor.qparams if dtype == "int8" else None
+        q = tensor.qparams if dtype in _CODES else None
         index = self.file.tensor(outer or name, shape, dtype, q, is_reserved=outer is not None)
         self._forms.setdefault(root, {})[shape] = index
         return index
@@ -72,7 +73,7 @@ class TfliteBuilder:
         if self.file.name_of(index) == outer:
             return index
         dtype = self._dtypes[self._root(name)]
-        q = self.graph.tensors[name].qparams if dtype == "int8" else None
+        q = self.graph.tensors[name].qparams if dtype in _CODES else None
         shape = self.file.shape_of(index)
         return self.reshaped(index, self.file.tensor(outer, shape, dtype, q, is_reserved=True))
 
@@ -118,7 +119,8 @@ class TfliteBuilder:
 
     def inner(self, like: int, suffix: str, shape: Shape, qparams: QParams | None) -> int:
         """Add a tensor that the graph does not have, named after the one that it leads to."""
-        return self.file.tensor(f"{self.file.name_of(like)}{suffix}", shape, qparams=qparams)
+        dtype = "int16" if qparams is not None and qparams.is_wide else "int8"
+        return self.file.tensor(f"{self.file.name_of(like)}{suffix}", shape, dtype, qparams)
 
     def codes(self, tensor: Tensor, name: str, data: Array, axis: int = 0) -> int:
         """Add a constant of codes, with scales along `axis` where they are per channel."""
@@ -126,9 +128,9 @@ class TfliteBuilder:
 
     def code(self, output: int, suffix: str, code: int, qparams: QParams) -> int:
         """Add a constant of one code."""
-        data = np.array([code], np.int8)
+        data = np.array([code], np.int16 if qparams.is_wide else np.int8)
         name = f"{self.file.name_of(output)}{suffix}"
-        return self.file.tensor(name, data.shape, "int8", qparams, data)
+        return self.file.tensor(name, data.shape, str(data.dtype), qparams, data)
 
     def numbers(self, output: int, suffix: str, values: Any) -> int:
         """Add a constant of int32."""
@@ -148,7 +150,7 @@ class TfliteBuilder:
         q = self.file.qparams_of(out)
         number = fused_activation(clamp.codes(q), q)
         if number is None:
-            options["FusedActivationFunction"] = fused_activation((-128, 127), q)
+            options["FusedActivationFunction"] = fused_activation(q.limits, q)
             return self.bounded(op, inputs, out, kind, clamp, **options)
         options["FusedActivationFunction"] = number
         return self.file.operator(op, inputs, out, kind, **options)
@@ -159,7 +161,7 @@ class TfliteBuilder:
         """Add an operator without activation, and behind it what bounds its codes."""
         q = self.file.qparams_of(out)
         bounds = clamp.codes(q)
-        if bounds == (-128, 127):
+        if bounds == q.limits:
             return self.file.operator(op, inputs, out, kind, **options)
         free = self.inner(out, ".free", self.file.shape_of(out), q)
         self.file.operator(op, inputs, free, kind, **options)
@@ -167,11 +169,11 @@ class TfliteBuilder:
 
     def limited(self, x: int, out: int, bounds: tuple[int, int], q: QParams) -> int:
         """Add what keeps the codes of `x` within bounds: a maximum, a minimum or both."""
-        low, high = bounds
-        if low > -128 and high < 127:
+        (low, high), (lowest, highest) = bounds, q.limits
+        if low > lowest and high < highest:
             least = self.inner(out, ".least", self.file.shape_of(out), q)
-            x = self.limited(x, least, (low, 127), q)
-        op, code = ("MINIMUM", high) if high < 127 else ("MAXIMUM", low)
+            x = self.limited(x, least, (low, highest), q)
+        op, code = ("MINIMUM", high) if high < highest else ("MAXIMUM", low)
         limit = self.code(out, ".limit", code, q)
         return self.file.operator(op, [x, limit], out, "MaximumMinimumOptions")
 
@@ -202,13 +204,13 @@ def fused_activation(bounds: tuple[int, int], q: QParams) -> int | None:
     """
     for number in (1, 3, 2, 0):
         codes = []
-        for real, end in zip(_ACTIVATIONS[number], (-128, 127), strict=True):
+        for real, end in zip(_ACTIVATIONS[number], q.limits, strict=True):
             if math.isinf(real):
                 codes.append(end)
                 continue
             scaled = float(np.float32(real) / np.float32(q.scalar))
             away = math.floor(abs(scaled) + 0.5) * (1 if scaled >= 0 else -1)
-            codes.append(min(max(q.zero_point + away, -128), 127))
+            codes.append(min(max(q.zero_point + away, q.limits[0]), q.limits[1]))
         if tuple(codes) == bounds:
             return number
     return None

@@ -12,6 +12,8 @@ from edgecomp.ops.reduce_mean import ReduceMeanParams
 Emitter = Callable[[TfliteBuilder, Node], None]
 
 SOFTMAX_QPARAMS = QParams.per_tensor(1 / 256, -128)
+UNIT_QPARAMS = QParams((2.0**-15,), is_wide=True)
+"""Of what lies between -1 and 1, in int16 codes."""
 LOG_SOFTMAX_QPARAMS = QParams.per_tensor(16 / 256, 127)
 MAX_RANK = 5
 """Most axes with which runtimes add and multiply with broadcasting."""
@@ -24,7 +26,7 @@ def add_bias(build: TfliteBuilder, bias: Tensor, weights: Tensor, name: str) -> 
     q = bias.qparams
     if weights.qparams.axis is None:
         q = QParams(q.scale[:1], 0)
-    return build.file.tensor(name, bias.shape, "int32", q, bias.value)
+    return build.file.tensor(name, bias.shape, str(bias.value.dtype), q, bias.value)
 
 
 def _dense(build: TfliteBuilder, node: Node) -> None:
@@ -79,7 +81,7 @@ def in_reals(
 
 def rescaled(build: TfliteBuilder, x: int, out: int, bounds: tuple[int, int], q: QParams) -> None:
     """Add a change of scale, and bounds where codes have any."""
-    if bounds == (-128, 127):
+    if bounds == q.limits:
         build.requantized(x, out)
         return
     free = build.inner(out, ".rescaled", build.file.shape_of(out), q)
@@ -172,7 +174,7 @@ def fixed_output(
         x, out = build.take(node.inputs[0]), build.activation(node.output)
     else:
         x, out = build.beside(node.inputs[0], node.output)
-    if build.qparams(node.output) == fixed:
+    if build.qparams(node.output) in {fixed, UNIT_QPARAMS}:
         build.file.operator(op, [x], out, kind, **options)
         return
     in_reals(build, op, [x], out, kind, NO_CLAMP, **options)

@@ -75,16 +75,16 @@ def _clip(build: TfliteBuilder, node: Node, params: UnaryParams) -> None:
     """Add a change of scale and bounds; both may be missing."""
     clamp = params.as_clamp
     q = build.qparams(node.output)
-    _bounded(build, node, (-128, 127) if clamp is None else clamp.codes(q))
+    _bounded(build, node, q.limits if clamp is None else clamp.codes(q))
 
 
 def _bounded(build: TfliteBuilder, node: Node, bounds: tuple[int, int]) -> None:
     """Add what brings codes to the output's scale and within bounds."""
     x, y = node.inputs[0], node.output
     q = build.qparams(y)
-    if build.qparams(x) != q or (bounds == (-128, 127) and not build.is_free(y)):
+    if build.qparams(x) != q or (bounds == q.limits and not build.is_free(y)):
         rescaled(build, *build.beside(x, y), bounds, q)
-    elif bounds == (-128, 127):
+    elif bounds == q.limits:
         build.alias(y, x)
     else:
         build.limited(*build.beside(x, y), bounds, q)
@@ -94,7 +94,7 @@ def _unbounded(expr: Expr, q: QParams) -> Expr:
     """The function without bounds that its codes have anyway."""
     match expr:
         case ("clip", inner, ("const", low), ("const", high)):
-            return inner if Clamp(low, high).codes(q) == (-128, 127) else expr
+            return inner if Clamp(low, high).codes(q) == q.limits else expr
     return expr
 
 
@@ -120,5 +120,6 @@ def _with_number(
 
 def _extremum(build: TfliteBuilder, node: Node, function: str, number: float) -> None:
     """Add a bound, at the output's scale."""
-    code = int(build.qparams(node.output).quantize(np.array(number)))
-    _bounded(build, node, (code, 127) if function == "max" else (-128, code))
+    q = build.qparams(node.output)
+    code = int(q.quantize(np.array(number), *q.limits))
+    _bounded(build, node, (code, q.limits[1]) if function == "max" else (q.limits[0], code))

@@ -83,7 +83,7 @@ def _pool(build: TfliteBuilder, node: Node) -> None:
         "FilterHeight": params.kernel_h,
     }
     if isinstance(params, MaxPoolParams):
-        source, padding, out = _source(build, node, -128)
+        source, padding, out = _source(build, node, build.qparams(node.output).limits[0])
         build.file.operator(
             "MAX_POOL_2D", [source], out, "Pool2DOptions", Padding=padding, **options
         )

@@ -158,6 +158,12 @@ class GraphBuilder:
             moved, replace(constant, data=constant.data.reshape(shape), qparams=qparams)
         )
 
+    def root(self, name: str) -> str:
+        """The tensor whose elements a tensor has under another shape."""
+        while name in self._producers and self._nodes[self._producers[name]].op == "reshape":
+            name = self._nodes[self._producers[name]].inputs[0]
+        return name
+
     def add_state(self, name: str, shape: Shape, qparams: QParams) -> str:
         """Add a tensor that has what the run before kept."""
         check_size(name, shape)
@@ -226,8 +232,7 @@ class GraphBuilder:
         params: Any = self._nodes[index].params
         clamp = getattr(params, "clamp", None)
         if isinstance(clamp, Clamp):
-            codes = (DType.INT16 if qparams.is_wide else DType.INT8).limits
-            low, high = (float(v) for v in qparams.dequantize(np.array(codes)))
+            low, high = (float(v) for v in qparams.dequantize(np.array(qparams.limits)))
             saturated = replace(params, clamp=clamp.intersect(Clamp(low, high)))
             self._nodes[index] = replace(self._nodes[index], params=saturated)
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgecomp.frontend.onnx_builder import GraphBuilder
+from edgecomp.frontend.tflite_functions import FUNCTIONS
 from edgecomp.frontend.tflite_lstm import OPERATOR, import_lstm
 from edgecomp.frontend.tflite_more import MORE_TFLITE, TfliteImporter, constant_input
 from edgecomp.frontend.tflite_svdf import SVDF, import_svdf
@@ -21,15 +22,12 @@ from edgecomp.ops.binary import align, import_binary
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
 from edgecomp.ops.div import import_division
-from edgecomp.ops.expression import Expr, X, call
-from edgecomp.ops.log_softmax import LogSoftmaxParams
+from edgecomp.ops.expression import X, call
 from edgecomp.ops.maximum import MaximumParams
 from edgecomp.ops.movement import ConcatParams, PadParams
 from edgecomp.ops.mul import MulParams
 from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
-from edgecomp.ops.prelu import PReluParams
 from edgecomp.ops.reduce_mean import ReduceMeanParams
-from edgecomp.ops.softmax import SoftmaxParams
 from edgecomp.ops.spatial import Window
 from edgecomp.ops.unary import UnaryParams, import_power
 
@@ -181,48 +179,6 @@ def _division(node: ImportedNode, build: GraphBuilder) -> str:
     return _clamped(node, build, import_division(node, build), _clamp(node, build))
 
 
-def _function(expr: Expr) -> TfliteImporter:
-    """Importer of a function of one variable."""
-
-    def importer(node: ImportedNode, build: GraphBuilder) -> str:
-        return build.emit("unary", node.inputs[:1], UnaryParams(expr), node)
-
-    return importer
-
-
-def _leaky_relu(node: ImportedNode, build: GraphBuilder) -> str:
-    expr = call("leaky_relu", X, float(node.attrs.get("Alpha", 0.0)))
-    return build.emit("unary", node.inputs[:1], UnaryParams(expr), node)
-
-
-def _gelu(node: ImportedNode, build: GraphBuilder) -> str:
-    function = "gelu_tanh" if node.attrs.get("Approximate", False) else "gelu"
-    return build.emit("unary", node.inputs[:1], UnaryParams(call(function, X)), node)
-
-
-def _prelu(node: ImportedNode, build: GraphBuilder) -> str:
-    slopes = constant_input(node, build, 1, "the slopes")
-    channels = build.shape(node.inputs[0])[-1]
-    if slopes.size not in {1, channels} or slopes.shape[-1:] not in {(), (1,), (channels,)}:
-        raise build.unsupported(node, "the slopes must be one number, or one per channel")
-    full = np.broadcast_to(slopes.reshape(-1), (channels,))
-    name = build.constant(np.ascontiguousarray(full), f"{node.name}.slopes", "C")
-    return build.emit("prelu", [node.inputs[0], name], PReluParams(), node)
-
-
-def _softmax(node: ImportedNode, build: GraphBuilder) -> str:
-    """SOFTMAX along the last axis; beta scales the input."""
-    beta, x = float(node.attrs.get("Beta", 1.0)), node.inputs[0]
-    if beta != 1.0:
-        x = build.emit("unary", [x], UnaryParams(call("mul", X, beta)), node, ".beta")
-    return build.emit("softmax", [x], SoftmaxParams(), node)
-
-
-def _log_softmax(node: ImportedNode, build: GraphBuilder) -> str:
-    """LOG_SOFTMAX along the last axis."""
-    return build.emit("log_softmax", node.inputs[:1], LogSoftmaxParams(), node)
-
-
 def _mean(node: ImportedNode, build: GraphBuilder) -> str:
     axes = constant_input(node, build, 1, "the axes").reshape(-1).tolist()
     rank = len(build.shape(node.inputs[0]))
@@ -276,6 +232,7 @@ def _concat(node: ImportedNode, build: GraphBuilder) -> str:
 
 TFLITE: Mapping[str, TfliteImporter] = {
     **MORE_TFLITE,
+    **FUNCTIONS,
     OPERATOR: import_lstm,
     SVDF: import_svdf,
     "CONV_2D": _conv,
@@ -291,8 +248,6 @@ TFLITE: Mapping[str, TfliteImporter] = {
     "MAXIMUM": import_binary("maximum", "max", MaximumParams()),
     "POW": import_power,
     "SQUARED_DIFFERENCE": _squared_difference,
-    "SOFTMAX": _softmax,
-    "LOG_SOFTMAX": _log_softmax,
     "MEAN": _mean,
     "RESHAPE": _reshape,
     "SQUEEZE": _reshape,
@@ -301,27 +256,5 @@ TFLITE: Mapping[str, TfliteImporter] = {
     "PAD": _pad,
     "PADV2": _pad,
     "CONCATENATION": _concat,
-    "PRELU": _prelu,
-    "LEAKY_RELU": _leaky_relu,
-    "GELU": _gelu,
-    "RELU": _function(call("relu", X)),
-    "RELU6": _function(call("clip", X, 0.0, 6.0)),
-    "RELU_N1_TO_1": _function(call("clip", X, -1.0, 1.0)),
-    "LOGISTIC": _function(call("sigmoid", X)),
-    "TANH": _function(call("tanh", X)),
-    "HARD_SWISH": _function(call("hard_swish", X)),
-    "ELU": _function(call("elu", X, 1.0)),
-    "ABS": _function(call("abs", X)),
-    "NEG": _function(call("neg", X)),
-    "EXP": _function(call("exp", X)),
-    "LOG": _function(call("log", X)),
-    "SQRT": _function(call("sqrt", X)),
-    "RSQRT": _function(call("reciprocal", call("sqrt", X))),
-    "SQUARE": _function(call("mul", X, X)),
-    "SIN": _function(call("sin", X)),
-    "COS": _function(call("cos", X)),
-    "FLOOR": _function(call("floor", X)),
-    "CEIL": _function(call("ceil", X)),
-    "ROUND": _function(call("round", X)),
 }
 """Every operator that can be imported, by its name in the schema."""

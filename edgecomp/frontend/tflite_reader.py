@@ -146,7 +146,7 @@ class TfliteConversion:
         name = self._alias.get(self._names[index], self._names[index])
         if self._build.value(name) is not None:
             raise UserError(f"output {name!r} is a constant")
-        if name in self._io_names or self._variables.is_source(name):
+        if name in self._io_names or self._variables.is_source(self._build.root(name)):
             node = ImportedNode("IDENTITY", f"{name}.copy", (name,), (f"{name}.copied",))
             qparams = self._build.qparams(name)
             name = self._build.emit("unary", [name], UnaryParams(X), node)

@@ -54,7 +54,6 @@ class Variables:
     qparams_of: Callable[[TfliteTensor], QParams]
     _known: dict[Key, Variable] = field(default_factory=dict)
     _handles: dict[int, Key] = field(default_factory=dict)
-    _called: bool = False
 
     def __post_init__(self) -> None:
         """Find what is assigned in every run."""

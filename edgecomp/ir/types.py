@@ -76,6 +76,11 @@ class QParams:
         return cls(tuple(float(s) for s in np.asarray(scales, dtype=np.float32)), 0, axis)
 
     @property
+    def limits(self) -> tuple[int, int]:
+        """Smallest and largest code of an activation."""
+        return (DType.INT16 if self.is_wide else DType.INT8).limits
+
+    @property
     def scalar(self) -> float:
         """The scale of a per-tensor quantization."""
         (scale,) = self.scale
@@ -174,9 +179,9 @@ class Clamp:
         """Clamp real values."""
         return real if self.is_none else np.clip(real, self.low, self.high)
 
-    def codes(self, qparams: QParams, dtype: DType = DType.INT8) -> tuple[int, int]:
+    def codes(self, qparams: QParams, dtype: DType | None = None) -> tuple[int, int]:
         """Smallest and largest output code: the interval rounded to codes, within `dtype`."""
-        low, high = dtype.limits
+        low, high = qparams.limits if dtype is None else dtype.limits
         bounds = []
         for real in (self.low, self.high):
             if math.isinf(real):

@@ -21,6 +21,7 @@ from edgecomp.ops.recurrent_constants import RecurrentConstants
 
 CELL_BITS = 11
 """Fraction bits of a cell state that was not calibrated: from -16 to 16."""
+GATES = 4
 TANH_BITS = 8
 """Fraction bits that a cell state is given more, as tanh needs some."""
 
@@ -86,7 +87,7 @@ class Lstm(Recurrent[LstmParams]):
     """`c = f * c + i * g`, `h = o * tanh(c)`; `i`, `f`, `o` are sigmoids, `g` is a tanh."""
 
     name: ClassVar[str] = "lstm"
-    gates: ClassVar[int] = 4
+    gates: ClassVar[int] = GATES
     has_memory: ClassVar[bool] = True
     memory_role: ClassVar[str] = "memory"
 
@@ -150,3 +151,11 @@ def _cell_limit(params: LstmParams) -> int | None:
     """The clip of the cell state in its units, cut off; None where no memory is so large."""
     units = math.ldexp(params.cell_clip, params.cell_bits)
     return int(units) if units < MEMORY_MAX else None
+
+
+def gate_scales(weights: Tensor) -> tuple[float, ...] | None:
+    """The scale of each gate's rows; None where they have several."""
+    assert weights.qparams is not None
+    rows = np.broadcast_to(np.asarray(weights.qparams.scale, np.float64), weights.shape[:1])
+    by_gate = rows.reshape(GATES, -1)
+    return tuple(by_gate[:, 0].tolist()) if (by_gate == by_gate[:, :1]).all() else None

@@ -33,7 +33,7 @@ def keep_states(whole: Graph) -> Stream:
     if len(frames) > 1:
         raise UserError(f"{whole.name} keeps states and has inputs of several batches: {frames}")
     ticks = Ticks(whole, {})
-    for name in whole.inputs:
+    for name in (*whole.inputs, *(state.source for state in whole.states)):
         ticks.tensors[name] = whole.tensors[name]
         ticks.names[name] = name
     for node in whole.nodes:
@@ -47,7 +47,7 @@ def keep_states(whole: Graph) -> Stream:
         outputs=tuple(outputs.values()),
         views={outputs.get(name, name): view for name, view in whole.views.items()},
         io_names={outputs.get(name, name): given for name, given in whole.io_names.items()},
-        states=tuple(ticks.states),
+        states=(*whole.states, *ticks.states),
         nodes=(),
         tensors=ticks.tensors,
     ).with_nodes(ticks.nodes, ticks.tensors)

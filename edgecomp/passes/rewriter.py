@@ -62,9 +62,11 @@ class Rewriter:
         base = view.base
         said = as_view(view, self.tensors[base].shape)
         whole = view.is_plain and view.shape == self.tensors[base].shape
-        if whole or said is None or base in (*self.graph.inputs, *self.outputs):
+        sources = (state.source for state in self.graph.states)
+        taken = {*self.graph.inputs, *self.outputs, *sources}
+        if whole or said is None or base in taken:
             made = self.realize(view, name)
-            if made in (*self.graph.inputs, *self.outputs):
+            if made in taken:
                 made = self._copy(name, self.tensors[made], self.tensors[made].qparams)
             self.outputs.append(made)
             return

@@ -16,11 +16,16 @@ def as_int16(qparams: QParams) -> QParams:
     return QParams.per_tensor(qparams.scalar * INT8_TO_INT16)
 
 
-def in_16_bits(found: Calibration) -> Calibration:
-    """The same range in int16 codes; of functions between -1 and 1 in steps of 2^-15."""
+def in_16_bits(found: Calibration, *, is_wide: bool = False) -> Calibration:
+    """The same range in int16 codes; of functions between -1 and 1 in steps of 2^-15.
+
+    Args:
+        found: as for int8 codes.
+        is_wide: whether the parameters say so themselves, as those of files do.
+    """
     fixed = found.method == "fixed"
     qparams = QParams.per_tensor(2.0**-15) if fixed else as_int16(found.qparams)
-    return replace(found, mse=None, qparams=qparams)
+    return replace(found, mse=None, qparams=replace(qparams, is_wide=is_wide))
 
 
 def refuse_int8_options(

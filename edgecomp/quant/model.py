@@ -28,8 +28,9 @@ class QuantizeOptions:
         equalize: balance the ranges of neighbouring layers' channels first.
         bias_correction: take the mean error of every channel out of the bias.
         symmetric: give all activations the zero point 0.
-        numerics: arithmetic of the layers, `edgecomp`, `tflite` or `int16` (activations of 16
-            bits, their ranges by `minmax` unless said otherwise); the file's own unless given.
+        numerics: arithmetic of the layers, `edgecomp`, `tflite`, or, with activations of 16 bits
+            (their ranges by `minmax` unless said otherwise), `int16` or `tflite16`; the file's own
+            unless given.
         float_layers: names of layers that compute in float32, or globs; see `float_layers`.
     """
 
@@ -90,9 +91,10 @@ def quantize_model(
     wide = any(t.qparams is not None and t.qparams.is_wide for t in graph.tensors.values())
     own = "tflite" if wide or any(node.numerics == "tflite" for node in graph.nodes) else None
     numerics = options.numerics or own
-    if numerics == "tflite":
+    if numerics in {"tflite", "tflite16"}:
         graph = as_tflite(graph)
-    if numerics == "int16":
+    in_16 = numerics in {"int16", "tflite16"}
+    if in_16:
         refuse_int8_options(
             graph, bias_correction=options.bias_correction, float_layers=options.float_layers
         )
@@ -117,14 +119,17 @@ def quantize_model(
     calibrations = observe_and_choose(
         ready, samples or {}, options.calibration, symmetric=options.symmetric
     )
-    if numerics == "int16":
-        calibrations = {name: in_16_bits(found) for name, found in calibrations.items()}
+    if in_16:
+        is_wide = numerics == "tflite16"
+        calibrations = {
+            name: in_16_bits(found, is_wide=is_wide) for name, found in calibrations.items()
+        }
     qparams: dict[str, QParams] = {name: c.qparams for name, c in calibrations.items()}
     quantized = quantize(
         ready,
         qparams,
         symmetric=options.symmetric,
-        numerics=numerics,
+        numerics="tflite" if numerics == "tflite16" else numerics,
         float_layers=in_float,
     )
     if options.bias_correction and samples is not None:

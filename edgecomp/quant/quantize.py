@@ -67,7 +67,7 @@ def quantize(
             node = replace(given, numerics="float32")
             inputs = tuple(_real_operand(graph, name, tensors) for name in node.inputs)
         elif node.op in {"conv2d", "dense"}:
-            one_scale = node.op == "dense" and node.numerics == "tflite"
+            one_scale = node.op == "dense" and node.numerics in {"tflite", "tflite16"}
             inputs = _quantize_linear(graph, node, tensors, one_scale)
         elif is_recurrent(node):
             inputs = quantize_recurrent(graph, node, tensors)
@@ -170,7 +170,8 @@ def _quantize_linear(
     if bias is not None:
         scales = np.broadcast_to(x.scalar * np.asarray(q.scale, np.float64), bias.shape)
         codes = np.rint(bias.value.astype(np.float64) / _own_scales(bias, scales))
-        wide = bias.qparams is not None and bias.qparams.is_wide
+        # TFLite's converter gives biases of 64 bits to int16 activations.
+        wide = bias.qparams.is_wide if bias.qparams else node.numerics == "tflite16"
         if not wide and (codes.min() < INT32_MIN or codes.max() > INT32_MAX):
             raise UserError(
                 f"the bias of layer {node.name!r} does not fit int32 at the scales of its input "

@@ -40,14 +40,18 @@ def hidden_qparams(node: Node) -> QParams | None:
 
 
 def settle_cells(graph: Graph, samples: Mapping[str, Array] | None) -> Graph:
-    """Choose the fraction bits of every LSTM's cell state.
+    """Choose the fraction bits of every LSTM's cell state, unless its file has chosen them.
 
     Args:
         graph: a float graph.
         samples: for each graph input the calibration samples `(samples, *shape)`; without any the
             layers stay as they are.
     """
-    layers = [node for node in graph.nodes if isinstance(node.params, LstmParams)]
+    layers = [
+        node
+        for node in graph.nodes
+        if isinstance(node.params, LstmParams) and not _is_settled(graph, node.params, node.output)
+    ]
     if not samples or not layers:
         return graph
     probes, tensors = [], dict(graph.tensors)
@@ -65,6 +69,11 @@ def settle_cells(graph: Graph, samples: Mapping[str, Array] | None) -> Graph:
         for node, probe in zip(layers, probes, strict=True)
     }
     return graph.replace(nodes=tuple(settled.get(node.output, node) for node in graph.nodes))
+
+
+def _is_settled(graph: Graph, params: LstmParams, output: str) -> bool:
+    """Whether the layer is of a TFLite file that has int8 hidden states and an int16 cell state."""
+    return params.keeps and graph.tensors[output].qparams is not None
 
 
 def _with_range(node: Node, seen: tuple[float, float]) -> Node:

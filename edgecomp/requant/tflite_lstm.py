@@ -15,7 +15,7 @@ from edgecomp.errors import UnsupportedError
 from edgecomp.fixedpoint import INT32_MAX, IntArray, saturate
 from edgecomp.ir import Array, Node, QParams, Tensor
 from edgecomp.ops.base import exact_matmul
-from edgecomp.ops.lstm import LstmConstants, LstmParams
+from edgecomp.ops.lstm import GATES, LstmConstants, LstmParams, gate_scales
 from edgecomp.ops.recurrent import States
 from edgecomp.requant.tflite import multiply_by_quantized_multiplier, quantize_multiplier_tflite
 from edgecomp.requant.tflite16_functions import Tflite16Sigmoid, sigmoid_table
@@ -25,7 +25,6 @@ GATE_BITS = 12
 """Fraction bits of pre-activations."""
 UNIT_BITS = 15
 """Fraction bits of what gates give."""
-GATES = 4
 _LOW, _HIGH = -(2**15), 2**15 - 1
 
 
@@ -142,15 +141,7 @@ def has_tflite_form(params: LstmParams, inputs: Sequence[Tensor]) -> bool:
     """Whether TFLite has such an LSTM: a plain one whose gates have one scale per matrix."""
     plain = not (params.peepholes or params.coupled) and math.isinf(params.clip)
     known = params.begins in {"zero", "state"} and params.emits in {"sequence", "last", "state"}
-    return plain and known and all(_gate_scales(tensor) is not None for tensor in inputs[1:3])
-
-
-def _gate_scales(weights: Tensor) -> tuple[float, ...] | None:
-    """The scale of each gate's rows; None where they have several."""
-    assert weights.qparams is not None
-    rows = np.broadcast_to(np.asarray(weights.qparams.scale, np.float64), weights.shape[:1])
-    by_gate = rows.reshape(GATES, -1)
-    return tuple(by_gate[:, 0].tolist()) if (by_gate == by_gate[:, :1]).all() else None
+    return plain and known and all(gate_scales(tensor) is not None for tensor in inputs[1:3])
 
 
 def lstm_constants(
@@ -199,7 +190,7 @@ def _cell_limit(params: LstmParams) -> int | None:
 
 def _products(node: Node, weights: Tensor, q: QParams, bias: Array) -> GateProducts:
     """Make the constants of one matrix, which is applied to codes with the parameters `q`."""
-    scales = _gate_scales(weights)
+    scales = gate_scales(weights)
     assert scales is not None
     codes = weights.value.astype(np.int64)
     units = len(codes) // GATES

@@ -39,6 +39,18 @@ def test_a_scalar_is_the_main_knob_and_a_mapping_says_the_rest():
     assert cluster.text == "cluster: 16"
 
 
+def test_when_weights_are_decoded():
+    auto, boot, by_row = parse_recipe(
+        "steps:\n- huffman: {layers: [a]}\n- huffman: boot\n"
+        "- store: {storages: [sparse, dense8], decode: row}\n"
+    ).steps
+    assert (auto.times, boot.times, by_row.times) == ((), ("boot",), ("row",))
+    assert boot.text == "huffman: boot"
+    assert by_row.text == "store: sparse, dense8, decoded by row"
+    given = ["huffman={layers: [a]}", "huffman={decode: boot}"]
+    assert with_steps(Recipe(), given).steps == (auto, boot)
+
+
 def test_steps_of_the_command_line_are_those_of_a_file():
     given = ["train=3", "prune={amount: 0.9, what: weights, layers: [conv*]}", "cluster=16"]
     assert with_steps(Recipe(), given).steps == parse_recipe(STEPS).steps
@@ -56,6 +68,11 @@ def test_steps_of_the_command_line_are_those_of_a_file():
         (
             "steps:\n- prune: {amount: 0.5, what: wieghts}\n",
             r"r:2: steps\.prune\.what: .*'weights'",
+        ),
+        ("steps:\n- huffman: bot\n", r"r:2: steps\.huffman.*'row', 'layer' or 'boot'"),
+        (
+            "steps:\n- store: {storages: sparse, decoed: boot}\n",
+            r"r:2: steps\.store\.decoed: unknown key; did you mean 'decode'",
         ),
         ("steps:\n- prune: {what: weights}\n", r"r:2: steps\.prune: amount: Field required"),
         ("steps:\n- cluster: 16\n- train: 2\n", r"r:3: steps\.train: cannot follow cluster"),

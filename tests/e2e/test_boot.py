@@ -58,8 +58,8 @@ def given(packed, board, out):
     return ("build", packed, "--board", board, "--data", data, *FAST, "-o", out)
 
 
-def built(packed, board, out):
-    answer = call(*given(packed, board, out), "--json")
+def built(packed, board, out, *more):
+    answer = call(*given(packed, board, out), "--json", *more)
     assert answer.code == 0, answer.err
     return json.loads(answer.out)
 
@@ -87,6 +87,15 @@ def test_the_firmware_decodes_at_boot(packed, board, tmp_path):
     assert "boot " in call("profile", out).out
     answer = call("check", out, "--limit", "3")
     assert answer.code == 0, answer.err
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("options", [("--activations", "int16"), ("--numerics", "tflite")])
+def test_kernels_of_other_arithmetic_run_on_decoded_weights(packed, options, tmp_path):
+    report = built(packed, "mps2-an386", tmp_path / "out", *options)
+    assert report["bit_exact"]["mismatches"] == 0
+    assert report["storage"]["boot_ram_bytes"] > 0
+    assert {"boot"} == {c["decode"] for c in report["storage"]["choices"]} - {""}
 
 
 def test_running_without_decoding_is_refused(packed, tmp_path):

@@ -59,7 +59,7 @@ def test_other_formats_are_refused(built):
 @pytest.mark.parametrize(
     "options",
     [
-        {"numerics": "tflite"},
+        {"numerics": "edgecomp"},
         {"stream": StreamRequest()},
         {"stream_input": True, "optimize": "ram"},
         {"float_layers": ("/head/head.3/Gemm",)},

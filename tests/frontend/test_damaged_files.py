@@ -16,6 +16,7 @@ from edgecomp.feasibility import check_model
 from tests.cli.support import FAST, call
 from tests.frontend.test_tflite import SMALL
 from tests.support.damage import NAMES
+from tests.support.tflite_lstm_files import LstmSpec, NetSpec, lstm_file
 from tests.support.tflite_variables import FRAME, streaming_network, svdf_network
 
 COUNTS = [15, pytest.param(1000, marks=pytest.mark.slow)]
@@ -54,13 +55,18 @@ def test_damaged_tflite_files(count, data_dir, tmp_path):
 
 
 @pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize("name", ["variables", "svdf"])
+@pytest.mark.parametrize("name", ["variables", "svdf", "lstm"])
 def test_damaged_tflite_files_that_remember(name, count, tmp_path):
     rng = np.random.default_rng(1)
     first = {"a": rng.integers(-128, 128, (1, 3, 1, FRAME), np.int16)}
-    wide = streaming_network(rng, first, wide=True)
+    layers = (LstmSpec(9), LstmSpec(6))
+    content = {
+        "variables": streaming_network(rng, first, wide=True),
+        "svdf": svdf_network(rng),
+        "lstm": lstm_file(NetSpec(1, 6, 5, layers, classes=3)),
+    }
     file = tmp_path / "base.tflite"
-    file.write_bytes(wide if name == "variables" else svdf_network(rng))
+    file.write_bytes(content[name])
     (passed, refused), _ = run("tflite", count, tmp_path, file)
     assert passed + refused == count
     assert min(passed, refused) > count // 20

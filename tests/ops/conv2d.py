@@ -60,6 +60,14 @@ OWN_CASES = (
          dilation_h=3, **pads(3, 1, 3, 1)),
     conv("dilation-1x2-stride-2", Act((1, 6, 9, 2)), Weights((3, 2, 3, 2)),
          dilation_w=2, stride_h=2, stride_w=2, **pads(0, 2, 1, 2)),
+    # As transposed convolutions come: blocks of channels with windows of their own.
+    *(
+        conv(f"blocks-{h}x{w}x{c}-to-{n}", Act((1, h, w, c)),
+             Weights((n, 2, 2, c), pattern="blocks"), **pads(1, 1, 1, 1))
+        for h, w, c, n in ((4, 5, 8, 64), (3, 3, 4, 68), (1, 9, 16, 64))
+    ),
+    conv("blocks-clamp", Act((1, 5, 5, 8), 0, 1), Weights((64, 2, 2, 8), pattern="blocks"),
+         out=(0, 6), clamp=Clamp(0, 6), **pads(1, 1, 1, 1)),
     conv("padding-of-each-side", Act((1, 5, 6, 3)), Weights((4, 3, 3, 3)), **pads(0, 1, 2, 3)),
     conv("padding-top-only", Act((1, 4, 4, 3)), Weights((4, 3, 3, 3)), **pads(2, 0, 0, 0)),
     conv("padding-right-only", Act((1, 4, 4, 3)), Weights((4, 3, 3, 3)), **pads(0, 0, 0, 2)),
@@ -319,7 +327,7 @@ TFLITE = frozenset(
     1x1-few-1x33x8-to-6 16-channels-same 17-channels-stride-2-clamp 2-pixels-padded one-pixel
     winograd-5x17x16 3x3-7x9x12-to-4 3x3-same-4x12x32-to-8 3x3-wide 10x4-stride-2
     depthwise-relu-20-channels depthwise-relu-stride-2 3x3-relu-32-channels 1x1-relu-16-to-8
-    whole-input 13-to-17-channels 1x1-27-to-16-extreme-products
+    whole-input blocks-4x5x8-to-64 13-to-17-channels 1x1-27-to-16-extreme-products
     """.split()  # noqa: SIM905 - a list of one word per line helps nobody
 )
 """Cases that are computed by TFLite's arithmetic, too."""

@@ -55,13 +55,14 @@ class Weights:
         shape: OHWI or OI.
         magnitude: real size of the largest weight.
         pattern: `random` codes; `extreme`, only -127 and 127; `largest`, only 127; `dead`, random
-            with every second channel 0.
+            with every second channel 0; `blocks`, the last half of the channels sees nothing of the
+            first row, every second quarter of them nothing of the first column.
         uneven: how far the channels' scales lie apart, as a factor.
     """
 
     shape: Shape
     magnitude: float = 0.3
-    pattern: Literal["random", "extreme", "largest", "dead"] = "random"
+    pattern: Literal["random", "extreme", "largest", "dead", "blocks"] = "random"
     uneven: float = 4.0
 
 
@@ -219,6 +220,10 @@ def _weights(name: str, spec: Weights, rng: np.random.Generator) -> Tensor:
         data = np.full(spec.shape, 127)
     elif spec.pattern == "dead":
         data[::2] = 0
+    elif spec.pattern == "blocks":
+        quarters = data.reshape(4, -1, *spec.shape[1:])
+        quarters[2:, :, 0] = 0
+        quarters[1::2, :, :, 0] = 0
     scales = spec.magnitude / 127 * spec.uneven ** rng.uniform(-1, 0, channels)
     qparams = QParams.per_channel(scales, 0)
     return Tensor(name, spec.shape, DType.INT8, qparams, data.astype(np.int8))

@@ -66,6 +66,7 @@ class NetSpec:
         seed: of weights.
         options: further ones of every LSTM.
         flat: whether the input lacks the axis of the batch.
+        last: whether the hidden state of the last step alone goes on.
     """
 
     batch: int
@@ -78,6 +79,7 @@ class NetSpec:
     seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)
     flat: bool = False
+    last: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -98,6 +100,8 @@ def lstm_file(net: NetSpec) -> bytes:
     last = x
     for number, layer in enumerate(net.layers):
         last = _lstm(writer, net, layer, last, f"lstm{number}", rng)
+    if net.last:
+        last = _last_step(writer, last)
     if net.classes:
         last = _dense(writer, net, last, rng)
     return writer.content([x], [last])
@@ -175,6 +179,15 @@ def _weights(
     q = QParams.per_tensor(float(np.abs(real).max() / 127), zero)
     codes = np.clip(np.rint(real / q.scalar), -127, 127).astype(np.int8)
     return writer.tensor(name, codes.shape, "int8", q, codes), q.scalar
+
+
+def _last_step(writer: TfliteWriter, x: int) -> int:
+    """SLICE of the last step of one sequence."""
+    _, steps, units = writer.shape_of(x)
+    begin = writer.constant("last.begin", np.array([0, steps - 1, 0], np.int32))
+    size = writer.constant("last.size", np.array([1, 1, units], np.int32))
+    y = writer.tensor("last", (1, 1, units), "int8", writer.qparams_of(x))
+    return writer.operator("SLICE", [x, begin, size], y, "SliceOptions")
 
 
 def _dense(writer: TfliteWriter, net: NetSpec, x: int, rng: np.random.Generator) -> int:

@@ -158,3 +158,66 @@ def svdf_network(rng, *, dtype="int8"):
     inputs = [made, g.constant(codes, scales[:1]), -1]
     g.outputs = [g.operator("FULLY_CONNECTED", inputs, y, "FullyConnectedOptions"), made]
     return content(g)
+
+
+def _plain(g, shape=(1, FRAME)):
+    return g.tensor(shape, "int8", SCALE, ZERO)
+
+
+def _added(g, a, b):
+    return g.operator("ADD", [a, b], g.tensor((1, FRAME), "int8", SCALE * 2, ZERO), "AddOptions")
+
+
+def _reshaped(g, a, shape):
+    inputs = [a, g.constant(np.array(shape, np.int32))]
+    return g.operator("RESHAPE", inputs, _plain(g, shape), "ReshapeOptions")
+
+
+def _reshaped_into_itself(g, x):
+    kept = read(g, "a", (1, FRAME))
+    half = _reshaped(g, kept, (1, 2, FRAME // 2))
+    assign(g, "a", _reshaped(g, half, (1, FRAME)))
+    return [_added(g, kept, x)]
+
+
+def _one_value_for_two(g, x):
+    a, b = read(g, "a", (1, FRAME)), read(g, "b", (1, FRAME))
+    assign(g, "a", x)
+    assign(g, "b", x)
+    return [_added(g, a, b)]
+
+
+def _outputs_itself(g, x):
+    kept = read(g, "a", (1, FRAME))
+    assign(g, "a", x)
+    return [_reshaped(g, kept, (1, 2, FRAME // 2)), kept, _added(g, kept, x)]
+
+
+def _assigned_twice(g, x):
+    kept = read(g, "a", (1, FRAME))
+    mixed = g.operator("QUANTIZE", [_added(g, kept, x)], _plain(g), "QuantizeOptions")
+    assign(g, "a", x)
+    between = read(g, "a", (1, FRAME))
+    assign(g, "a", mixed)
+    return [_added(g, kept, between)]
+
+
+def _transposed(g, x):
+    kept = read(g, "a", (1, 2, FRAME // 2))
+    inputs = [kept, g.constant(np.array([0, 2, 1], np.int32))]
+    turned = g.operator("TRANSPOSE", inputs, _plain(g, (1, FRAME // 2, 2)), "TransposeOptions")
+    assign(g, "a", _reshaped(g, x, (1, 2, FRAME // 2)))
+    return [_added(g, _reshaped(g, turned, (1, FRAME)), x)]
+
+
+def unusual_networks():
+    """Files of one variable or two, used in ways that converters hardly write, by name."""
+    made = {}
+    for layers in (
+        _reshaped_into_itself, _one_value_for_two, _outputs_itself, _assigned_twice, _transposed,
+    ):  # fmt: skip
+        g = Subgraph()
+        g.inputs = [_plain(g)]
+        g.outputs = layers(g, g.inputs[0])
+        made[layers.__name__.strip("_")] = content(g)
+    return made

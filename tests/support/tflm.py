@@ -40,7 +40,7 @@ class Tflm:
         """Codes as they are; indices as codes."""
         qparams = self._graph.tensors[name].qparams
         assert qparams is not None
-        return array if array.dtype == np.int8 else qparams.quantize(array)
+        return array if array.dtype in (np.int8, np.int16) else qparams.quantize(array)
 
 
 def structure(path):

@@ -96,6 +96,7 @@ PROFILE = {
     "modelled_cycles": 87,
     "modelled_ms": 0.00348,
     "clock_hz": 25_000_000,
+    "boot": {"instructions": 1200, "modelled_cycles": 1500, "modelled_ms": 0.06},
     "macs": 10,
     "timing": {"model": "Cortex-M7", "source": "a source", "rough": True},
     "counted": {"method": "log", "note": "no C compiler [here]", "layers": "stages"},
@@ -118,6 +119,8 @@ def test_text_says_that_cycles_are_modelled_and_how_they_were_counted():
     assert "no C compiler" in text
     assert "each run by itself" in text
     assert "counted   on mps2-an500" in text
+    assert "boot      1,200 instructions, 1,500 cycles modelled, 0.060 ms" in text
+    assert "boot " not in summary({**PROFILE, "boot": None})
 
 
 def test_page_is_whole_and_escapes_names():

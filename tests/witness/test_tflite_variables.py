@@ -19,6 +19,7 @@ from tests.support.tflite_variables import (
     running_sum,
     streaming_network,
     svdf_network,
+    unusual_networks,
 )
 
 pytest.importorskip(
@@ -30,6 +31,7 @@ FIRST = {"a": np.random.default_rng(5).integers(-128, 128, (1, 3, 1, FRAME))}
 WIDE_FIRST = {"c": np.random.default_rng(6).integers(-30000, 30000, (1, 4, 1, FRAME), np.int16)}
 RNG = np.random.default_rng(7)
 NETWORKS = {
+    **{name: (model, (FRAME,)) for name, model in unusual_networks().items()},
     "sum": (running_sum(RNG), (FRAME,)),
     "delay": (delay_line(RNG), (FRAME,)),
     "network": (streaming_network(RNG), (1, 1, FRAME)),
