@@ -227,14 +227,15 @@ def softmax_constants(node: Node, inputs: Sequence[Tensor], output: Tensor) -> T
     """Make the tables of a softmax.
 
     Raises:
-        UnsupportedError: its output is not in units of 2^-15.
+        UnsupportedError: its output is not in units of 2^-15, or 32 bits do not hold its numbers.
     """
-    if output.qparams != UNIT_QPARAMS:
-        raise _refused(node, "softmax")
     assert inputs[0].qparams is not None
     ratio = inputs[0].qparams.scalar / (EXPONENT_RANGE / 65535.0)
-    pair = quantize_multiplier_tflite(ratio)
-    return Tflite16Softmax(*pair, *_softmax_tables())
+    multiplier, shift = quantize_multiplier_tflite(ratio)
+    fits = 65535 << max(shift, 0) < 1 << 31 and output.shape[-1] <= 65535
+    if output.qparams != UNIT_QPARAMS or not fits:
+        raise _refused(node, "softmax")
+    return Tflite16Softmax(multiplier, shift, *_softmax_tables())
 
 
 @cache
