@@ -177,6 +177,10 @@ def _constants(expr: Expr, x: QParams, output: Tensor) -> Tflite16Rescale | Tfli
             return _rescale(x, output, ratio, ratio, Clamp(0.0))
         case ("clip", ("x",), ("const", least), ("const", most)) if ratio == 1.0:
             return _rescale(x, output, ratio, ratio, Clamp(float(least), float(most)))
+        case ("max", ("x",), ("const", least)) if ratio == 1.0:
+            return _rescale(x, output, ratio, ratio, Clamp(low=float(least)))
+        case ("min", ("x",), ("const", most)) if ratio == 1.0:
+            return _rescale(x, output, ratio, ratio, Clamp(high=float(most)))
         case ("leaky_relu", ("x",), ("const", alpha)) if alpha > 0:
             below = x.scalar * float(np.float32(alpha)) / out.scalar
             return _rescale(x, output, ratio, below, Clamp())
