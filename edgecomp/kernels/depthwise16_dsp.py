@@ -44,6 +44,8 @@ class Taps:
     channels: int
     suffix: str
 
+    pixels: ClassVar[int] = PIXELS
+
     @property
     def name(self) -> str:
         """Of the C function; those of one name are equal."""
@@ -141,14 +143,16 @@ class DepthwiseInt16Dsp(Kernel):
 
     name: ClassVar[str] = "depthwise_int16_dsp"
     op: ClassVar[str] = "conv2d"
-    template: ClassVar[str] = "int16/dsp_depthwise.c.j2"
+    template: ClassVar[str] = "int16/depthwise_blocks.c.j2"
     numerics: ClassVar[frozenset[str]] = Int16Kernel.numerics
     code_type: ClassVar[str] = Int16Kernel.code_type
 
-    def _taps(self, layer: Layer) -> Taps:
+    def taps(self, layer: Layer) -> Taps:
+        """The window."""
         return Taps(layer.params, layer.output.shape[-1], range_name(layer.prepared))
 
-    def _ring(self, layer: Layer) -> Ring:
+    def ring(self, layer: Layer) -> Ring:
+        """The rows that a window sees."""
         return Ring(layer.params, *as_nhwc(layer.inputs[0].shape)[1:])
 
     def applies(self, layer: Layer, core: Core) -> str | None:
@@ -160,7 +164,7 @@ class DepthwiseInt16Dsp(Kernel):
             return "not one output channel per input channel"
         if out_width < PIXELS or channels < CHANNELS:
             return "fewer than 2 pixels in a row, or 2 channels"
-        taps = self._taps(layer)
+        taps = self.taps(layer)
         if len(taps.places) > MOST_TAPS:
             return f"more than {MOST_TAPS} taps"
         if taps.places[-1][1] + taps.distance > MAX_OFFSET or taps.stride + 2 > MAX_OFFSET:
@@ -169,7 +173,7 @@ class DepthwiseInt16Dsp(Kernel):
 
     def scratch_bytes(self, layer: Layer) -> int:
         """The ring of rows, if there is padding."""
-        return self._ring(layer).size_bytes if layer.params.has_padding else 0
+        return self.ring(layer).size_bytes if layer.params.has_padding else 0
 
     def schedule(self, layer: Layer) -> Schedule:
         """Row, pair of pixels, pair of channels.
@@ -184,7 +188,7 @@ class DepthwiseInt16Dsp(Kernel):
         low = np.full(outputs.shape, NOTHING)
         high = np.full(outputs.shape, -1, np.int64)
         if layer.params.has_padding:
-            for row, (first, last) in enumerate(self._ring(layer).reads(out_height)):
+            for row, (first, last) in enumerate(self.ring(layer).reads(out_height)):
                 if last >= first:
                     low[row, 0, 0, 0, 0], high[row, 0, 0, 0, 0] = first, last
         else:
@@ -208,11 +212,12 @@ class DepthwiseInt16Dsp(Kernel):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """The window and where its rows are."""
-        taps, channels = self._taps(layer), layer.output.shape[-1]
+        taps, channels = self.taps(layer), layer.output.shape[-1]
         return {
             **window_context(layer),
+            "has_vectors": False,
             "t": taps,
-            "ring": self._ring(layer),
+            "ring": self.ring(layer),
             "k": layer.prepared,
             "pairs_end": channels // CHANNELS * taps.words,
             "stream_words": -(-channels // CHANNELS) * taps.words,

@@ -177,6 +177,10 @@ def _constants(expr: Expr, x: QParams, output: Tensor) -> Tflite16Rescale | Tfli
             return _rescale(x, output, ratio, ratio, Clamp(0.0))
         case ("clip", ("x",), ("const", least), ("const", most)) if ratio == 1.0:
             return _rescale(x, output, ratio, ratio, Clamp(float(least), float(most)))
+        case ("max", ("x",), ("const", least)) if ratio == 1.0:
+            return _rescale(x, output, ratio, ratio, Clamp(low=float(least)))
+        case ("min", ("x",), ("const", most)) if ratio == 1.0:
+            return _rescale(x, output, ratio, ratio, Clamp(high=float(most)))
         case ("leaky_relu", ("x",), ("const", alpha)) if alpha > 0:
             below = x.scalar * float(np.float32(alpha)) / out.scalar
             return _rescale(x, output, ratio, below, Clamp())
@@ -227,14 +231,15 @@ def softmax_constants(node: Node, inputs: Sequence[Tensor], output: Tensor) -> T
     """Make the tables of a softmax.
 
     Raises:
-        UnsupportedError: its output is not in units of 2^-15.
+        UnsupportedError: its output is not in units of 2^-15, or 32 bits do not hold its numbers.
     """
-    if output.qparams != UNIT_QPARAMS:
-        raise _refused(node, "softmax")
     assert inputs[0].qparams is not None
     ratio = inputs[0].qparams.scalar / (EXPONENT_RANGE / 65535.0)
-    pair = quantize_multiplier_tflite(ratio)
-    return Tflite16Softmax(*pair, *_softmax_tables())
+    multiplier, shift = quantize_multiplier_tflite(ratio)
+    fits = 65535 << max(shift, 0) < 1 << 31 and output.shape[-1] <= 65535
+    if output.qparams != UNIT_QPARAMS or not fits:
+        raise _refused(node, "softmax")
+    return Tflite16Softmax(multiplier, shift, *_softmax_tables())
 
 
 @cache

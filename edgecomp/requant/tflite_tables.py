@@ -73,9 +73,8 @@ def _rescaled(x: QParams, out: QParams, factor: float) -> IntArray:
 
 
 def _leaky_relu(x: QParams, out: QParams, alpha: float) -> Array:
-    scale_x, scale = np.float32(x.scalar), np.float32(out.scalar)
-    above = _rescaled(x, out, float(scale_x / scale))
-    below = _rescaled(x, out, float(scale_x * np.float32(alpha) / scale))
+    above = _rescaled(x, out, x.scalar / out.scalar)
+    below = _rescaled(x, out, x.scalar * float(np.float32(alpha)) / out.scalar)
     return saturate(np.where(x.zero_point <= CODES, above, below) + out.zero_point)
 
 

@@ -89,6 +89,7 @@ def test_the_firmware_decodes_at_boot(packed, board, tmp_path):
     assert answer.code == 0, answer.err
 
 
+@pytest.mark.parametrize("packed", ["huffman"], indirect=True)
 @pytest.mark.device
 @pytest.mark.parametrize("options", [("--activations", "int16"), ("--numerics", "tflite")])
 def test_kernels_of_other_arithmetic_run_on_decoded_weights(packed, options, tmp_path):
@@ -98,6 +99,7 @@ def test_kernels_of_other_arithmetic_run_on_decoded_weights(packed, options, tmp
     assert {"boot"} == {c["decode"] for c in report["storage"]["choices"]} - {""}
 
 
+@pytest.mark.parametrize("packed", ["huffman"], indirect=True)
 def test_running_without_decoding_is_refused(packed, tmp_path):
     """On the host: -1 before the function was called, the example calls it."""
     out = tmp_path / "out"
@@ -120,6 +122,7 @@ def test_running_without_decoding_is_refused(packed, tmp_path):
         assert subprocess.run([program], input=bytes(16 * 64), check=False).returncode == 0
 
 
+@pytest.mark.parametrize("packed", ["huffman"], indirect=True)
 @pytest.mark.device
 def test_weights_in_a_slot_are_decoded_at_boot(packed, tmp_path):
     """New ones come with a reset, which decodes them."""
@@ -131,6 +134,7 @@ def test_weights_in_a_slot_are_decoded_at_boot(packed, tmp_path):
     assert report["bit_exact"]["mismatches"] == 0
 
 
+@pytest.mark.parametrize("packed", ["huffman"], indirect=True)
 def test_what_has_no_room_is_refused_with_what_it_needs(packed, tmp_path):
     answer = call(*given(packed, "microbit", tmp_path / "out"))
     refused(answer, "decoded at boot need", "largest layers: score_layer", code=3)

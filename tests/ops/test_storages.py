@@ -144,8 +144,9 @@ def test_emulated_core_computes_the_same(board, step, tmp_path):
 @pytest.mark.parametrize(
     ("compiler", "step", "every"),
     [
-        ("gcc", 32, 13),
+        ("clang", 32, 13),
         pytest.param("clang", 4, 3, marks=pytest.mark.slow),
+        pytest.param("gcc", 8, 5, marks=pytest.mark.slow),
     ],
 )
 def test_whole_layers_are_decoded_in_host_c(decode, compiler, step, every, tmp_path):

@@ -224,4 +224,12 @@ def cases():
             function_case(f"relu-{text}", "RELU", out=scale),
             function_case(f"leaky-{text}", "LEAKY_RELU", "LeakyReluOptions", out=scale, Alpha=0.1),
         ]
+    for op in ("MAXIMUM", "MINIMUM"):
+        g = Subgraph()
+        x, y = (g.tensor(EVERY_CODE, "int16", SCALE) for _ in range(2))
+        limit = g.constant(np.array(1234, np.int16), SCALE)
+        kind = "MaximumMinimumOptions"
+        g.inputs, g.outputs = [x], [g.operator(op, [x, limit], y, kind)]
+        every = np.arange(-32768, 32768).astype(np.int16).reshape(64, *EVERY_CODE)
+        found.append(Case(op.lower(), content(g), (every,)))
     return [*found, function_case("relu6", "RELU6")]

@@ -11,6 +11,7 @@ from edgecomp.interp import run_int
 from edgecomp.passes import run_passes
 from edgecomp.passes.dead_channels import remove_dead_channels
 from edgecomp.quant import quantize_model
+from tests.support.tflite_net import Subgraph, content
 
 runtime = pytest.importorskip(
     "tflite_micro.python.tflite_micro.runtime",
@@ -94,6 +95,22 @@ def test_the_integers_of_the_file_are_kept(name, data_dir: Path):
             weights = weights.transpose(3, 1, 2, 0)
         np.testing.assert_array_equal(graph.tensors[node.inputs[1]].value, weights)
         np.testing.assert_array_equal(graph.tensors[node.inputs[2]].value, bias)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.3, 0.05, 0.7])
+@pytest.mark.parametrize("ratio", [1.25, 2.5, 0.625, 10.0])
+def test_leaky_relu_where_codes_lie_half_way(alpha, ratio, tmp_path):
+    """A multiplier that is rounded to float32 on the way decides such codes otherwise."""
+    g, scale = Subgraph(), 0.05
+    x, y = g.tensor((1, 256), "int8", scale), g.tensor((1, 256), "int8", scale / ratio)
+    options = {"Alpha": alpha}
+    g.inputs, g.outputs = [x], [g.operator("LEAKY_RELU", [x], y, "LeakyReluOptions", **options)]
+    path = tmp_path / "leaky.tflite"
+    path.write_bytes(content(g))
+    every = np.arange(-128, 128).astype(np.int8).reshape(1, 1, 256)
+    graph = quantized(path)
+    got = run_int(graph, {graph.inputs[0]: every})[graph.outputs[0]]
+    np.testing.assert_array_equal(got.reshape(every.shape), answers(path, every))
 
 
 def test_dead_channels_go_without_changing_a_bit(data_dir: Path):

@@ -906,6 +906,7 @@ static EC_STAGE void L01_decode(uint32_t *weights)
     ec_huffman_prepare(&reader);
 
     const ec_records records = {
+        .before = weights, /* none */
         .after = L01_after,
         .after_words = 2,
         .after_step = 2,
