@@ -58,7 +58,8 @@ def choose_storages(
         for node in graph.nodes
         if (layer := Layer(graph, node)).storages != (PLAIN,) and node.output not in forced
     ]
-    times = {layer.output.name: _times(layer, goal, _largest(graph)) for layer in asked}
+    largest = max((_activations(Layer(graph, node)) for node in graph.nodes), default=0)
+    times = {layer.output.name: _times(layer, goal, largest) for layer in asked}
     chosen = {
         layer.output.name: _choose(layer, core, goal, table, times[layer.output.name])
         for layer in asked
@@ -91,13 +92,8 @@ def _activations(layer: Layer) -> int:
     return inputs + layer.output.size_bytes
 
 
-def _largest(graph: Graph) -> int:
-    """The most bytes of inputs and output that one layer of a graph has."""
-    return max(_activations(Layer(graph, node)) for node in graph.nodes)
-
-
 def _times(layer: Layer, goal: Goal, largest: int) -> tuple[str, ...]:
-    """When the layer's weights may be decoded."""
+    """When a layer's weights may be decoded; `largest` is the most activations of one, in bytes."""
     if layer.decodes:
         return layer.decodes
     room = max(largest - _activations(layer), WHOLE_BYTES)
