@@ -30,7 +30,13 @@ from edgecomp.fixedpoint import IntArray
 from edgecomp.ir import Array, OpParams, QParams, Shape, Tensor
 from edgecomp.ops.base import Constraint, Op
 from edgecomp.ops.gates import UNIT_BITS, memory_range, pre_activations
-from edgecomp.ops.recurrent_constants import Finish, RecurrentConstants, Start
+from edgecomp.ops.recurrent_constants import (
+    Finish,
+    RecurrentConstants,
+    clip_units,
+    computed_start,
+    constant_state,
+)
 
 HIDDEN_QPARAMS = QParams.per_tensor(1 / 128, 0)
 """What calibration gives hidden states, which lie between -1 and 1."""
@@ -210,7 +216,7 @@ class Recurrent(Op[P]):
         finish = Finish.of(math.ldexp(1.0, -(hidden_bits or pre.bits)), hidden)
         unit = math.ldexp(1.0, -memory_bits)
         first_hidden, first_memory = (
-            _constant(given.get(role), (inputs[0].shape[0], self.units(inputs)))
+            constant_state(given.get(role), (inputs[0].shape[0], self.units(inputs)))
             for role in ("hidden", self.memory_role)
         )
         memory = memory_range(np.rint(first_memory / unit).astype(np.int64))
@@ -218,10 +224,10 @@ class Recurrent(Op[P]):
         follows = self.has_memory and self.memory_role == "hidden"
         return RecurrentConstants(
             pre,
-            _clip(params.clip, pre.bits),
+            clip_units(params.clip, pre.bits),
             finish,
-            None if follows else _start(given.get("hidden"), hidden.scalar),
-            _start(given.get(self.memory_role), unit) if self.has_memory else None,
+            None if follows else computed_start(given.get("hidden"), hidden.scalar),
+            computed_start(given.get(self.memory_role), unit) if self.has_memory else None,
             finish(memory) if follows else hidden.quantize(first_hidden),
             memory,
             None if emits_hidden else Finish.of(unit, output.qparams),
@@ -301,22 +307,3 @@ def clipped(pre: Array, size: float) -> Array:
 def logistic(x: Array) -> Array:
     """The sigmoid of real numbers."""
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))
-
-
-def _clip(size: float, bits: int) -> int | None:
-    """The size in units of `2^-bits`; None where no pre-activation is so large."""
-    units = math.ldexp(size, bits)
-    return round(units) if units < 1 << 30 else None
-
-
-def _constant(tensor: Tensor | None, shape: Shape) -> Array:
-    """A constant state to begin with, zeros where there is none."""
-    known = tensor is not None and tensor.is_const
-    return np.broadcast_to(tensor.value if tensor and known else 0.0, shape)
-
-
-def _start(tensor: Tensor | None, unit: float) -> Start | None:
-    if tensor is None or tensor.is_const:
-        return None
-    assert tensor.qparams is not None
-    return Start.of(tensor.qparams, unit)

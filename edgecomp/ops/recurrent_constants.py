@@ -1,12 +1,13 @@
 """Integers that every recurrent layer needs; the formulas are in docs/numerics.md."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from edgecomp.fixedpoint import IntArray, quantize_multiplier, rescale
-from edgecomp.ir import Array, QParams
+from edgecomp.ir import Array, QParams, Shape, Tensor
 from edgecomp.ops.gates import PreActivations, digits, memory_range
 
 MOST_UNITS = 2.0**16
@@ -97,3 +98,23 @@ class RecurrentConstants:
     def memory_of(self, high: Array, low: Array) -> IntArray:
         """The memory that two codes stand for, whatever they are."""
         return memory_range(256 * high + low)
+
+
+def clip_units(size: float, bits: int) -> int | None:
+    """The size in units of `2^-bits`; None where no pre-activation is so large."""
+    units = math.ldexp(size, bits)
+    return round(units) if units < 1 << 30 else None
+
+
+def constant_state(tensor: Tensor | None, shape: Shape) -> Array:
+    """A constant state to begin with, zeros where there is none."""
+    known = tensor is not None and tensor.is_const
+    return np.broadcast_to(tensor.value if tensor and known else 0.0, shape)
+
+
+def computed_start(tensor: Tensor | None, unit: float) -> Start | None:
+    """What rescales a computed state to begin with; None where it is constant or not there."""
+    if tensor is None or tensor.is_const:
+        return None
+    assert tensor.qparams is not None
+    return Start.of(tensor.qparams, unit)
