@@ -29,7 +29,7 @@ class TfliteLstmDsp(TfliteLstmGeneric):
 
     def row_constants(self, layer: Layer) -> list[Constant]:
         """A stream for each matrix, in the order of use."""
-        text = "by 4 gates of a unit: zero points, raw words (256 * odd + even), biases"
+        text = "by 4 gates of a unit: zero points, raw words (256 * even + odd), biases"
         return [
             Constant(f"{call.name}_stream", "uint32_t", block.stream, True, text)
             for call, block in zip(gate_calls(layer), _blocks(layer), strict=True)
