@@ -80,7 +80,7 @@ KERNELS: dict[str, Kernel] = {
     kernel.name: kernel
     for kernel in (
         # Where several kernels of one operator apply, the first one is preferred.
-        conv_transpose_dsp.ConvBlocksDsp(),
+        conv_transpose_dsp.ConvPhasesDsp(),
         winograd_mve.WinogradMve(),
         resident_mve.Conv2dResidentMve(),
         conv2d_mve.Conv2dMve(),

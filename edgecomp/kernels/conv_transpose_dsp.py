@@ -104,12 +104,12 @@ def blocks_of(layer: Layer) -> list[Block]:
     return [Block(layer, a, b, boxes[a]) for a, b in zip(starts, ends, strict=True)]
 
 
-class ConvBlocksDsp(Kernel):
+class ConvPhasesDsp(Kernel):
     """A convolution for each block of channels, with the window that it needs."""
 
-    name: ClassVar[str] = "conv2d_blocks_dsp"
+    name: ClassVar[str] = "conv2d_phases_dsp"
     op: ClassVar[str] = "conv2d"
-    template: ClassVar[str] = "conv2d/dsp_blocks.c.j2"
+    template: ClassVar[str] = "conv2d/dsp_phases.c.j2"
     goals: ClassVar[frozenset[Goal]] = frozenset({"speed"})
     each: ClassVar[Conv2dDspShared] = Conv2dDspShared()
 

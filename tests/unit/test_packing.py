@@ -13,7 +13,7 @@ CASES = [case for case in ALL_CASES if case.op in {"conv2d", "dense"}]
 CORES = ("cortex-m0", "cortex-m3", "cortex-m4f", "cortex-m55")
 TRANSFORMED = {
     "winograd_dsp", "winograd_dsp_shared", "winograd_4x4_dsp", "winograd_2x4_dsp",
-    "winograd_1x4_dsp", "winograd_m0", "winograd_m3", "winograd_mve", "conv2d_blocks_dsp",
+    "winograd_1x4_dsp", "winograd_m0", "winograd_m3", "winograd_mve", "conv2d_phases_dsp",
 }  # fmt: skip
 """Kernels that keep other numbers instead of the weights, or leave out zeros."""
 
