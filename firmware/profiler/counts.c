@@ -38,7 +38,7 @@ size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -120,6 +120,14 @@ static enum role role_of(uint64_t addr)
     return ROLE_NONE;
 }
 
+/* Bytes of an instruction of Thumb, by its first half. What QEMU gives as the size of a block's last
+ * one may count half of the next, which it looks at where a page ends. */
+static uint64_t size_of(const struct qemu_plugin_insn *insn)
+{
+    const unsigned char *const bytes = qemu_plugin_insn_data(insn);
+    return bytes[1] >= 0xE8 ? 4 : 2;
+}
+
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
     (void)id;
@@ -131,7 +139,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     block->instructions = qemu_plugin_tb_n_insns(tb);
     const struct qemu_plugin_insn *const last =
         qemu_plugin_tb_get_insn(tb, block->instructions - 1);
-    block->end = qemu_plugin_insn_vaddr(last) + qemu_plugin_insn_size(last);
+    block->end = qemu_plugin_insn_vaddr(last) + size_of(last);
     block->role = role_of(block->start);
     block->next = blocks;
     blocks = block;
