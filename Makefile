@@ -26,7 +26,7 @@ check: setup
 	$(BIN)/python -m pytest -m "not slow and not device" -x -n 2 tests/unit tests/property tests/architecture
 
 accept: setup
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 bench: setup
 	$(BIN)/python -m benchmarks.run --keep

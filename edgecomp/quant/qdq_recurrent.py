@@ -25,13 +25,15 @@ def emit_recurrent(build: QdqBuilder, node: Node) -> Emitted:
     later steps may differ from the device's.
 
     Raises:
-        InternalError: the layer keeps its state from call to call.
+        InternalError: the layer keeps its state from call to call, or clips its cell.
     """
     params, op = node.params, OPS[node.op]
     assert isinstance(params, RecurrentParams)
     assert isinstance(op, Recurrent)
     if "state" in {params.begins, params.emits}:
         raise InternalError("a network that keeps states cannot be written as ONNX")
+    if isinstance(params, LstmParams) and not np.isinf(params.cell_clip):
+        raise InternalError("ONNX's LSTM has no clipped cells")
     tensors: dict[str, Tensor] = op.by_role(params, operands(build, node))
     x = build.take(tensors["x"].name, first=False)
     inputs = [

@@ -91,6 +91,7 @@ def test_int4_weights_lie_on_sixteen_codes_of_each_channel(trained, method):
         )
 
 
+@pytest.mark.slow
 def test_roundings_that_are_learned_are_better_than_the_nearest(trained):
     graph, shop = trained
     nearest, learned = (

@@ -65,7 +65,9 @@ def assert_proved(built: BuiltModel, outcome: Outcome) -> None:
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("name", LABELLED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n == "ic" else []) for n in LABELLED]
+)
 def test_accuracy_and_bits_of_a_labelled_network(name: str, first: Callable[[str], Built]) -> None:
     built = first(name)
     accuracy, bits = built.report["accuracy"], built.report["bit_exact"]
@@ -179,7 +181,7 @@ def test_dead_channels_of_vww(data_dir: Path, work: Path) -> None:
         assert len(np.unique(a)) >= 10
 
 
-@pytest.mark.parametrize("name", ["kws", "ic"])
+@pytest.mark.parametrize("name", ["kws", pytest.param("ic", marks=pytest.mark.slow)])
 def test_generated_c_of_a_real_network_is_clean(
     name: str, first: Callable[[str], Built], tmp_path: Path
 ) -> None:

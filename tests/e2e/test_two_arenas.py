@@ -46,7 +46,7 @@ def arena_bytes(tmp_path):
 def test_the_bits_are_the_same_in_two_memories(arena_bytes, tmp_path):
     far = 400  # the convolution's output needs 384 of them
     assert far < arena_bytes
-    answer, out = build(tmp_path, 2048 + 160, far)
+    answer, out = build(tmp_path, 2048 + 320, far)
     assert answer.code == 0, answer.err
     report = json.loads((out / "report.json").read_text())
     memories = report["ram"]["memories"]

@@ -76,7 +76,9 @@ def _lstm(params, seen, recurrent, bias, peepholes, hidden, cell):
             f += peepholes[2 * units + j] * cell[j]
         i = _sigmoid(_clip(params, i))
         f = 1 - i if params.coupled else _sigmoid(_clip(params, f))
-        new_cell.append(f * cell[j] + i * _tanh(_clip(params, c)))
+        sum_ = f * cell[j] + i * _tanh(_clip(params, c))
+        limit = Decimal(params.cell_clip)
+        new_cell.append(min(max(sum_, -limit), limit))
         if peepholes:
             o += peepholes[units + j] * new_cell[j]
         new_hidden.append(_sigmoid(_clip(params, o)) * _tanh(new_cell[j]))

@@ -42,7 +42,7 @@ def precise(graph, node):
     """Which output channels have multipliers of at least 2^17, or None where that is no matter."""
     constants = prepare_node(node, graph.node_inputs(node), graph.node_output(node))
     multiplier = getattr(constants, "multiplier", None)
-    if node.op not in {"conv2d", "dense"}:
+    if node.op not in {"conv2d", "dense", "matmul"}:
         return None
     return np.abs(multiplier) >= PRECISE_MULTIPLIER
 
@@ -102,6 +102,12 @@ def compare(case, count):
         count.worst = max(count.worst, int(np.abs(got - witness)[different].max()))
 
 
+def is_clipped(case):
+    """Whether it is an LSTM whose cells are clipped, which ONNX cannot say."""
+    (node,) = case_graph(case).nodes
+    return np.isfinite(getattr(node.params, "cell_clip", np.inf))
+
+
 REMEMBERING = ("lstm", "gru", "rnn")
 """Their int16 gates are no float32 numbers: see the test of their own."""
 
@@ -124,7 +130,7 @@ def test_recurrent_layer_agrees_with_onnxruntime(op):
     """As far as its bound says: onnxruntime keeps its hidden states in float32."""
     elements = different = 0
     for case in ALL_CASES:
-        if case.op != op:
+        if case.op != op or is_clipped(case):
             continue
         graph = with_general_scales(case_graph(case), case.seed)
         (node,) = graph.nodes
