@@ -1,5 +1,6 @@
 """Quantized graphs in the files of other runtimes, by the name of the format."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -25,11 +26,21 @@ def _tflite(graph: Graph) -> bytes:
     return export_tflite(graph)
 
 
-def _qdq(graph: Graph) -> bytes:
+def onnx_refusal(graph: Graph) -> str | None:
+    """Say why ONNX cannot express a quantized network; None if it can."""
     if graph.has_int16:
-        raise UserError("networks with int16 activations cannot be written as ONNX")
+        return "networks with int16 activations cannot be written as ONNX"
     if graph.states:
-        raise UserError("a network that keeps tensors between runs cannot be written as ONNX")
+        return "a network that keeps tensors between runs cannot be written as ONNX"
+    for node in graph.nodes:
+        if not math.isinf(getattr(node.params, "cell_clip", math.inf)):
+            return f"{node.name!r} clips its cells, which an LSTM of ONNX does not"
+    return None
+
+
+def _qdq(graph: Graph) -> bytes:
+    if reason := onnx_refusal(graph):
+        raise UserError(reason)
     return bytes(export_qdq(graph).SerializeToString())
 
 

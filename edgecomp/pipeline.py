@@ -31,7 +31,7 @@ from edgecomp.config import Recipe, read_recipe
 from edgecomp.data import Preprocessing
 from edgecomp.errors import ToolError
 from edgecomp.exclusions import asked_numerics, check_file, check_options
-from edgecomp.exporting import EXPORTERS, exporter_for
+from edgecomp.exporting import EXPORTERS, exporter_for, onnx_refusal
 from edgecomp.ir.serialize import save_graph
 from edgecomp.measure import check_metric, layer_sqnr, measure_model
 from edgecomp.passes.dead_channels import remove_dead_channels
@@ -158,7 +158,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
             say(f"no memory holds the arena: {plan.second_bytes:,} bytes of it go to another")
         say("generating C")
         build_id = _write_sources(folder, request, model, plan)
-        if not model.graph.has_int16 and not model.graph.states:
+        if onnx_refusal(model.graph) is None:
             (folder / "model_int8.onnx").write_bytes(EXPORTERS["qdq"](model.graph))
         save_graph(model.run_graph, folder / GRAPH_FILE)
         saving = None

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from edgecomp.errors import UserError
 from edgecomp.exporting import export_built
 from edgecomp.ir.serialize import load_graph
 from edgecomp.ops import PARAMS
@@ -48,6 +49,9 @@ def test_states_are_kept_and_accuracy_is_that_of_single_sequences(folder, tmp_pa
     assert report["accuracy"]["samples"] == SAMPLES // 2  # the others calibrate
     export_built(tmp_path / "out", tmp_path / "again.tflite")
     assert b"TFL3" in (tmp_path / "again.tflite").read_bytes()[:8]
+    assert not (tmp_path / "out" / "model_int8.onnx").exists()
+    with pytest.raises(UserError, match="clips its cells"):
+        export_built(tmp_path / "out", tmp_path / "again.onnx")
 
 
 @pytest.mark.device
