@@ -1,6 +1,7 @@
 """Convolutions and dense layers of int16 activations on cores with the DSP extension."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -25,13 +26,13 @@ class LinearInt16Dsp(Kernel):
     template: ClassVar[str] = "int16/linear_blocks.c.j2"
     block: ClassVar[type[Product]] = Product
 
+    @abstractmethod
     def product(self, layer: Layer) -> Product:
         """The block."""
-        raise NotImplementedError
 
+    @abstractmethod
     def windows(self, layer: Layer) -> Reads:
         """What the outputs of each pixel read."""
-        raise NotImplementedError
 
     def is_copied(self, layer: Layer) -> bool:
         """Whether windows are copied into columns."""
