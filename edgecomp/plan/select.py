@@ -1,8 +1,9 @@
 """Which kernel computes each layer, by what the kernels were measured to cost.
 
-`speed` takes the fewest cycles.  For the other goals one percent of flash is worth as much as some
-percent of cycles: `FLASH_WEIGHT` for `balanced` and `ram`, which also take no more than
-`CYCLES_LIMIT` times the cycles of `speed`, and `SIZE_WEIGHT` for `size`.
+`speed` takes the fewest cycles, and where their model is rough weighs instructions, too.  For the
+other goals one percent of flash is worth as much as some percent of cycles: `FLASH_WEIGHT` for
+`balanced` and `ram`, which also take no more than `CYCLES_LIMIT` times the cycles of `speed`, and
+`SIZE_WEIGHT` for `size`.
 Kernels of which nothing is known on a core are taken by their order in `KERNELS` and by the goals
 that they name.
 """
@@ -24,6 +25,8 @@ FLASH_WEIGHT = 2.0
 """Percents of cycles that `balanced` gives for one percent of flash."""
 SIZE_WEIGHT = 4.0
 """Percents of cycles that `size` gives for one percent of flash."""
+ROUGH_CYCLES = 0.25
+"""What an instruction weighs against a modelled cycle on cores whose model is rough."""
 FRAME_BYTES = 2_000
 """Flash of an image beside its stages: vectors, start-up, the interface of the model."""
 
@@ -96,6 +99,12 @@ def _weights_bytes(kernel: Kernel, layer: Layer) -> int:
     return sum(constant.size_bytes for constant in kernel.constants(layer))
 
 
+def _time(one: Candidate, core: Core) -> float:
+    """What `speed` makes least."""
+    weight = ROUGH_CYCLES if core.rough_timing else 0
+    return one.cost.cycles + weight * one.cost.instructions
+
+
 def cycles_of(selection: Sequence[Candidate]) -> int:
     """Modelled cycles of all layers."""
     return sum(candidate.cost.cycles for candidate in selection)
@@ -130,7 +139,7 @@ def choose_kernel(layer: Layer, core: Core, goal: Goal = "balanced") -> Kernel:
     found = candidates(layer, core, goal, cost_table(core))
     if goal == "size":
         return min(found, key=lambda one: (flash_of([one]), one.cost.cycles)).kernel
-    fast = min(found, key=lambda one: one.cost.cycles)
+    fast = min(found, key=lambda one: _time(one, core))
     if goal == "speed":
         return fast.kernel
     return min(found, key=lambda one: one.cost.cycles * flash_of([one])).kernel
@@ -163,7 +172,7 @@ def select_kernels(
     costs = cost_table(core) if table is None else table
     every = [candidates(layer, core, goal, costs) for layer in layers]
     groups = exchange_groups(layers)
-    fastest = tuple(min(several, key=lambda one: one.cost.cycles) for several in every)
+    fastest = tuple(min(several, key=lambda one: _time(one, core)) for several in every)
     chosen = fastest
     if goal != "speed":
         limit, weight = CYCLES_LIMIT * cycles_of(fastest), FLASH_WEIGHT

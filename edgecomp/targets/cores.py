@@ -25,7 +25,8 @@ class Core:
 
     `architecture` is what `.ARM.attributes` of a linked image must say, in the words of
     `arm-none-eabi-readelf -A`; `exception_frame_bytes` is what one exception pushes at most,
-    without the four bytes of alignment.
+    without the four bytes of alignment; `rough_timing` says that modelled cycles (docs/cycles.md)
+    were never held against hardware.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Core:
     unaligned_access: bool = True
     mpu: bool = True
     stack_limit_register: bool = False
+    rough_timing: bool = False
     exception_frame_bytes: int = _BASIC_FRAME_BYTES
 
     @property
@@ -97,6 +99,7 @@ CORES: tuple[Core, ...] = (
         gcc_flags=_flags("cortex-m7", "fpv5-d16"),
         dsp=True,
         fpu="double",
+        rough_timing=True,
         exception_frame_bytes=_FPU_FRAME_BYTES,
     ),
     Core(
@@ -106,6 +109,7 @@ CORES: tuple[Core, ...] = (
         gcc_flags=_flags("cortex-m7", "fpv5-sp-d16"),
         dsp=True,
         fpu="single",
+        rough_timing=True,
         exception_frame_bytes=_FPU_FRAME_BYTES,
     ),
     Core(
@@ -127,6 +131,7 @@ CORES: tuple[Core, ...] = (
         mve=True,
         fpu="double",
         stack_limit_register=True,
+        rough_timing=True,
         exception_frame_bytes=_FPU_FRAME_BYTES,
     ),
     # gcc 12 does not know the M85, whose instruction set holds all of the M55's.
@@ -139,6 +144,7 @@ CORES: tuple[Core, ...] = (
         mve=True,
         fpu="double",
         stack_limit_register=True,
+        rough_timing=True,
         exception_frame_bytes=_FPU_FRAME_BYTES,
     ),
 )

@@ -203,5 +203,6 @@ def test_every_core_has_a_timing_model_that_names_its_source():
     assert {name for name, timing in TIMINGS.items() if not timing.rough} == {
         *("cortex-m0", "cortex-m0plus", "cortex-m3", "cortex-m4f", "cortex-m33")
     }
+    assert all(core.rough_timing == TIMINGS[core.name].rough for core in CORES)
     with pytest.raises(UserError, match=r"cortex-m99.*\n.*cortex-m4f"):
         timing_of("cortex-m99")

@@ -76,6 +76,25 @@ def rivals(one):
     return names
 
 
+def test_where_cycles_are_rough_instructions_decide_what_is_close(one):
+    first, second = [kernel.name for kernel in applicable(one[0], M4)][:2]
+
+    def chosen_on(core, instructions):
+        costs = {first: Cost(900, 1000, 10, {}), second: Cost(instructions, 980, 10, {})}
+        prices = CostTable(
+            {
+                name: (Point(signature(one[0]), sizes(one[0]), cost),)
+                for name, cost in costs.items()
+            }
+        )
+        (kernel,) = select_kernels(one, get_core(core), "speed", table=prices).values()
+        return kernel.name
+
+    assert chosen_on("cortex-m4f", 1200) == second
+    assert chosen_on("cortex-m7", 1200) == first
+    assert chosen_on("cortex-m7", 950) == second
+
+
 def test_speed_takes_the_fewest_cycles(one, rivals):
     costs = {rivals[0]: (1000, 10, {}), rivals[1]: (900, 90_000, {}), rivals[2]: (5000, 1, {})}
     assert chosen(one, costs, "speed") == [rivals[1]]
