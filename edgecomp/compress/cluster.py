@@ -13,7 +13,12 @@ import numpy as np
 from edgecomp.compress.grids import best_scales, least_scales
 from edgecomp.compress.storing import allow_also, weight_codes
 from edgecomp.compress.technique import Outcome, Workshop, chosen_weights
-from edgecomp.compress.train.graph_module import as_module, constants_of, with_constants
+from edgecomp.compress.train.graph_module import (
+    as_module,
+    constants_of,
+    weight_tensors,
+    with_constants,
+)
 from edgecomp.compress.train.sources import keeping_zeros, shared
 from edgecomp.config import Cluster
 from edgecomp.ir import Array, Graph, QParams, Tensor
@@ -41,7 +46,8 @@ class Shared:
 def cluster_step(graph: Graph, step: Cluster, workshop: Workshop) -> Outcome:
     """Give the weights of each chosen layer `step.clusters` values, and fine-tune these.
 
-    Where a layer has weights that are 0, 0 is one of the values and these weights keep it.
+    Where a layer has weights that are 0, 0 is one of the values and these weights keep it.  Other
+    layers whose weights lie on a grid go on to share the values that they have.
     """
     names = chosen_weights(graph, step)
     least = least_scales(graph, workshop) if step.scales == "channel" else {}
@@ -50,6 +56,10 @@ def cluster_step(graph: Graph, step: Cluster, workshop: Workshop) -> Outcome:
     for name, (scales, most) in grids.items():
         units = _without_nothing(graph.tensors[name].value / scales)
         found[name] = share(units, step.clusters, most)
+    for name in weight_tensors(graph):
+        if name not in grids and graph.tensors[name].qparams is not None:
+            grids[name] = _grid(graph.tensors[name], None)
+            found[name] = _as_they_are(weight_codes(graph.tensors[name]))
     sources = {
         name: shared(shares.codebook, shares.indices, grids[name][0])
         for name, shares in found.items()
@@ -59,8 +69,7 @@ def cluster_step(graph: Graph, step: Cluster, workshop: Workshop) -> Outcome:
     values = constants_of(graph, module)
     clustered = with_constants(graph, values)
     tensors = dict(clustered.tensors)
-    for name in names:
-        scales, _ = grids[name]
+    for name, (scales, _) in grids.items():
         qparams = graph.tensors[name].qparams or _qparams(scales)
         exact = qparams.dequantize(qparams.quantize(values[name])).astype(np.float32)
         tensors[name] = replace(tensors[name].with_data(exact), qparams=qparams)
@@ -88,6 +97,13 @@ def share(units: Array, count: int, most: int = 127) -> Shared:
     nearest = np.searchsorted((codebook[1:-1] + codebook[2:]) / 2, flat) + 1
     indices = np.where(pruned, 0, nearest).reshape(units.shape)
     return Shared(codebook, indices)
+
+
+def _as_they_are(codes: Array) -> Shared:
+    """Codes that are not 0 as the codebook of a layer."""
+    values = np.unique(codes[codes != 0]).astype(np.float64)
+    indices = np.where(codes == 0, 0, np.searchsorted(values, codes) + 1)
+    return Shared(np.concatenate([[0.0], values]), indices)
 
 
 def _grid(tensor: Tensor, least: Array | None) -> tuple[Array, int]:

@@ -146,6 +146,24 @@ def test_channels_of_any_size_share_values_with_a_scale_each(trained_network):
     assert len(np.unique(one_scale.tensors[name].value[0])) == 1
 
 
+def test_layers_shared_by_an_earlier_step_go_on_to_share(trained_network):
+    graph, shop = trained_network
+    graph = prune_weights(graph, Prune(amount=0.5, what="weights", epochs=0), shop).graph
+    (first, pattern), *others = weight_tensors(graph).items()
+    names = tuple(other for _, other in others)
+    step = Cluster(clusters=12, layers=(pattern,), epochs=1)
+    once = cluster_step(graph, step, shop).graph
+    twice = cluster_step(once, Cluster(clusters=4, layers=names, epochs=2), shop).graph
+    quantized, _ = quantize_model(twice, shop.split.train.inputs)
+    counts = {name: len(np.unique(quantized.tensors[name].value)) for name in weight_tensors(twice)}
+    assert counts.pop(first) in range(5, 13)
+    assert max(counts.values()) <= 4
+    partners = once.tensors[first].value, twice.tensors[first].value
+    for value in np.unique(partners[0]):
+        assert len(np.unique(partners[1][partners[0] == value])) == 1
+    assert not partners[1][partners[0] == 0].any()
+
+
 def test_training_makes_shared_values_better(trained_network):
     graph, shop = trained_network
     before = cluster_step(graph, Cluster(clusters=3, epochs=0), shop).score
