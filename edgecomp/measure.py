@@ -14,6 +14,7 @@ from edgecomp.errors import UserError
 from edgecomp.interp import outputs_in_chunks, run_float, run_int
 from edgecomp.ir import Array, Graph
 from edgecomp.plan.planner import macs_of
+from edgecomp.quant.hidden import score_tensors, visible
 from edgecomp.report.metrics import METRICS, Answers, find_metric
 from edgecomp.samples import RANDOM_SAMPLES, Samples, input_codes, random_codes, real_outputs
 from edgecomp.verification import Outcome, compare
@@ -253,6 +254,7 @@ def layer_sqnr(float_graph: Graph, graph: Graph, dataset: Dataset | None) -> dic
         return {}
     few = dataset.take(slice(SQNR_SAMPLES))
     real = run_float(float_graph, few.real(), keep=True)
+    real.update((name, visible(real[name])) for name in score_tensors(float_graph) & real.keys())
     quantized = run_int(graph, input_codes(graph, few), keep=True)
     found = {}
     for node in graph.nodes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from edgecomp.data.layout import to_device
+from edgecomp.data.layout import target_to_device, to_device
 from edgecomp.data.preprocessing import Preprocessing
 from edgecomp.data.sources import read_arrays
 from edgecomp.errors import UserError
@@ -27,7 +27,8 @@ class Dataset:
         raw: raw values by input tensor, `(samples, *shape)` in the device's layout, in the dtype
             of the source.
         codes: int8 codes by input tensor where the source has codes instead of values.
-        targets: by output tensor: labels `(samples,)` or arrays `(samples, ...)`.
+        targets: by output tensor: labels `(samples,)`, or arrays `(samples, ...)` in the device's
+            layout.
         preprocessing: how raw values become real ones.
     """
 
@@ -114,7 +115,7 @@ def from_arrays(
     for name in graph.outputs:
         for key in _keys(graph, name, graph.outputs, "y"):
             if key in arrays:
-                targets[name] = _numeric(spec, key, arrays[key])
+                targets[name] = target_to_device(graph, name, _numeric(spec, key, arrays[key]))
     counts = {key: len(array) for key, array in {**raw, **codes, **targets}.items()}
     if len(set(counts.values())) != 1:
         found = ", ".join(f"{key} {count}" for key, count in counts.items())

@@ -1,5 +1,7 @@
 """Bringing samples from the order in which they are stored to the order of the device."""
 
+import math
+
 import numpy as np
 
 from edgecomp.errors import UserError
@@ -55,6 +57,23 @@ def to_device(graph: Graph, name: str, x: Array, layout: str | None = None) -> A
         f"data for input {name!r}: samples of shape {_text(x.shape[1:])} as {layout!r} do not fit; "
         f"{_needs(shape, letters or None)}"
     )
+
+
+def target_to_device(graph: Graph, name: str, y: Array) -> Array:
+    """Bring targets of output `name` into the device's layout, as its outputs lie.
+
+    Args:
+        graph: has the output's shape on the device, and in `views` the model's own.
+        name: the output.
+        y: targets `(n, ...)`: numbers in the model's own order, flat or not, or already in the
+            device's; labels and whatever else has another size are left as they are.
+    """
+    shape, view = graph.tensors[name].shape, graph.views.get(name)
+    if view is None or y[:1].size != math.prod(shape):
+        return y
+    if y.ndim > 2 and not _same_without_ones(y.shape[1:], view.shape):
+        return y
+    return model_to_device(y.reshape(len(y), *view.shape), shape, view)
 
 
 def model_to_device(x: Array, shape: Shape, view: View | None) -> Array:

@@ -196,6 +196,10 @@ class GraphBuilder:
         self._constants[name] = constant
         return name
 
+    def find_constant(self, name: str) -> Constant | None:
+        """A constant, or None for an activation."""
+        return self._constants.get(name)
+
     def qparams(self, name: str) -> QParams | None:
         """Quantization parameters of an activation, where the file gave it any."""
         return self._tensors[name].qparams

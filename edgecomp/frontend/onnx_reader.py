@@ -14,6 +14,7 @@ import onnx
 
 from edgecomp.errors import EdgecompError, InternalError, UserError
 from edgecomp.frontend import onnx_fold, qdq
+from edgecomp.frontend.masks import masking_nodes, with_finite_masks
 from edgecomp.frontend.names import c_identifier, qualified
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
 from edgecomp.frontend.onnx_file import (
@@ -97,6 +98,8 @@ class OnnxConversion:
         self._sequences: dict[str, list[str]] = {}
         self._io_names: dict[str, str] = {}
         self._layers = layer_names(self._graph.node)
+        masking = masking_nodes(self._graph.node, [value.name for value in self._graph.output])
+        self._masking = {self._layers[index] for index in masking}
         self._read = {name for node in self._graph.node for name in node.input}
         self._read |= {value.name for value in self._graph.output}
 
@@ -199,6 +202,8 @@ class OnnxConversion:
             onnx_fold.attributes(proto),
             self._opset,
         )
+        if layer in self._masking:
+            with_finite_masks(node, self._build)
         self._check_constants(node)
         self._check_codes(node, proto)
         result: str | list[str]

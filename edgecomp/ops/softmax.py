@@ -15,6 +15,8 @@ from edgecomp.ir import Array, OpParams, Shape, Tensor
 from edgecomp.ops.base import Builder, ImportedNode, Importer, Op
 
 MAX_EXPONENT_BITS = 23
+HIDDEN_SCORE = -10_000.0
+"""What masks have where no share is wanted: `exp` of it is 0 in float32."""
 
 
 @dataclass(frozen=True)

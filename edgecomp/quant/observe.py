@@ -12,6 +12,7 @@ import numpy as np
 from edgecomp.errors import UserError
 from edgecomp.interp import DEFAULT_CHUNK, in_chunks, run_float
 from edgecomp.ir import Array, Graph
+from edgecomp.quant.hidden import score_tensors, visible
 
 BINS = 2048
 LARGEST_REAL = 1e15
@@ -109,8 +110,11 @@ def observe_channels(
 
 
 def _runs(graph: Graph, inputs: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
-    """Compute every tensor, some samples at a time."""
+    """Compute every tensor, some samples at a time; hidden scores are moved to where they count."""
     sample_bytes = sum(t.size_bytes for t in graph.tensors.values() if not t.is_const)
     chunk = min(max(CHUNK_BYTES // max(sample_bytes, 1), 1), DEFAULT_CHUNK)
+    scores = score_tensors(graph)
     for part in in_chunks(inputs, chunk):
-        yield run_float(graph, part, keep=True)
+        values = run_float(graph, part, keep=True)
+        values.update((name, visible(values[name])) for name in scores & values.keys())
+        yield values

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from tests.frontend.onnx_cases import check_model, make_model, node
+from edgecomp.errors import UserError
+from edgecomp.frontend import read_model
+from tests.frontend.onnx_cases import check_model, make_model, node, save
 
 RNG = np.random.default_rng(11)
 
@@ -30,6 +32,11 @@ MODELS = {
               TWO, {}),
     "mask": ([node("Where", "c x n", "y")], IMAGE,
              {"c": RNG.random((6, 5)) < 0.5, "n": np.array(-3, np.float32)}),
+    "hidden": ([node("Add", "x n", "s"), node("Transpose", "s", "t", perm=[0, 1, 3, 2]),
+                node("Where", "c h t", "w"), node("Softmax", "w", "y", axis=-1)], IMAGE,
+               {"n": np.triu(np.full((6, 5), -np.inf, np.float32), 1),
+                "c": np.array([[0], [1], [0], [0], [1]], bool).repeat(6, 1) & (np.arange(6) < 5),
+                "h": np.array(-3.4e38, np.float32)}),
     "logic": ([node("Less", "x h", "a"), node("GreaterOrEqual", "x z", "b"),
                node("And", "a b", "c"), node("Xor", "a b", "d"), node("Not", "d", "e"),
                node("Or", "c e", "f"), node("Cast", "f", "y", to=1)],
@@ -93,3 +100,14 @@ def test_indices_and_truth_values_are_outputs(tmp_path):
         types={"y": TensorProto.INT64, "t": TensorProto.BOOL},
     )  # fmt: skip
     check_model(model, tmp_path)
+
+
+@pytest.mark.parametrize("reader", ["Relu", "Softmax"])
+def test_infinite_numbers_only_hide_from_softmax(tmp_path, reader):
+    hidden = np.where(np.arange(5) == 2, -np.inf, 0).astype(np.float32)
+    nodes = [node("Add", "x h", "s"), node(reader, "s", "y"), node("Sigmoid", "s", "z")]
+    save(
+        make_model(nodes[: 3 if reader == "Softmax" else 2], IMAGE, ["y"], {"h": hidden}), tmp_path
+    )
+    with pytest.raises(UserError, match="'h' has infinite elements"):
+        read_model(tmp_path / "net.onnx")

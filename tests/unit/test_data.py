@@ -8,6 +8,7 @@ import pytest
 
 from edgecomp.config import parse_recipe, read_recipe
 from edgecomp.data import Preprocessing, load_dataset, split_calibration
+from edgecomp.data.dataset import from_arrays
 from edgecomp.data.layout import device_to_model, to_device
 from edgecomp.errors import RecipeError, UserError
 from edgecomp.ir import Graph, QParams, Tensor, View
@@ -34,6 +35,22 @@ def test_samples_in_the_models_layout_come_to_the_device(tmp_path):
     assert np.array_equal(device[1, 0, :, :, 2], x[1, 2])
     assert np.array_equal(device_to_model(device, NCHW)[:, 0], x)
     assert data.target("out").tolist() == [1, 2]
+
+
+def test_targets_come_to_where_the_outputs_lie():
+    y = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
+    tensors = {"in": Tensor("in", (1, 2)), "out": Tensor("out", (1, 4, 5, 3))}
+    graph = Graph("m", ("in",), ("out",), (), tensors, {"out": NCHW}, {})
+    wanted = np.moveaxis(y, 1, -1)
+    labels = np.array([3, 1])
+    for given in (y, y[:, None], y.reshape(2, -1), wanted):
+        arrays = {"x": np.zeros((2, 2), np.float32), "y": given}
+        found = from_arrays("made up", arrays, graph, Preprocessing()).target("out")
+        assert np.array_equal(found.reshape(wanted.shape), wanted)
+    arrays["y"] = labels
+    assert np.array_equal(
+        from_arrays("made up", arrays, graph, Preprocessing()).target("out"), labels
+    )
 
 
 @pytest.mark.parametrize(
