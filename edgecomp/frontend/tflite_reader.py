@@ -25,6 +25,9 @@ _SAME = frozenset({_QUANTIZE, _DEQUANTIZE, "DENSIFY"})
 """Operators that change how numbers are stored, not the numbers."""
 _FLOATS = frozenset({"float32", "float16"})
 _CODES = frozenset({"int8", "uint8", "int16"})
+_INDICES = frozenset({"int32", "int64", "bool"})
+"""What layers of indices and truth values give: whole numbers, which others may only move."""
+_MOVES = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE"})
 _LARGEST_BIAS = 1 << 38
 
 
@@ -240,7 +243,9 @@ class TfliteConversion:
         if index < 0:
             return
         tensor = self._file.tensors[index]
-        if tensor.data is None and tensor.dtype not in _FLOATS | _CODES:
+        if tensor.data is not None or tensor.dtype in _FLOATS | _CODES:
+            return
+        if tensor.dtype not in _INDICES or node.op_type not in _MOVES:
             raise self._build.unsupported(node, f"activations of {tensor.dtype}")
 
     def _finish(self, node: ImportedNode, result: str, tensor: TfliteTensor) -> str:
