@@ -52,7 +52,14 @@ def draft(
         DoesNotFitError: it does not fit; the message says what is too large.
     """
     graph = read_model(source)
-    request = Request(source, board, Path("out"), optimize=optimize, boards_file=boards_file)
+    request = Request(
+        source,
+        board,
+        Path("out"),
+        optimize=optimize,
+        boards_file=boards_file,
+        keep_dead_channels=True,  # which are dead is for training to decide
+    )
     try:
         found = linked(graph, request, say)
     except DoesNotFitError as error:
