@@ -1,7 +1,8 @@
 """Can this model run on that board?  Asked before there is any data.
 
 Everything that a build does is done with random samples in place of calibration data: what passes
-here has been planned, generated, compiled and linked.
+here has been planned, generated, compiled and linked.  Of a float network only those channels are
+removed that are dead with any samples, so that a build, which knows more, needs no more memory.
 """
 
 import tempfile
@@ -10,31 +11,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgecomp.build.compile import Images, compile_images
 from edgecomp.build.flags import Optimize
-from edgecomp.build.placement import arena_rooms
+from edgecomp.build.placement import arena_rooms, data_room
 from edgecomp.codegen.context import Provenance, model_context
 from edgecomp.codegen.emit import application_headers, model_sources
-from edgecomp.errors import DoesNotFitError, UnsupportedError
+from edgecomp.device_form import device_form, takes_what_it_finds
+from edgecomp.errors import DoesNotFitError, InternalError, UnsupportedError, UserError
 from edgecomp.frontend.survey import Refusal, survey
-from edgecomp.ir import Array, Graph
+from edgecomp.ir import Graph
 from edgecomp.kernels import Layer
+from edgecomp.made_up import made_up_samples
 from edgecomp.ops import OPS
+from edgecomp.ops.base import broken_limit
 from edgecomp.passes import DEFAULT_PASSES
-from edgecomp.passes.keep_states import keep_states, keeps_states
+from edgecomp.passes.certain_channels import certain_channels
 from edgecomp.plan.costs import cost_table
 from edgecomp.plan.planner import macs_of, plan_graph
 from edgecomp.plan.stack import stack_bound
 from edgecomp.plan.types import Plan
-from edgecomp.quant import QuantizeOptions, quantize_model
+from edgecomp.quant import CalibrationReport, QuantizeOptions, quantize_model
+from edgecomp.quant.calibrate import needs_samples
 from edgecomp.quant.input_codes import input_quantizer
 from edgecomp.targets.boards import Board, get_board
 
-SAMPLES = 16
-MOST_SAMPLED = 2**24
-"""Elements of activations that random samples may give rise to: large networks see fewer."""
 CYCLES_PER_MAC = 8
 CYCLES_PER_ELEMENT = 40
 """What kernels that were never measured on a core are taken to cost."""
@@ -63,9 +63,10 @@ def check_model(
 
     Returns:
         `verdict` (`ok`, `refused` or `does not fit`), `model`, `board`, `core`, `layers` of the
-        file, `refused` (op, layer, reason, suggestion of each), and, unless refused, `macs`,
-        `flash`, `ram`, `modelled_cycles` by the kept cost tables, `unmeasured_layers` whose cycles
-        are a guess, and `does_not_fit`, the reason or the empty string.
+        file, `refused` (op, layer, reason, suggestion of each; the operator is `model` where the
+        reason is none of a layer), and, unless refused, `does_not_fit`, the reason or the empty
+        string, and, where there is a plan, `macs`, `flash`, `ram`, `modelled_cycles` by the kept
+        cost tables and `unmeasured_layers` whose cycles are a guess.
 
     Raises:
         UserError: the model cannot be read at all, or there is no such board.
@@ -88,18 +89,18 @@ def check_model(
         return report
     say("quantizing with random samples and planning")
     try:
-        quantized, _ = quantize_model(
-            graph, random_samples(graph), QuantizeOptions(calibration="minmax")
-        )
         plan = plan_graph(
-            keep_states(quantized).graph if keeps_states(quantized) else quantized,
+            _as_built(model, graph, optimize),
             board.core,
             goal=optimize,
             flash_bytes=board.image.size,
             rooms=arena_rooms(board),
+            data_room=data_room(board),
         )
-    except UnsupportedError as error:
+    except UserError as error:
         return {**report, "refused": [vars(Refusal.of(error))]}
+    except DoesNotFitError as error:
+        return {**report, "verdict": "does not fit", "does_not_fit": str(error)}
     report |= _estimate(plan, board)
     say(f"compiling for {board.name}")
     try:
@@ -119,26 +120,44 @@ def _passed(graph: Graph, refusals: list[Refusal]) -> Graph:
     for apply in () if refusals else DEFAULT_PASSES:
         try:
             graph = apply(graph)
-        except UnsupportedError as error:
+        except UserError as error:
             refusals.append(Refusal.of(error))
     for node in graph.nodes:
-        for constraint in OPS[node.op].constraints():
-            if not constraint(node.params, graph.node_inputs(node)):
-                limit = " ".join((constraint.__doc__ or constraint.__name__).split())
-                refusals.append(Refusal(node.op, node.name, limit, ""))
-                break
+        broken = broken_limit(OPS[node.op], node.params, graph.node_inputs(node), node.name)
+        if broken is not None:
+            refusals.append(Refusal.of(broken))
     return graph
 
 
-def random_samples(graph: Graph) -> dict[str, Array]:
-    """Normally distributed inputs, the same ones at every call."""
-    rng = np.random.default_rng(0)
-    elements = sum(t.size for t in graph.tensors.values() if not t.is_const)
-    samples = min(max(MOST_SAMPLED // elements, 1), SAMPLES)
-    return {
-        name: rng.standard_normal((samples, *graph.tensors[name].shape), np.float32)
-        for name in graph.inputs
-    }
+def _as_built(model: str, graph: Graph, optimize: Optimize) -> Graph:
+    """Quantize with made-up samples; the form that a build would plan."""
+    quantized, found = _quantized(graph)
+    # Scales that the file gives are those of a build, too.
+    certain = None
+    if needs_samples(found.reference) and not quantized.has_int16:
+        certain = certain_channels(found.reference, quantized)
+    takes_found = takes_what_it_finds(model, optimize)
+    whole, streamed = device_form(quantized, takes_found=takes_found, certain=certain)
+    return streamed.graph if streamed else whole
+
+
+def _quantized(graph: Graph) -> tuple[Graph, CalibrationReport]:
+    """Quantize with the first samples that every layer can compute with.
+
+    Raises:
+        UserError: there is a reason that does not lie in the samples.
+    """
+    *suiting, last = made_up_samples(graph)
+    for samples in suiting:
+        try:
+            return quantize_model(graph, samples, QuantizeOptions(calibration="minmax"))
+        except UnsupportedError:
+            raise
+        except (UserError, InternalError):
+            # Roots, logarithms and quotients have values for some numbers only.
+            continue
+    options = QuantizeOptions(calibration="minmax", skips_infinite=True)
+    return quantize_model(graph, last, options)
 
 
 def _estimate(plan: Plan, board: Board) -> dict[str, Any]:

@@ -29,14 +29,12 @@ from edgecomp.codegen.mlperf import MLPERF_HEADER, mlperf_header
 from edgecomp.compressing import CompressRequest, compressed_graph
 from edgecomp.config import Recipe, read_recipe
 from edgecomp.data import Preprocessing
+from edgecomp.device_form import device_form, takes_what_it_finds
 from edgecomp.errors import ToolError
 from edgecomp.exclusions import asked_numerics, check_file, check_options
 from edgecomp.exporting import EXPORTERS, exporter_for, onnx_refusal
 from edgecomp.ir.serialize import save_graph
 from edgecomp.measure import check_metric, layer_sqnr, measure_model
-from edgecomp.passes.dead_channels import remove_dead_channels
-from edgecomp.passes.keep_states import keep_states, keeps_states
-from edgecomp.passes.stream import device_axis, stream
 from edgecomp.paths import MANIFEST, sha256_of, staged_directory, write_atomically
 from edgecomp.plan.costs import PLAIN
 from edgecomp.plan.planner import macs_of, plan_graph
@@ -47,7 +45,6 @@ from edgecomp.quant.input_codes import input_quantizer
 from edgecomp.request import QuantizedModel, Request
 from edgecomp.samples import load_samples
 from edgecomp.saving import saving_of
-from edgecomp.storage import allow_found
 from edgecomp.targets.boards import Board, get_board
 from edgecomp.tuning import tune_model
 
@@ -81,34 +78,17 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
         float_layers=(*section.float_layers, *request.float_layers),
     )
     full_graph, report = quantize_model(float_graph, samples.calibration(), options)
-    # Which channels are dead depends on weights, and on runs before; of int16 codes nobody asks.
-    wide = full_graph.has_int16
     check_file(request, full_graph)
-    remembers = bool(full_graph.states)
-    keeps_all = request.keep_dead_channels or request.weights_slot or wide or remembers
-    graph = full_graph if keeps_all else remove_dead_channels(full_graph)[0]
-    if not wide and _takes_what_it_finds(request, recipe):
-        graph = allow_found(graph)
-    streamed = None
-    if request.stream is not None:
-        axis = request.stream.axis
-        streamed = stream(
-            graph, None if axis is None else device_axis(graph, axis), request.stream.frames
-        )
-    elif keeps_states(graph):
-        say("recurrent layers go on where the run before ended; reset begins a new sequence")
-        streamed = keep_states(graph)
+    # Other weights may follow in a slot, and steps of a recipe have said how theirs lie.
+    decided = bool(recipe.steps) or request.weights_slot
+    graph, streamed = device_form(
+        full_graph,
+        takes_found=not decided and takes_what_it_finds(request.model, request.optimize),
+        keeps_channels=request.keep_dead_channels or request.weights_slot,
+        asked=request.stream,
+        say=say,
+    )
     return QuantizedModel(float_graph, full_graph, graph, report, samples, recipe, streamed)
-
-
-def _takes_what_it_finds(request: Request, recipe: Recipe) -> bool:
-    """Whether zeros and clusters in the weights may decide how they are stored.
-
-    Not where steps of a recipe have decided, where other weights may follow in a slot, or where
-    RAM comes first: decoding may need some.
-    """
-    decided = bool(recipe.steps) or request.model.endswith(".npz")
-    return not decided and not request.weights_slot and request.optimize != "ram"
 
 
 def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:

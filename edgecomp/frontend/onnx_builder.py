@@ -12,6 +12,7 @@ from edgecomp.frontend.names import UniqueNames
 from edgecomp.frontend.refit import refitted
 from edgecomp.ir import Array, Clamp, DType, Graph, Node, OpParams, QParams, Shape, State, Tensor
 from edgecomp.ops import OPS
+from edgecomp.ops.advice import advice
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.movement import ReshapeParams, TransposeParams
@@ -180,7 +181,9 @@ class GraphBuilder:
         self, node: ImportedNode, limit: str, suggestion: str = "", attribute: str = ""
     ) -> UnsupportedError:
         """Build the error for a node that cannot be imported."""
-        return UnsupportedError(node.op_type, node.name, limit, suggestion, attribute)
+        return UnsupportedError(
+            node.op_type, node.name, limit, suggestion or advice(limit), attribute
+        )
 
     # What the reader calls.
 

@@ -13,28 +13,13 @@ from edgecomp.frontend.names import STANDARD_DOMAINS, UniqueNames, qualified
 from edgecomp.frontend.onnx_external import load_external_data, refuse_external_attributes
 from edgecomp.frontend.onnx_sparse import with_dense_constants
 from edgecomp.frontend.qoperator import to_qdq
+from edgecomp.frontend.rewrites import rewrite, rewrites
 from edgecomp.ir import Array, Shape
 
 OLDEST_OPSET = 7
 
 InputShapes = Mapping[str, Sequence[int]]
 """Shape by input name; the name `""` stands for the only input."""
-
-_STATICALLY = "quantize statically (quantize_static of onnxruntime): scales must be known"
-_INSTEAD = {
-    "If": "export with the condition fixed, or simplify the model (onnxsim) so that it disappears",
-    "Loop": "unroll the loop before export",
-    "Scan": "unroll the loop before export",
-    "GatherND": "use Gather or Slice with constant indices",
-    "GatherElements": "use Gather or Slice with constant indices",
-    "NonMaxSuppression": "end the network at the boxes and scores, and choose on the device's side",
-    "CumSum": "multiply by a constant triangular matrix",
-    "DynamicQuantizeLinear": _STATICALLY,
-    "ConvInteger": _STATICALLY,
-    "MatMulInteger": _STATICALLY,
-    "com.microsoft.DynamicQuantizeMatMul": _STATICALLY,
-    "com.microsoft.MatMulIntegerToFloat": _STATICALLY,
-}
 
 
 def load_model(path: Path) -> onnx.ModelProto:
@@ -213,17 +198,13 @@ def refuse_unknown(
         limit += f", nor are those of {len(bad) - 1} more layers:" + "".join(
             f"\n    {other} in layer {name!r}" for other, name in bad[1:]
         )
-    hints = [f"{op}: {_INSTEAD[op]}" for op in dict.fromkeys(o for o, _ in bad) if op in _INSTEAD]
-    raise UnsupportedError(
-        op, layer, limit, "; ".join(hints) or "docs/ops.md lists what is supported"
-    )
+    raise UnsupportedError(op, layer, limit, rewrites([op for op, _ in bad]))
 
 
 def unknown_operator(node: onnx.NodeProto, layer: str) -> UnsupportedError:
     """The error for an operator that cannot be imported."""
     op = qualified(node)
-    hint = _INSTEAD.get(op, "docs/ops.md lists what is supported")
-    return UnsupportedError(op, layer, "this operator is not supported", hint)
+    return UnsupportedError(op, layer, "this operator is not supported", rewrite(op))
 
 
 def refuse_inconsistent(model: onnx.ModelProto, name: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from edgecomp.errors import EdgecompError, InternalError, UserError
+from edgecomp.errors import EdgecompError, InternalError, UnsupportedError, UserError
 from edgecomp.frontend import onnx_fold, qdq
 from edgecomp.frontend.masks import masking_nodes, with_finite_masks
 from edgecomp.frontend.names import c_identifier, qualified
@@ -145,9 +145,13 @@ class OnnxConversion:
                 self._codes.add(value.name)
             elif kind not in _FLOAT_TYPES:
                 text = onnx.TensorProto.DataType.Name(kind)
-                raise UserError(
-                    f"input {value.name!r} has elements of type {text}; "
-                    "only float, and int8 or uint8 codes that are dequantized, are supported"
+                raise UnsupportedError(
+                    "input",
+                    value.name,
+                    f"elements of type {text}; only float, and int8 or uint8 codes that are "
+                    "dequantized, are supported",
+                    "give the network float inputs: what are indices or codes by nature, look up "
+                    "or convert before it",
                 )
             self._io_names[self._build.add_input(value.name, shape)] = value.name
         return [value.name for value in values]

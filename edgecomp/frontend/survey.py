@@ -1,7 +1,7 @@
 """Everything in a model file that cannot be compiled, not only the first of it.
 
 Where a layer is refused, graph inputs of the right shape stand in for its outputs, and reading goes
-on behind it.
+on behind it.  What is wrong with the file's numbers ends the reading and is refused, too.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import onnx
 
-from edgecomp.errors import EdgecompError, UnsupportedError
+from edgecomp.errors import EdgecompError, UnsupportedError, UserError
 from edgecomp.frontend import read_model
 from edgecomp.frontend.names import c_identifier
 from edgecomp.frontend.onnx_file import InputShapes, load_model, unknown_operator
@@ -18,11 +18,15 @@ from edgecomp.frontend.onnx_reader import OnnxConversion
 from edgecomp.frontend.tflite_file import TfliteOperator, load_tflite
 from edgecomp.frontend.tflite_reader import TfliteConversion
 from edgecomp.ir import Graph, Shape
+from edgecomp.ops.advice import advice
+
+MODEL = "model"
+"""In place of an operator, where a reason is none of a layer's operator."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A layer that cannot be compiled: its operator, its name, the limit, what to do instead."""
+    """What cannot be compiled: operator, layer, the limit, what to do instead (never empty)."""
 
     op: str
     layer: str
@@ -30,10 +34,14 @@ class Refusal:
     suggestion: str
 
     @classmethod
-    def of(cls, error: UnsupportedError) -> "Refusal":
-        """What an error says."""
+    def of(cls, error: UserError, layer: str = "") -> "Refusal":
+        """What an error says; `layer` is where it was found, for one that does not say it."""
+        if not isinstance(error, UnsupportedError):
+            reason, _, rest = str(error).partition("\n  ")
+            return cls(MODEL, layer, reason, rest or advice(reason))
         where = f"attribute {error.attribute}: " if error.attribute else ""
-        return cls(error.op, error.layer, where + error.limit, error.suggestion)
+        suggestion = error.suggestion or advice(error.limit)
+        return cls(error.op, error.layer, where + error.limit, suggestion)
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ def survey(path: str, input_shapes: InputShapes | None = None) -> Survey:
     """Read a model file of any kind, and collect what is refused.
 
     Raises:
-        UserError: the file itself cannot be used.
+        UserError: the file cannot be read, or the shapes of its inputs are not settled.
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".onnx":
@@ -84,6 +92,7 @@ class _OnnxSurvey(OnnxConversion):
         self._refusals: list[Refusal] = []
         self._shapes: Mapping[str, Shape] = {}
         self._stand_ins: list[str] = []
+        self._asks_for_shapes = False
 
     def survey(self, path: Path, input_shapes: InputShapes) -> Survey:
         """Read everything that can be read."""
@@ -95,11 +104,17 @@ class _OnnxSurvey(OnnxConversion):
             # What was refused before and cannot be stood in for ends the reading.
             if Refusal.of(error) not in self._refusals:
                 self._refusals.append(Refusal.of(error))
-        except EdgecompError:
+        except EdgecompError as error:
             # Behind a refused layer nothing can be relied upon, before it everything.
             if not self._refusals:
-                raise
+                self._refusals.append(self._of_file(error))
         return Survey(len(self.imported), tuple(self._refusals), graph)
+
+    def _of_file(self, error: EdgecompError) -> Refusal:
+        """What is wrong with the numbers of a file; faults of other kinds are none of it."""
+        if not isinstance(error, UserError) or self._asks_for_shapes:
+            raise error
+        return Refusal.of(error, self._build.layer)
 
     def _refuse_unknown(self) -> None:
         """Layers are refused one by one."""
@@ -110,7 +125,9 @@ class _OnnxSurvey(OnnxConversion):
             super()._refuse_inconsistent(name)
 
     def _inputs(self, input_shapes: InputShapes) -> list[str]:
+        self._asks_for_shapes = True
         names = super()._inputs(input_shapes)
+        self._asks_for_shapes = False
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         for value in model.graph.input:
@@ -167,8 +184,9 @@ class _TfliteSurvey(TfliteConversion):
         try:
             graph = self.run(c_identifier(path.stem))
             graph = _with_inputs(graph, self._stand_ins)
-        except UnsupportedError as error:
-            self._refusals.append(Refusal.of(error))
+        except UserError as error:
+            if isinstance(error, UnsupportedError) or not self._refusals:
+                self._refusals.append(Refusal.of(error, self._build.layer))
         except EdgecompError:
             if not self._refusals:
                 raise

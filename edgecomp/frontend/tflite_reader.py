@@ -10,6 +10,7 @@ from edgecomp.errors import EdgecompError, InternalError, UnsupportedError, User
 from edgecomp.frontend import qdq
 from edgecomp.frontend.names import UniqueNames, c_identifier
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
+from edgecomp.frontend.rewrites import rewrite, rewrites
 from edgecomp.frontend.tflite_file import TfliteFile, TfliteOperator, TfliteTensor, load_tflite
 from edgecomp.frontend.tflite_layers import TFLITE
 from edgecomp.frontend.tflite_lstm import with_own_variables
@@ -110,7 +111,10 @@ class TfliteConversion:
             names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
             first = next(op for op in self._file.operators if op.op_type in unknown)
             raise UnsupportedError(
-                first.op_type, self._layer(first), f"these operators cannot be compiled: {names}"
+                first.op_type,
+                self._layer(first),
+                f"these operators cannot be compiled: {names}",
+                rewrites(sorted(unknown)),
             )
 
     def _refuse_operator(self, operator: TfliteOperator) -> None:
@@ -120,7 +124,7 @@ class TfliteConversion:
                 operator.op_type,
                 self._layer(operator),
                 "this operator is not supported",
-                "docs/ops.md lists what is supported",
+                rewrite(operator.op_type),
             )
 
     def _refuse_state(self) -> None:

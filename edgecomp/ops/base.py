@@ -13,6 +13,7 @@ import numpy as np
 
 from edgecomp.errors import UnsupportedError
 from edgecomp.ir import Array, OpParams, Shape, Tensor
+from edgecomp.ops.advice import advice
 
 P = TypeVar("P", bound=OpParams)
 
@@ -125,10 +126,20 @@ Constraint = Callable[[P, Sequence[Tensor]], bool]
 
 def check_constraints(op: Op[Any], params: OpParams, inputs: Sequence[Tensor], layer: str) -> None:
     """Raise `UnsupportedError` for the first limit of `op` that `layer` breaks."""
+    error = broken_limit(op, params, inputs, layer)
+    if error is not None:
+        raise error
+
+
+def broken_limit(
+    op: Op[Any], params: OpParams, inputs: Sequence[Tensor], layer: str
+) -> UnsupportedError | None:
+    """The error for the first limit of `op` that `layer` breaks; None where it keeps all."""
     for constraint in op.constraints():
         if not constraint(params, inputs):
             limit = " ".join((constraint.__doc__ or constraint.__name__).split())
-            raise UnsupportedError(op.name, layer, limit)
+            return UnsupportedError(op.name, layer, limit, advice(limit))
+    return None
 
 
 def as_nhwc(shape: Shape) -> tuple[int, int, int, int]:

@@ -146,3 +146,6 @@ _RULES: dict[str, Callable[[_Layer, Sequence[Interval]], Interval]] = {
     "transpose": _rising,
 }
 """How each operator bounds its output; an operator without a rule may produce any code."""
+
+BOUNDED_OPS = frozenset(_RULES)
+"""Operators with a rule."""

@@ -16,6 +16,7 @@ from edgecomp.ir import Array, DType, Graph, Node, QParams, Tensor
 from edgecomp.ops import OPS
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.movement import ReshapeParams
+from edgecomp.passes.certain_channels import CertainChannels
 from edgecomp.passes.channel_classes import ChannelClasses, is_depthwise, is_mixing
 from edgecomp.passes.code_intervals import Interval, code_intervals
 
@@ -39,19 +40,24 @@ class DeadChannels:
     macs_after: int
 
 
-def remove_dead_channels(graph: Graph) -> tuple[Graph, DeadChannels]:
+def remove_dead_channels(
+    graph: Graph, certain: CertainChannels | None = None
+) -> tuple[Graph, DeadChannels]:
     """Remove constant and unread channels from a quantized graph.
 
     Args:
         graph: a quantized graph.
+        certain: where the scales of `graph` are not the last word, what is dead with any others;
+            nothing else is removed then.
 
     Returns:
         A graph with the same inputs and outputs, whose output codes are the same for every input,
         and what was removed.  Every tensor keeps at least one channel.
     """
-    kept = _Analysis(graph).kept_channels()
+    analysis = _Analysis(graph, certain)
+    kept = analysis.kept_channels()
     lost = {name: int((~keep).sum()) for name, keep in kept.items() if not keep.all()}
-    result = _rebuild(graph, kept) if lost else graph
+    result = _rebuild(graph, kept, analysis.constants) if lost else graph
     report = DeadChannels(
         lost, _weights_bytes(graph), _weights_bytes(result), _macs(graph), _macs(result)
     )
@@ -61,12 +67,18 @@ def remove_dead_channels(graph: Graph) -> tuple[Graph, DeadChannels]:
 class _Analysis:
     """Finds the channels that can go."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, certain: CertainChannels | None) -> None:
         self.graph = graph
+        self.certain = certain
         self.classes = ChannelClasses(graph)
         self.constants = {
             name: constant_codes(interval) for name, interval in code_intervals(graph).items()
         }
+        if certain is not None:
+            self.constants = {
+                name: np.where(certain.constant[name], codes, np.nan)
+                for name, codes in self.constants.items()
+            }
 
     def kept_channels(self) -> dict[str, Array]:
         """For each activation, which channels stay (bool per channel)."""
@@ -95,13 +107,18 @@ class _Analysis:
     def _read(self, node: Node, kept_outputs: Array) -> Array:
         """Which input channels a mixing layer cannot do without (bool per channel)."""
         x = self.graph.tensors[node.inputs[0]]
-        weights = self.graph.tensors[node.inputs[1]].value[kept_outputs]
+        weights = self.graph.tensors[node.inputs[1]].value
+        if self.certain is not None:
+            weights = ~self.certain.negligible[node.name]
+        weights = weights[kept_outputs]
         nonzero = weights.reshape(-1, weights.shape[-1]).any(axis=0)
         assert x.qparams is not None
         codes = self.constants[x.name]
         foldable = ~np.isnan(codes)
         if isinstance(node.params, Conv2dParams) and node.params.has_padding:
             foldable &= codes == x.qparams.zero_point
+            if self.certain is not None:
+                foldable &= self.certain.zero[x.name]
         return np.asarray(nonzero & ~foldable)
 
 
@@ -112,9 +129,8 @@ def constant_codes(interval: Interval) -> Array:
     return np.where(least == largest, least.astype(np.float64), np.nan)
 
 
-def _rebuild(graph: Graph, kept: Mapping[str, Array]) -> Graph:
-    """Build the graph of the kept channels."""
-    constants = {name: constant_codes(interval) for name, interval in code_intervals(graph).items()}
+def _rebuild(graph: Graph, kept: Mapping[str, Array], constants: Mapping[str, Array]) -> Graph:
+    """Build the graph of the kept channels; `constants` are the codes that never change."""
     tensors: dict[str, Tensor] = {}
     for name, tensor in graph.tensors.items():
         if name in kept:

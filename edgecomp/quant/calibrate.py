@@ -65,9 +65,14 @@ def calibrate(
 
 
 def observe_and_choose(
-    graph: Graph, inputs: Mapping[str, Array], method: str = "auto", *, symmetric: bool = False
+    graph: Graph,
+    inputs: Mapping[str, Array],
+    method: str = "auto",
+    *,
+    symmetric: bool = False,
+    skips_infinite: bool = False,
 ) -> dict[str, Calibration]:
-    """Calibrate, and keep what was seen: see `calibrate`."""
+    """Calibrate, and keep what was seen: see `calibrate`; `minmax` can skip infinite values."""
     if method not in METHODS:
         raise UserError(f"unknown calibration method {method!r}; choose from {', '.join(METHODS)}")
     groups = share_groups(graph)
@@ -76,7 +81,8 @@ def observe_and_choose(
     ranges = {}
     if open_groups:
         _check_inputs(graph, inputs)
-        ranges = observe_ranges(graph, inputs, [n for g in open_groups for n in g.sources])
+        wanted = [n for g in open_groups for n in g.sources]
+        ranges = observe_ranges(graph, inputs, wanted, skips_infinite=skips_infinite)
     spans = {group: _span(group, ranges) for group in open_groups}
     if method == "minmax":
         chosen = {

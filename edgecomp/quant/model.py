@@ -32,6 +32,7 @@ class QuantizeOptions:
             (their ranges by `minmax` unless said otherwise), `int16` or `tflite16`; the file's own
             unless given.
         float_layers: names of layers that compute in float32, or globs; see `float_layers`.
+        skips_infinite: look only at finite values, where the samples are made up.
     """
 
     calibration: str = "auto"
@@ -40,6 +41,7 @@ class QuantizeOptions:
     symmetric: bool = False
     numerics: str | None = None
     float_layers: tuple[str, ...] = ()
+    skips_infinite: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,11 @@ def quantize_model(
     if options.equalize and samples is not None:
         ready, equalized = equalize(ready, samples)
     calibrations = observe_and_choose(
-        ready, samples or {}, options.calibration, symmetric=options.symmetric
+        ready,
+        samples or {},
+        options.calibration,
+        symmetric=options.symmetric,
+        skips_infinite=options.skips_infinite,
     )
     if in_16:
         is_wide = numerics == "tflite16"

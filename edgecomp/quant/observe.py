@@ -49,7 +49,11 @@ class Histogram:
 
 
 def observe_ranges(
-    graph: Graph, inputs: Mapping[str, Array], names: Iterable[str]
+    graph: Graph,
+    inputs: Mapping[str, Array],
+    names: Iterable[str],
+    *,
+    skips_infinite: bool = False,
 ) -> dict[str, tuple[float, float]]:
     """Smallest and largest value of each tensor in `names`, 0 included.
 
@@ -57,6 +61,7 @@ def observe_ranges(
         graph: a float graph.
         inputs: for each graph input the samples, `(samples, *shape)` float32.
         names: tensors to look at.
+        skips_infinite: leave out what is not finite, or huge, instead of refusing it.
 
     Raises:
         UserError: a value is not finite.
@@ -65,6 +70,8 @@ def observe_ranges(
     for values in _runs(graph, inputs):
         for name, (low, high) in ranges.items():
             array = values[name]
+            if skips_infinite:
+                array = np.where(np.abs(array) <= LARGEST_REAL, array, 0.0)
             smallest, largest = float(array.min()), float(array.max())
             if not (smallest >= -LARGEST_REAL and largest <= LARGEST_REAL):
                 raise UserError(

@@ -36,7 +36,7 @@ class Onnx:
         shape: of `x`.
         constants: by name.
         attributes: of the layer.
-        instead: part of the suggestion; there is none where it is empty.
+        instead: part of the suggestion.
         second: shape of `z`.
         opset: operator set.
         before: layers before it.
@@ -88,7 +88,8 @@ UNKNOWN = (node("Unheard", "x", "u", domain="com.microsoft"),)
 
 ONNX = (
     Onnx("not supported", "CumSum", "x a", constants={"a": np.array(1)}, instead="triangular"),
-    Onnx("not supported", "Hardmax", instead="docs/ops.md"),
+    Onnx("not supported", "Hardmax", instead="ArgMax"),
+    Onnx("not supported", "Det", shape=(1, 2, 6, 6), instead="on the host"),
     Onnx("column-major", "MaxPool", attributes={**POOL, "storage_order": 1}),
     Onnx("together with ceil_mode", "AveragePool", shape=(1, 2, 7, 7), attributes={
         "kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 0, 0], "ceil_mode": 1,
