@@ -1,5 +1,6 @@
 """Follow a recipe: read model and data, take its steps one by one, keep the account."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -7,30 +8,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from edgecomp import __version__
-from edgecomp.compress.storing import stored_bytes
 from edgecomp.compress.technique import Workshop
 from edgecomp.compress.techniques import TECHNIQUES
-from edgecomp.compress.train.examples import Examples, Split, make_examples, split
-from edgecomp.compress.train.graph_module import as_module, weight_tensors
+from edgecomp.compress.train.examples import Examples, Split, split
+from edgecomp.compress.train.graph_module import as_module
 from edgecomp.compress.train.scoring import Score, evaluate
 from edgecomp.config import Recipe, Step, resolved
-from edgecomp.data import Dataset, Preprocessing, load_dataset, split_calibration
-from edgecomp.errors import RecipeError, UserError
+from edgecomp.data import Dataset, Preprocessing, load_dataset
+from edgecomp.errors import UserError
 from edgecomp.frontend import InputShapes, read_model
-from edgecomp.interp import outputs_in_chunks
 from edgecomp.ir import Graph
 from edgecomp.ir.serialize import load_graph, save_graph
 from edgecomp.ops import PARAMS
 from edgecomp.passes import run_passes
 from edgecomp.paths import sha256_of, write_atomically
-from edgecomp.plan.planner import macs_of
-from edgecomp.quant import QuantizeOptions, quantize_model
-from edgecomp.report.curves import curves_svg
-from edgecomp.samples import input_codes, real_outputs
+from edgecomp.step_checks import check_reach, check_recipe, check_steps
+from edgecomp.step_targets import check_measurable, outcomes
+from edgecomp.steps_account import account_row, examples_of, ratios, test_scores, tickets
 
 Say = Callable[[str], None]
 Measure = Callable[[Graph, Path], dict[str, Any]]
@@ -42,26 +39,60 @@ REPORT_FILE = "compression.json"
 LAST_GOOD_FILE = "last_good.npz"
 TICKETS_FILE = "lottery.svg"
 STEPS_FOLDER = "steps"
-CALIBRATION_SAMPLES = 200
+START_FILE = "start.npz"
 
 
 @dataclass(frozen=True)
 class CompressRequest:
     """What the user asked for; the fields are the options of `edgecomp compress`.
 
-    From Python the model may also be a float graph.
+    From Python the model may also be a float graph.  A build, which checks its recipe's target by
+    itself, is `for_build`.
     """
 
     model: str | Graph
     out: Path
     recipe: Recipe
     input_shapes: InputShapes | None = None
+    for_build: bool = False
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What the first step finds: checked, and with nothing that could be refused later.
+
+    Attributes:
+        graph: the model.
+        train: the samples that train, or None; they calibrate the result as well.
+        test: the test samples, or None.
+        parts: of the samples that train.
+        held_out: the test samples with their targets.
+        read: reads a teacher, once.
+    """
+
+    graph: Graph
+    train: Dataset | None
+    test: Dataset | None
+    parts: Split | None
+    held_out: Examples | None
+    read: Callable[[str], Graph]
+
+    def judge(self, made: Graph) -> Score | None:
+        """Score a graph on the test samples."""
+        found = self.held_out
+        return None if found is None else evaluate(made, as_module(made), found)
+
+    def validated(self, made: Graph) -> Score | None:
+        """Score a graph on the validation samples."""
+        parts = self.parts
+        return None if parts is None else evaluate(made, as_module(made), parts.validation)
 
 
 def compress(
     request: CompressRequest,
     say: Say = lambda text: None,
     measure: Measure | None = None,
+    check: Callable[[Graph], None] = lambda graph: None,
 ) -> dict[str, Any]:
     """Take the recipe's steps and write what came out; see `edgecomp compress --help`.
 
@@ -72,50 +103,35 @@ def compress(
         request: what the user asked for.
         say: told of progress.
         measure: builds a graph and counts an inference; after each step, where it is given.
+        check: given the model before the first step; refuses what would fail after the last.
 
     Returns:
-        The report, as written to `compression.json`.
+        The report, as written to `compression.json`; `step_targets.require_target` refuses one
+        that misses its target.
 
     Raises:
-        UserError: data are missing or do not fit, or training diverged; then the weights from
-            before that are in `out/last_good.npz`.
+        UserError: model, data or steps do not fit each other, which is found before the first
+            step; or training diverged: then the weights from before are in `out/last_good.npz`.
     """
     recipe = request.recipe
-    if not recipe.steps:
-        raise RecipeError("the recipe has no steps; add steps, or give one with -s prune=0.5")
+    check_recipe(recipe)
     folder = _open_folder(request.out)
     say("reading the model and the data")
-    graph = request.model
-    if not isinstance(graph, Graph):
-        graph = read_model(graph, input_shapes=request.input_shapes)
-    graph = run_passes(graph)
-    train, test = _read_data(graph, recipe)
-    examples = None if train is None else _examples(graph, train)
-    parts: Split | None = None
-    if examples is not None:
-        parts = split(examples, recipe.training.validation, recipe.training.seed)
+    ready = _prepared(request, has_board=measure is not None)
+    graph, parts = ready.graph, ready.parts
+    check(graph)
     key = _digest(
         __version__,
         _hash_of(graph, folder),
-        None if examples is None else _hash_of_examples(examples),
+        parts and [_hash_of_examples(part) for part in (parts.train, parts.validation)],
         recipe.training.model_dump(),
     )
-    original = graph
-    held_out = None if test is None else _examples(graph, test)
 
-    def judge(made: Graph) -> Score | None:
-        return None if held_out is None else evaluate(made, as_module(made), held_out)
+    def row(made: Graph, file: Path, step: str, note: str, details: dict[str, Any]) -> Any:
+        found = account_row(made, step, note, ready.validated(made), ready.judge(made)) | details
+        return found if measure is None else found | {"linked": measure(made, file)}
 
-    def validated(made: Graph) -> Score | None:
-        return None if parts is None else evaluate(made, as_module(made), parts.validation)
-
-    def linked(made: Graph, name: str) -> dict[str, Any]:
-        if measure is None:
-            return {}
-        file = folder / STEPS_FOLDER / f"{name}.npz"
-        return {"linked": measure(made, file)}
-
-    rows = [_row(graph, "start", "", validated(graph), judge(graph)) | linked(graph, "start")]
+    rows = [row(graph, folder / STEPS_FOLDER / START_FILE, "start", "", {})]
     say(f"before: validation {rows[0]['validation']}")
     for number, step in enumerate(recipe.steps, 1):
         key = _digest(key, step.verb, step.model_dump(), _teacher_hash(step))
@@ -127,7 +143,13 @@ def compress(
         else:
             say(f"step {number} of {len(recipe.steps)}: {step.text}")
             workshop = Workshop(
-                parts, recipe.training, saved.with_suffix(".pt"), say, original, _read, judge
+                parts,
+                recipe.training,
+                saved.with_suffix(".pt"),
+                say,
+                ready.graph,
+                ready.read,
+                ready.judge,
             )
             outcome = TECHNIQUES[step.verb](graph, step, workshop)
             if outcome.diverged:
@@ -139,38 +161,52 @@ def compress(
                 )
             graph, note, details = outcome.graph, outcome.note, dict(outcome.details)
             _save_step(graph, details, saved)
-        row = _row(graph, step.text, note, validated(graph), judge(graph))
-        rows.append(row | details | linked(graph, saved.stem))
+        rows.append(row(graph, saved, step.text, note, details))
         say(f"{step.text}: {note}, validation {rows[-1]['validation']}")
     _save(graph, folder / MODEL_FILE)
+    if isinstance(request.model, str):
+        recipe = recipe.model_copy(update={"model": request.model})
     write_atomically(folder / RECIPE_FILE, yaml.safe_dump(resolved(recipe), sort_keys=False))
+    scores = test_scores(graph, recipe, ready.train, ready.test)
     report = {
         "model": graph.name,
+        "edgecomp": __version__,
+        "files": {
+            "model": _origin(recipe.model),
+            "train": _origin(recipe.data.train),
+            "test": _origin(recipe.data.test),
+        },
         "seed": recipe.training.seed,
         "key": key,
         "samples": parts and {"train": len(parts.train), "validation": len(parts.validation)},
         "steps": rows,
-        **_ratios(rows),
-        "test": _test(graph, recipe, train, test),
+        **ratios(rows),
+        "test": scores,
+        "target": [] if request.for_build else outcomes(recipe.target, rows, scores),
     }
     write_atomically(folder / REPORT_FILE, json.dumps(report, indent=2) + "\n")
-    for row in rows:
-        if "rounds" in row and row["rounds"][0]["validation"] is not None:
-            write_atomically(folder / TICKETS_FILE, _tickets(row["rounds"]))
+    for rounds in (found["rounds"] for found in rows if "rounds" in found):
+        if rounds[0]["validation"] is not None:
+            write_atomically(folder / TICKETS_FILE, tickets(rounds))
     return report
 
 
-def compressed_graph(request: CompressRequest, say: Say) -> Graph:
+def compressed_graph(request: CompressRequest, say: Say, check: Callable[[Graph], None]) -> Graph:
     """The float graph for a build: the model's own, or what the recipe's steps make of it.
 
     A model that `edgecomp compress` wrote has taken its steps.  The steps of another one are taken
     in a folder beside `request.out`, where a later build finds them.
+
+    Args:
+        request: what the user asked for.
+        say: told of progress.
+        check: as of `compress`.
     """
     source = str(request.model)
     taken = model_taken(source, request.out, request.recipe)
     if not request.recipe.steps or Path(source).name == MODEL_FILE:
         return run_passes(read_model(source, input_shapes=request.input_shapes))
-    compress(replace(request, out=taken.parent), say)
+    compress(replace(request, out=taken.parent, for_build=True), say, check=check)
     return run_passes(read_model(taken))
 
 
@@ -179,6 +215,26 @@ def model_taken(model: str, out: Path, recipe: Recipe) -> Path:
     if not recipe.steps or Path(model).name == MODEL_FILE:
         return Path(model)
     return out.with_name(f"{out.stem}-compressed") / MODEL_FILE
+
+
+def _prepared(request: CompressRequest, *, has_board: bool) -> _Prepared:
+    """Read the model and the data, and refuse what does not go together."""
+    recipe = request.recipe
+    graph = request.model
+    if not isinstance(graph, Graph):
+        graph = read_model(graph, input_shapes=request.input_shapes)
+    graph = run_passes(graph)
+    read = functools.cache(_read)
+    check_steps(graph, recipe.steps, read)
+    train = _read_data(graph, recipe, recipe.data.train)
+    test = _read_data(graph, recipe, recipe.data.test)
+    examples = None if train is None else examples_of(graph, train)
+    held_out = None if test is None else examples_of(graph, test)
+    if not request.for_build:
+        check_measurable(recipe.target, held_out, has_board=has_board)
+    training = recipe.training
+    parts = None if examples is None else split(examples, training.validation, training.seed)
+    return _Prepared(graph, train, test, parts, held_out, read)
 
 
 def _open_folder(out: Path) -> Path:
@@ -193,50 +249,13 @@ def _open_folder(out: Path) -> Path:
     return out
 
 
-def _read_data(graph: Graph, recipe: Recipe) -> tuple[Dataset | None, Dataset | None]:
-    data = recipe.data
-    hungry = next((step for step in recipe.steps if step.needs_data), None)
-    if data.train is None and hungry is not None:
-        raise RecipeError(
-            f"{hungry.text}: training needs samples: give them in the recipe "
-            "(data: {train: FILE.npz}) or with --data"
-        )
-    if data.test is not None and data.test == data.train:
-        raise RecipeError(
-            f"data.test and data.train are the same, {data.test}: the test set must "
-            "have samples that training never sees"
-        )
-    preprocessing = Preprocessing(**data.model_dump())
-
-    def load(source: str | None) -> Dataset | None:
-        return None if source is None else load_dataset(source, graph, preprocessing)
-
-    return load(data.train), load(data.test)
-
-
-def _examples(graph: Graph, dataset: Dataset) -> Examples:
-    return make_examples(graph, dataset.real(), dataset.targets, dataset.source)
-
-
-def _tickets(rounds: list[dict[str, Any]]) -> str:
-    """The accuracy of lottery tickets over the share of weights that is kept, as a picture."""
-    on = "test" if rounds[0]["test"] is not None else "validation"
-    lines = {
-        name: [(row["kept"], row[key]) for row in rounds if row.get(key) is not None]
-        for name, key in (("tickets", on), ("drawn again", f"control_{on}"))
-    }
-    return curves_svg(
-        f"Lottery tickets, accuracy on the {on} samples",
-        "weights that are kept",
-        "accuracy",
-        {name: line for name, line in lines.items() if line},
-    )
-
-
-def _ratios(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """How much smaller the weights became: against float32 and against plain int8."""
-    before, after = rows[0]["weights"], max(1, rows[-1]["weights_bytes"])
-    return {"ratio_vs_float32": 4 * before / after, "ratio_vs_int8": before / after}
+def _read_data(graph: Graph, recipe: Recipe, spec: str | None) -> Dataset | None:
+    """Samples of a recipe, as its preprocessing makes them."""
+    if spec is None:
+        return None
+    found = load_dataset(spec, graph, Preprocessing(**recipe.data.model_dump()))
+    check_reach(found)
+    return found
 
 
 def _read(source: str) -> Graph:
@@ -247,64 +266,22 @@ def _read(source: str) -> Graph:
 def _teacher_hash(step: Step) -> str:
     """Hash of a teacher's file, so that another one makes another result."""
     source = getattr(step, "teacher", None) or ""
-    file = Path(source.rpartition(":")[0] or source)
-    return sha256_of(file) if source and file.is_file() else source
+    return _file_hash(source) or source
 
 
-def _row(
-    graph: Graph, step: str, note: str, score: Score | None, test: Score | None
-) -> dict[str, Any]:
-    """One line of the account."""
-    weights = [graph.tensors[name].value for name in weight_tensors(graph)]
-    stored = stored_bytes(graph)
-    return {
-        "step": step,
-        "note": note,
-        "validation": "-" if score is None else str(score),
-        "validation_accuracy": score and score.accuracy,
-        "validation_loss": score and score.loss,
-        "test_accuracy": test and test.accuracy,
-        "test_loss": test and test.loss,
-        "macs": macs_of(graph),
-        "weights": sum(value.size for value in weights),
-        "nonzero_weights": sum(int(np.count_nonzero(value)) for value in weights),
-        "weights_bytes": sum(stored.values()),
-        "weights_bytes_by_storage": stored,
-        "parameters": sum(t.size for t in graph.tensors.values() if t.is_const),
-        "most_values_per_layer": max((len(np.unique(value)) for value in weights), default=0),
-    }
+def _origin(source: str | None) -> dict[str, str] | None:
+    """A file as the user named it, with its hash; empty for what is no file: `digits`, `zoo:`."""
+    return None if source is None else {"source": source, "sha256": _file_hash(source)}
 
 
-def _test(
-    graph: Graph, recipe: Recipe, train: Dataset | None, test: Dataset | None
-) -> dict[str, Any] | None:
-    """Score the result on the test set, in real numbers and in the integers of the device.
-
-    There is nothing to say without a test set, or without samples that calibrate.
-    """
-    if train is None or test is None:
-        return None
-    examples = _examples(graph, test)
-    score = evaluate(graph, as_module(graph), examples)
-    chosen, _ = split_calibration(len(train), min(CALIBRATION_SAMPLES, len(train)))
-    wide = recipe.quantize.activations == "int16"
-    options = QuantizeOptions(
-        **recipe.quantize.model_dump(exclude={"activations"}), numerics="int16" if wide else None
-    )
-    quantized, _ = quantize_model(graph, train.take(chosen).real(), options)
-    codes = outputs_in_chunks(quantized, input_codes(quantized, test), integer=True)
-    output = next(iter(real_outputs(quantized, codes).values())).reshape(len(examples), -1)
-    int8: dict[str, Any] = {"int8_accuracy": None, "int8_mse": None}
-    if examples.are_labels:
-        int8["int8_accuracy"] = float(np.mean(output.argmax(axis=1) == examples.targets))
-    else:
-        target = examples.targets.reshape(output.shape)
-        int8["int8_mse"] = float(np.mean((output.astype(np.float64) - target) ** 2))
-    return {"samples": len(examples), "accuracy": score.accuracy, "loss": score.loss, **int8}
+def _file_hash(source: str) -> str:
+    """Hash of `FILE` or of the file of `FILE.py:function`; empty where there is none."""
+    files = (Path(source), Path(source.rpartition(":")[0] or source))
+    return next((sha256_of(file) for file in files if source and file.is_file()), "")
 
 
 def _hash_of(graph: Graph, folder: Path) -> str:
-    file = folder / STEPS_FOLDER / "start.npz"
+    file = folder / STEPS_FOLDER / START_FILE
     save_graph(graph, file)
     return sha256_of(file)
 

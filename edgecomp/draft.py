@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from edgecomp.build.flags import Optimize
+from edgecomp.config import DataSection
 from edgecomp.errors import DoesNotFitError
 from edgecomp.frontend import read_model
 from edgecomp.ir import Graph
 from edgecomp.pipeline import build
 from edgecomp.profiling import profile_folder
 from edgecomp.request import Request
+from edgecomp.targets.boards import get_board
 
 SAMPLES = 24
 
@@ -95,6 +97,36 @@ def linked(
         **{key: report[key] for key in ("board", "core", "macs", "flash", "ram")},
         **{key: profile[key] for key in ("instructions", "modelled_cycles", "modelled_ms")},
     }
+
+
+def measure_for(board: str | None, data: DataSection) -> Callable[..., dict[str, Any]] | None:
+    """What builds a graph for a board and counts an inference; None without a board.
+
+    Args:
+        board: its name.
+        data: samples that calibrate; random ones do where it names none.
+
+    Raises:
+        UserError: there is no such board.
+    """
+    if board is None:
+        return None
+    get_board(board)
+
+    def measure(graph: Graph, file: Path) -> dict[str, Any]:
+        request = Request(
+            model=str(file),
+            board=board,
+            out=Path("out"),
+            data=data.train,
+            preprocessing=data.model_dump() if data.train else None,
+        )
+        try:
+            return linked(graph, request)
+        except DoesNotFitError as error:
+            return {"board": board, "problem": str(error)}
+
+    return measure
 
 
 def _random_samples(graph: Graph, path: Path) -> Path:

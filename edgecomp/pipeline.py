@@ -16,7 +16,7 @@ from edgecomp.artifact import (
     WHOLE_FILE,
     open_artifact,
 )
-from edgecomp.budget import check_target
+from edgecomp.budget import check_floor, check_target
 from edgecomp.build import verify_isa
 from edgecomp.build.compile import Images, compile_images
 from edgecomp.build.loader import behind_loader, in_slots, loader_elf
@@ -27,23 +27,27 @@ from edgecomp.codegen.context import Provenance, Tick, build_id, model_context
 from edgecomp.codegen.emit import application_headers, model_sources
 from edgecomp.codegen.mlperf import MLPERF_HEADER, mlperf_header
 from edgecomp.compressing import CompressRequest, compressed_graph
-from edgecomp.config import Recipe, read_recipe
+from edgecomp.config import Quantize, Recipe
 from edgecomp.data import Preprocessing
 from edgecomp.device_form import device_form, takes_what_it_finds
-from edgecomp.errors import ToolError
+from edgecomp.errors import ToolError, UserError
 from edgecomp.exclusions import asked_numerics, check_file, check_options
 from edgecomp.exporting import EXPORTERS, exporter_for, onnx_refusal
+from edgecomp.ir import Graph
 from edgecomp.ir.serialize import save_graph
-from edgecomp.measure import check_metric, layer_sqnr, measure_model
+from edgecomp.measure import check_metric, default_metric, layer_sqnr, measure_model
 from edgecomp.paths import MANIFEST, sha256_of, staged_directory, write_atomically
 from edgecomp.plan.costs import PLAIN
 from edgecomp.plan.planner import macs_of, plan_graph
 from edgecomp.plan.stack import stack_bound
 from edgecomp.plan.types import Plan
 from edgecomp.quant import QuantizeOptions, quantize_model
+from edgecomp.quant.calibrate import needs_samples
+from edgecomp.quant.float_layers import float_layers
 from edgecomp.quant.input_codes import input_quantizer
-from edgecomp.request import QuantizedModel, Request
-from edgecomp.samples import load_samples
+from edgecomp.quant.sharing import insert_rescales
+from edgecomp.request import QuantizedModel, Request, recipe_of, with_samples
+from edgecomp.samples import Samples, load_samples
 from edgecomp.saving import saving_of
 from edgecomp.targets.boards import Board, get_board
 from edgecomp.tuning import tune_model
@@ -53,20 +57,14 @@ Say = Callable[[str], None]
 
 def quantize_phase(request: Request, say: Say) -> QuantizedModel:
     """Read the model, optimize it, calibrate, quantize, remove dead channels."""
-    recipe = read_recipe(request.recipe) if request.recipe else Recipe()
+    recipe = recipe_of(request)
     say("reading the model")
     float_graph = compressed_graph(
-        CompressRequest(request.model, request.out, recipe, request.input_shapes), say
+        CompressRequest(request.model, request.out, recipe, request.input_shapes),
+        say,
+        check=partial(_check_before_steps, request, recipe),
     )
-    preprocessing = Preprocessing(**{**recipe.data.model_dump(), **(request.preprocessing or {})})
-    samples = load_samples(
-        float_graph,
-        request.data,
-        request.calibration_data,
-        request.calibration_samples,
-        preprocessing,
-    )
-    check_metric(request.metric, samples, float_graph)
+    samples = _samples(request, recipe, float_graph)
     say(f"calibrating with {samples.calibration_count} samples and quantizing")
     section = recipe.quantize
     options = QuantizeOptions(
@@ -79,16 +77,49 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
     )
     full_graph, report = quantize_model(float_graph, samples.calibration(), options)
     check_file(request, full_graph)
-    # Other weights may follow in a slot, and steps of a recipe have said how theirs lie.
-    decided = bool(recipe.steps) or request.weights_slot
+    # Other weights may follow in a slot or of training; steps of a recipe say how theirs lie.
+    keeps_channels = request.keep_dead_channels or request.weights_slot
+    decided = bool(recipe.steps) or keeps_channels
     graph, streamed = device_form(
         full_graph,
         takes_found=not decided and takes_what_it_finds(request.model, request.optimize),
-        keeps_channels=request.keep_dead_channels or request.weights_slot,
+        keeps_channels=keeps_channels,
         asked=request.stream,
         say=say,
     )
     return QuantizedModel(float_graph, full_graph, graph, report, samples, recipe, streamed)
+
+
+def _samples(request: Request, recipe: Recipe, graph: Graph) -> Samples:
+    """Load the samples and refuse what they cannot measure."""
+    preprocessing = Preprocessing(**{**recipe.data.model_dump(), **(request.preprocessing or {})})
+    samples = load_samples(
+        graph,
+        request.data,
+        request.calibration_data,
+        request.calibration_samples,
+        preprocessing,
+    )
+    check_metric(request.metric, samples, graph)
+    # Who only quantizes names no board, and nothing is measured.
+    if request.board:
+        check_floor(recipe.target, request.metric or default_metric(samples.accuracy_set, graph))
+    return samples
+
+
+def _check_before_steps(request: Request, recipe: Recipe, graph: Graph) -> None:
+    """Refuse before a recipe's steps train what could not be built after them."""
+    samples = _samples(request, recipe, graph)
+    asked_numerics(request, recipe.quantize.activations)
+    pinned = any(isinstance(step, Quantize) and step.how == "qat" for step in recipe.steps)
+    if samples.calibration() is None and not pinned and needs_samples(insert_rescales(graph)):
+        raise UserError(
+            f"{graph.name} needs calibration samples after the recipe's steps: give the recipe "
+            "data: {train: FILE.npz}, or a data set of real values with --data"
+        )
+    patterns = (*recipe.quantize.float_layers, *request.float_layers)
+    if not any(step.verb == "factorize" for step in recipe.steps):
+        float_layers(graph, patterns)
 
 
 def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
@@ -105,6 +136,7 @@ def build(request: Request, say: Say = lambda text: None) -> dict[str, Any]:
         EdgecompError: something is wrong; the output folder is as it was before.
     """
     check_options(request)
+    request = with_samples(request)
     plain_board = get_board(request.board, request.boards_file)
     board = behind_loader(plain_board) if request.loader else plain_board
     if request.weights_slot:
@@ -272,6 +304,7 @@ def quantize_only(request: Request, say: Say = lambda text: None) -> dict[str, A
         signal to quantization noise, the worst first.
     """
     exporter = exporter_for(request.out)
+    request = with_samples(request)
     model = quantize_phase(request, say)
     write_atomically(request.out, exporter(model.full_graph))
     dataset = model.samples.accuracy_set or model.samples.calibration_set

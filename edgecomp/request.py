@@ -1,13 +1,13 @@
 """What a user asks for, and what the first half of a build makes of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgecomp.build.board_files import FirmwareProtocol
 from edgecomp.build.flags import Optimize
-from edgecomp.config import Recipe
+from edgecomp.config import Recipe, read_recipe
 from edgecomp.ir import Graph
 from edgecomp.passes.stream import Stream
 from edgecomp.quant import CalibrationReport
@@ -56,6 +56,32 @@ class Request:
     protocol: FirmwareProtocol = "edgecomp"
     limit: int = 100
     boards_file: Path | None = None
+
+
+def recipe_of(request: Request) -> Recipe:
+    """What the request's recipe says.
+
+    Raises:
+        RecipeError: it cannot be read, or is wrong.
+    """
+    return read_recipe(request.recipe) if request.recipe else Recipe()
+
+
+def with_samples(request: Request) -> Request:
+    """The request with the recipe's samples, where the command names none.
+
+    Without `--data`, `data.test` measures and `data.train` calibrates; `--calibration-data` goes
+    before the latter.
+
+    Raises:
+        RecipeError: the recipe cannot be read, or is wrong.
+    """
+    if request.data is not None:
+        return request
+    given = recipe_of(request).data
+    return replace(
+        request, data=given.test, calibration_data=request.calibration_data or given.train
+    )
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ from edgecomp.config.recipe import (
     Recipe,
     TargetSection,
     TrainingSection,
+    make_recipe,
     parse_recipe,
     read_recipe,
     recipe_schema,
     resolved,
     with_steps,
 )
+from edgecomp.config.step import Step, TrainingStep
 from edgecomp.config.steps import STEPS, order_problem
 from edgecomp.config.verbs import (
     Cluster,
@@ -21,10 +23,8 @@ from edgecomp.config.verbs import (
     Lottery,
     Prune,
     Quantize,
-    Step,
     Store,
     Train,
-    TrainingStep,
 )
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "Train",
     "TrainingSection",
     "TrainingStep",
+    "make_recipe",
     "order_problem",
     "parse_recipe",
     "read_recipe",

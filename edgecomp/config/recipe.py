@@ -25,15 +25,16 @@ steps:
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, SerializeAsAny, ValidationError, WithJsonSchema, field_validator
 
-from edgecomp.config.section import Section, entry_of, explain, nearest
-from edgecomp.config.steps import STEPS, parse_steps
-from edgecomp.config.verbs import Step
+from edgecomp.config.section import Section, entry_of, explain, nearest, read_bytes
+from edgecomp.config.step import Step
+from edgecomp.config.steps import STEPS, order_problem, parse_steps
 from edgecomp.errors import RecipeError
 
 PRESETS = Path(__file__).parent / "presets"
@@ -91,8 +92,7 @@ class TargetSection(Section):
     @classmethod
     def _bytes(cls, value: Any) -> Any:
         """Read `96K` and `1M`."""
-        found = re.fullmatch(r"(\d+)\s*([KM])i?B?", value) if isinstance(value, str) else None
-        return int(found[1]) << {"K": 10, "M": 20}[found[2]] if found else value
+        return read_bytes(value)
 
     @field_validator("accuracy", mode="before")
     @classmethod
@@ -230,6 +230,29 @@ def parse_recipe(text: str, name: str = "recipe") -> Recipe:
     return recipe if base is None else _extended(_preset(str(base), name), recipe)
 
 
+def make_recipe(steps: Sequence[Step], extends: str | None, sections: Mapping[str, Any]) -> Recipe:
+    """A recipe of steps and sections, as Python gives them.
+
+    Args:
+        steps: in order; none for those of the recipe that is extended.
+        extends: the name of a recipe of the package, or None.
+        sections: mappings by the names that a recipe file has.
+
+    Raises:
+        RecipeError: a step cannot follow those before it, or a section is wrong.
+    """
+    for count in range(1, len(steps) + 1):
+        problem = order_problem(steps[:count])
+        if problem:
+            raise RecipeError(f"step {count}, {steps[count - 1].verb}: {problem}")
+    given = {**sections, "steps": tuple(steps)} if steps else dict(sections)
+    try:
+        recipe = Recipe.model_validate(given)
+    except ValidationError as error:
+        raise RecipeError(explain("Recipe", None, Recipe, error.errors()[0])) from error
+    return recipe if extends is None else _extended(_preset(extends, "Recipe"), recipe)
+
+
 def _preset(base: str, name: str) -> Recipe:
     """Read the recipe that another one extends."""
     known = sorted(path.stem for path in PRESETS.glob("*.yaml"))
@@ -264,12 +287,21 @@ def with_steps(recipe: Recipe, texts: list[str]) -> Recipe:
     Raises:
         RecipeError: a step is wrong.
     """
+    steps: list[Step] = []
     for text in texts:
-        if "=" not in text:
+        verb, equals, value = text.partition("=")
+        if not equals:
             raise RecipeError(f"-s {text}: write a step as verb=value, for example prune=0.5")
-    lines = [f"- {verb}: {value}" for verb, _, value in (text.partition("=") for text in texts)]
-    steps = parse_recipe("\n".join(["steps:", *lines]), "-s").steps
-    return recipe.model_copy(update={"steps": steps})
+        try:
+            steps += parse_recipe(f"steps:\n- {verb}: {value}", "-s").steps
+        except RecipeError as error:
+            # Lines are those of the text that was made here.
+            message = re.sub(r"^-s(:\d+)?: ", "", str(error))
+            raise RecipeError(f"-s {text}: {message}") from error
+        problem = order_problem(steps)
+        if problem:
+            raise RecipeError(f"-s {text}: {problem}")
+    return recipe.model_copy(update={"steps": tuple(steps)})
 
 
 def resolved(recipe: Recipe) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What all parts of a recipe share: strict keys, and errors that name line and key."""
 
 import difflib
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -26,29 +27,52 @@ def explain(
 
     Args:
         name: stands for the file.
-        node: the YAML node that was validated as `model`.
+        node: the YAML node that was validated as `model`; None for what has no lines.
         model: what it should have been.
         problem: pydantic's description.
         prefix: keys that lead to `node`.
     """
-    keys = [str(part) for part in problem["loc"]]
-    line, known = node.start_mark.line + 1 if node else 1, model.model_fields
-    for depth, key in enumerate(keys):
+    keys, is_file = [str(part) for part in problem["loc"]], node is not None
+    fields, depth = model.model_fields, 0
+    for depth, key in enumerate(keys, 1):
+        field = fields.get(key) or next((f for f in fields.values() if f.alias == key), None)
+        inner = getattr(field and field.annotation, "model_fields", {})
+        # What is inside of a value is not named.
+        if depth == len(keys) or not inner:
+            break
+        fields = inner
+    keys, line = keys[:depth], node.start_mark.line + 1 if node else 0
+    for key in keys:
         entry = entry_of(node, key)
         if entry is None:
-            # A key that is missing is named; what is inside a value is not.
-            keys = keys[: depth + (problem["type"] == "missing")]
             break
         line, node = entry[0].start_mark.line + 1, entry[1]
-        if depth + 1 < len(keys) and key in known:
-            known = getattr(known[key].annotation, "model_fields", {})
-    where = f"{name}:{line}: {'.'.join((*prefix, *keys))}"
+    where = ": ".join([f"{name}:{line}" if line else name, ".".join((*prefix, *keys))])
     if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key; {nearest(keys[-1], list(known))}"
+        # `from` is a word of Python's own: there its name is `teacher`.
+        known = [(is_file and field.alias) or key for key, field in fields.items()]
+        return f"{where}: unknown key; {nearest(keys[-1], known)}"
     text = f"{where}: {problem['msg'].removeprefix('Value error, ')}"
     choices = problem.get("ctx", {}).get("expected", "") if "ctx" in problem else ""
     near = difflib.get_close_matches(str(problem["input"]), str(choices).replace("'", "").split())
     return f"{text}; did you mean {near[0].rstrip(',')!r}?" if near else text
+
+
+def read_bytes(value: Any) -> Any:
+    """A number of bytes that may be written as `96K` or `1M`.
+
+    >>> read_bytes("96K")
+    98304
+
+    Raises:
+        ValueError: the text is none.
+    """
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(\d+)\s*(?:([KM])i?)?B?", value.strip())
+    if found is None:
+        raise ValueError("write bytes as 98304, 96K or 1M")
+    return int(found[1]) << {None: 0, "K": 10, "M": 20}[found[2]]
 
 
 def entry_of(node: Any, key: str) -> tuple[Any, Any] | None:

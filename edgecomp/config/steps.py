@@ -15,6 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from edgecomp.config.section import explain, nearest
+from edgecomp.config.step import Step
 from edgecomp.config.verbs import (
     Cluster,
     Distill,
@@ -23,7 +24,6 @@ from edgecomp.config.verbs import (
     Lottery,
     Prune,
     Quantize,
-    Step,
     Store,
     Train,
 )
@@ -92,16 +92,18 @@ def _parse_step(node: Any, name: str) -> Step:
     given = _content(value)
     fields = given if isinstance(given, dict) else {} if given is None else {model.main: given}
     try:
-        return model.model_validate(fields)
-    except ValidationError as error:
-        raise RecipeError(
-            explain(name, value, model, error.errors()[0], ("steps", key.value))
-        ) from error
+        return model(**{str(key): field for key, field in fields.items()})
+    except RecipeError as error:
+        cause = error.__cause__
+        if not isinstance(cause, ValidationError):
+            raise
+        problem = cause.errors()[0]
+        raise RecipeError(explain(name, value, model, problem, ("steps", key.value))) from cause
 
 
 def _content(node: Any) -> Any:
     """The value of a YAML node."""
-    return yaml.safe_load(yaml.serialize(node))
+    return yaml.constructor.SafeConstructor().construct_document(node)
 
 
 def _line(node: Any) -> int:

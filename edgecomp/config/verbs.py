@@ -3,68 +3,13 @@
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
-from edgecomp.config.section import Section
+from edgecomp.config.section import read_bytes
+from edgecomp.config.step import Epochs, Rate, Step, TrainingStep
 
+_Bytes = Annotated[int, Field(ge=1), WithJsonSchema({"type": ["integer", "string"]})]
 _Share = Annotated[float, Field(gt=0, lt=1)]
-_Epochs = Annotated[int, Field(ge=0, le=10_000)]
-_Rate = Annotated[float, Field(gt=0, le=1)]
-
-
-class Step(Section):
-    """A step; its verb names the technique.
-
-    `layers` chooses layers by name, as shell globs.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    verb: ClassVar[str]
-    main: ClassVar[str]
-    """The key that a scalar stands for."""
-    keeps_weights: ClassVar[bool] = False
-    """Whether the step leaves every weight as it is."""
-
-    layers: tuple[str, ...] = ("*",)
-
-    def __init__(self, main: Any = None, /, **fields: Any) -> None:
-        """Take the main knob without its name: `Prune(0.5)`."""
-        if main is not None:
-            fields[self.main] = main
-        super().__init__(**fields)
-
-    @property
-    def needs_data(self) -> bool:
-        """Whether the step looks at training samples."""
-        return not self.keeps_weights
-
-    @property
-    def text(self) -> str:
-        """The step for people: `prune: 0.5`."""
-        value = self.model_dump(by_alias=True)[self.main]
-        return self.verb if value is None else f"{self.verb}: {value}"
-
-
-class TrainingStep(Step):
-    """A step that trains.
-
-    Attributes:
-        epochs: passes over the training samples, at most.
-        learning_rate: at the start.
-        teacher: whose answers are learned beside those of the data: `original`, the model before
-            the first step, or any model that can be read; none unless given.
-        temperature: softens the answers of both.
-        weight: share of the teacher's loss, the rest being that of the data.
-        features: weight of how alike the teacher's last features are, sample by sample of a batch.
-    """
-
-    epochs: _Epochs = 5
-    learning_rate: _Rate = 1e-3
-    teacher: Annotated[str, Field(min_length=1)] | None = Field(default=None, alias="from")
-    temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.7
-    features: Annotated[float, Field(ge=0, le=1e6)] = 0.0
 
 
 class Train(TrainingStep):
@@ -78,7 +23,7 @@ class Train(TrainingStep):
     verb: ClassVar[str] = "train"
     main: ClassVar[str] = "epochs"
 
-    epochs: _Epochs = 20
+    epochs: Epochs = 20
     batch_norm: bool = False
 
 
@@ -93,7 +38,7 @@ class Distill(TrainingStep):
     main: ClassVar[str] = "from"
 
     teacher: Annotated[str, Field(min_length=1)] | None = Field(default="original", alias="from")
-    epochs: _Epochs = 20
+    epochs: Epochs = 20
     batch_norm: bool = False
 
 
@@ -210,7 +155,7 @@ class Factorize(TrainingStep):
     macs: _Share = 0.5
     energy: Annotated[float, Field(gt=0, le=1)] | None = None
     method: Literal["auto", "svd", "tucker", "separable"] = "auto"
-    epochs: _Epochs = 10
+    epochs: Epochs = 10
 
 
 class Quantize(TrainingStep):
@@ -223,7 +168,7 @@ class Quantize(TrainingStep):
             the integer arithmetic of the device.  int8 takes `nearest` and int4 `adaround` unless
             a method is named.
         keep8: globs of layers whose weights stay int8.
-        bytes: what all weights may take in flash, for `mixed`.
+        bytes: what all weights may take in flash, for `mixed`: a number, or `14K`.
     """
 
     verb: ClassVar[str] = "quantize"
@@ -232,8 +177,14 @@ class Quantize(TrainingStep):
     weights: Literal["int8", "int4", "mixed"] = "int8"
     method: Literal["nearest", "adaround", "qat"] | None = None
     keep8: tuple[str, ...] = ()
-    bytes: Annotated[int, Field(ge=1)] | None = None
-    learning_rate: _Rate = 1e-4
+    bytes: _Bytes | None = None
+    learning_rate: Rate = 1e-4
+
+    @field_validator("bytes", mode="before")
+    @classmethod
+    def _kibibytes(cls, value: Any) -> Any:
+        """Read `14K`."""
+        return read_bytes(value)
 
     @model_validator(mode="after")
     def _has_a_budget(self) -> "Quantize":
@@ -271,7 +222,7 @@ class Cluster(TrainingStep):
 
     clusters: Annotated[int, Field(ge=2, le=255)]
     scales: Literal["layer", "channel"] = "layer"
-    learning_rate: _Rate = 1e-4
+    learning_rate: Rate = 1e-4
 
 
 class StoringStep(Step):

@@ -28,7 +28,7 @@ def teacher_loss(student: Graph, teacher: Graph, step: TrainingStep, *, are_labe
     """
     import torch
 
-    _check(student, teacher)
+    check_teacher(student, teacher)
     answers = logits_name if are_labels else _first_output
     mine, theirs = answers(student), answers(teacher)
     wanted = _features(student), _features(teacher)
@@ -109,7 +109,7 @@ def _as_teacher_sees(student: Graph, teacher: Graph, inputs: "list[Tensor]") -> 
     return given
 
 
-def _check(student: Graph, teacher: Graph) -> None:
+def check_teacher(student: Graph, teacher: Graph) -> None:
     """Refuse a teacher of another task."""
     mine, theirs = (
         [tuple(n for n in _view(graph, name).shape if n > 1) for name in graph.inputs]
