@@ -96,6 +96,25 @@ def test_an_interrupted_pruning_ends_with_the_same_weights(trained_network, tmp_
             )
 
 
+def test_an_interruption_between_two_choices_of_masks_changes_nothing(trained_network, tmp_path):
+    graph, shop = trained_network
+    step = Prune(amount=0.7, what="weights", epochs=7)
+    training = TRAINING.model_copy(update={"batch": 8})
+    # Two of seven epochs end at 28.6 %: the masks of 28 % hold on to 29 %.
+    whole = prune_weights(graph, step, Workshop(shop.split, training)).graph
+
+    def interrupt(text):
+        if text.startswith("epoch 3 of"):  # what is kept is of epoch 2
+            raise KeyboardInterrupt
+
+    cut = Workshop(shop.split, training, tmp_path / "cut.pt", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        prune_weights(graph, step, cut)
+    resumed = prune_weights(graph, step, Workshop(shop.split, training, cut.checkpoint)).graph
+    for name in weight_tensors(whole):
+        np.testing.assert_array_equal(resumed.tensors[name].value, whole.tensors[name].value)
+
+
 def test_only_the_chosen_layers_change(trained_network):
     graph, shop = trained_network
     first, *others = weight_tensors(graph).items()
