@@ -45,18 +45,21 @@ class Distill(TrainingStep):
 class Prune(TrainingStep):
     """Remove a share of the weights, of blocks of weights or of the channels, and fine-tune.
 
+    A key that says nothing about `what` is pruned is refused.
+
     Attributes:
-        amount: the share that goes; may be left out with `macs` or a pattern N:M.
+        amount: the share that goes; left out with `macs` or a pattern N:M.
         what: single weights, blocks along the input channels, or whole channels (tensors become
             smaller).
-        budget: `global`: the share is of all chosen layers together; `layer`: of each;
+        budget: `global`: the share is of all chosen layers together; `layer`: of each, as with
+            every pattern N:M;
             `sensitivity`: of all together, each layer so much that all harm the loss equally.
         criterion: of channels: `l1`, `l2`, `taylor` (what the loss would change by), `fpgm`
             (distance to the layer's other filters), `bn` (spread of the channel's values).
-        schedule: `gradual` grows the share during the first part of the epochs along a cubic
-            curve; `one-shot` does not.  Channels always go at once.
+        schedule: of weights and blocks: `gradual` grows the share during the first part of the
+            epochs along a cubic curve; `one-shot` does not.  Channels always go at once.
         pattern: of blocks: `1x4`, or N of M weights that stay, `2:4`.
-        round_to: channels are left in multiples of this.
+        round_to: of channels: they are left in multiples of this.
         macs: of channels: remove as many as it takes to leave this share of the MACs.
     """
 
@@ -66,11 +69,23 @@ class Prune(TrainingStep):
     amount: _Share | None = None
     what: Literal["weights", "blocks", "channels"] = "channels"
     budget: Literal["global", "layer", "sensitivity"] = "global"
-    criterion: Literal["l1", "l2", "taylor", "fpgm", "bn"] = "l2"
-    schedule: Literal["gradual", "one-shot"] = "gradual"
-    pattern: str = "1x4"
-    round_to: Annotated[int, Field(ge=1, le=64)] = 4
+    criterion: Literal["l1", "l2", "taylor", "fpgm", "bn"] | None = None
+    schedule: Literal["gradual", "one-shot"] | None = None
+    pattern: str | None = None
+    round_to: Annotated[int, Field(ge=1, le=64)] | None = None
     macs: _Share | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, given: Any) -> Any:
+        """Keys that were not given and say something of what is pruned."""
+        if not isinstance(given, dict):
+            return given
+        what = given.get("what", "channels")
+        known = {key: value for key, (kinds, value) in _PRUNE_KEYS.items() if what in kinds}
+        return {key: value for key, value in known.items() if value is not None} | {
+            key: value for key, value in given.items() if value is not None
+        }
 
     @field_validator("pattern", mode="before")
     @classmethod
@@ -80,7 +95,9 @@ class Prune(TrainingStep):
 
     @field_validator("pattern")
     @classmethod
-    def _known(cls, value: str) -> str:
+    def _known(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         if not re.fullmatch(r"1x([2-9]|1[0-6])", value):
             found = re.fullmatch(r"(\d+):(\d+)", value)
             if found is None or not 0 < int(found[1]) < int(found[2]) <= 64:
@@ -91,14 +108,37 @@ class Prune(TrainingStep):
     def _says_how_much(self) -> "Prune":
         if self.macs is not None and self.what != "channels":
             raise ValueError("macs: only channels that go make MACs fewer; say what: channels")
-        if self.amount is None and self.macs is None and self.kept_of is None:
+        for key, (kinds, _) in _PRUNE_KEYS.items():
+            if getattr(self, key) is not None and self.what not in kinds:
+                raise ValueError(
+                    f"{key}: says nothing of {self.what}, only of {' or '.join(kinds)}; leave it "
+                    f"out, or say what: {kinds[0]}"
+                )
+        if self.amount is not None and self.macs is not None:
+            raise ValueError("amount and macs: each says how much goes; give one of them")
+        if self.kept_of:
+            self._agrees_with_pattern(*self.kept_of)
+        elif self.amount is None and self.macs is None:
             raise ValueError("amount: Field required")
         return self
+
+    def _agrees_with_pattern(self, kept: int, of: int) -> None:
+        share = 1 - kept / of
+        if self.amount is not None and abs(self.amount - share) > 1e-6:  # noqa: PLR2004
+            raise ValueError(
+                f"amount: with pattern: '{self.pattern}' {share:g} of the weights go, not "
+                f"{self.amount:g}; leave amount out, or take another pattern"
+            )
+        if self.budget == "sensitivity":
+            raise ValueError(
+                f"budget: with pattern: '{self.pattern}' every layer gives the same share; leave "
+                "budget out, or take a pattern like 1x4"
+            )
 
     @property
     def kept_of(self) -> tuple[int, int] | None:
         """N and M of a pattern N:M, for blocks."""
-        if self.what != "blocks" or ":" not in self.pattern:
+        if self.pattern is None or ":" not in self.pattern:
             return None
         kept, of = (int(n) for n in self.pattern.split(":"))
         return kept, of
@@ -113,9 +153,20 @@ class Prune(TrainingStep):
     @property
     def text(self) -> str:
         """The step for people."""
-        if self.amount is not None:
-            return f"prune: {self.amount}"
-        return f"prune: {self.pattern}" if self.kept_of else f"prune to {self.macs:g} of the MACs"
+        if self.macs is not None:
+            return f"prune to {self.macs:g} of the MACs"
+        if self.kept_of:
+            return f"prune: {self.pattern}"
+        return f"prune: {self.amount}" + ("" if self.what == "channels" else f" of the {self.what}")
+
+
+_PRUNE_KEYS: dict[str, tuple[tuple[str, ...], Any]] = {
+    "criterion": (("channels",), "l2"),
+    "round_to": (("channels",), 4),
+    "schedule": (("weights", "blocks"), "gradual"),
+    "pattern": (("blocks",), "1x4"),
+}
+"""Keys of `prune` that say something of some kinds only: of which, and their defaults."""
 
 
 class Lottery(TrainingStep):
@@ -143,7 +194,8 @@ class Factorize(TrainingStep):
     """Replace layers by two or three smaller ones, and fine-tune.
 
     Attributes:
-        macs: share of the chosen layers' MACs that stays.
+        macs: share of the chosen layers' MACs that stays, of those as well that the method cannot
+            make smaller; 0.5 unless `energy` is given.
         energy: instead, the share of each layer's squared singular values that its ranks keep.
         method: `svd` (dense and 1x1), `tucker` (KxK: 1x1, KxK, 1x1), `separable` (KxK: Kx1,
             1xK), or `auto`: what is nearest to the layer's weights for its MACs.
@@ -152,10 +204,30 @@ class Factorize(TrainingStep):
     verb: ClassVar[str] = "factorize"
     main: ClassVar[str] = "macs"
 
-    macs: _Share = 0.5
+    macs: _Share | None = None
     energy: Annotated[float, Field(gt=0, le=1)] | None = None
     method: Literal["auto", "svd", "tucker", "separable"] = "auto"
     epochs: Epochs = 10
+
+    @model_validator(mode="before")
+    @classmethod
+    def _half(cls, given: Any) -> Any:
+        """Half of the MACs stay where nothing is said."""
+        if isinstance(given, dict) and given.get("macs") is None and given.get("energy") is None:
+            return given | {"macs": 0.5}
+        return given
+
+    @model_validator(mode="after")
+    def _has_one_aim(self) -> "Factorize":
+        if self.macs is not None and self.energy is not None:
+            raise ValueError("macs and energy: each says how much stays; give one of them")
+        return self
+
+    @property
+    def text(self) -> str:
+        """The step for people."""
+        aim = f"energy {self.energy:g}" if self.macs is None else f"{self.macs:g}"
+        return f"factorize: {aim}" + ("" if self.method == "auto" else f" by {self.method}")
 
 
 class Quantize(TrainingStep):
@@ -212,7 +284,8 @@ class Cluster(TrainingStep):
     """Let the weights of each layer share a few values of its integer grid, and fine-tune these.
 
     Attributes:
-        clusters: values per layer.
+        clusters: values per layer, or per group of its output channels.
+        groups: of output channels, each with values of its own.
         scales: of the grid, where no earlier step gave one: one for the `layer`, or one for each
             output `channel`, so that channels of very different size share values as well.
     """
@@ -221,8 +294,14 @@ class Cluster(TrainingStep):
     main: ClassVar[str] = "clusters"
 
     clusters: Annotated[int, Field(ge=2, le=255)]
+    groups: Annotated[int, Field(ge=1, le=1024)] = 1
     scales: Literal["layer", "channel"] = "layer"
     learning_rate: Rate = 1e-4
+
+    @property
+    def text(self) -> str:
+        """The step for people."""
+        return f"cluster: {self.clusters}" + (f" in {self.groups} groups" * (self.groups > 1))
 
 
 class StoringStep(Step):

@@ -39,6 +39,21 @@ def test_a_scalar_is_the_main_knob_and_a_mapping_says_the_rest():
     assert cluster.text == "cluster: 16"
 
 
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [
+        ("prune: {macs: 0.4}", "prune to 0.4 of the MACs"),
+        ("prune: {amount: 0.7, what: weights}", "prune: 0.7 of the weights"),
+        ("prune: {what: blocks, pattern: 2:4}", "prune: 2:4"),
+        ("factorize: {energy: 0.9}", "factorize: energy 0.9"),
+        ("factorize: {method: svd}", "factorize: 0.5 by svd"),
+        ("cluster: {clusters: 8, groups: 4}", "cluster: 8 in 4 groups"),
+    ],
+)
+def test_a_step_is_called_what_was_asked_for(step, text):
+    assert parse_recipe(f"steps: [{step}]".replace("[", "[{").replace("]", "}]")).steps[0].text == text
+
+
 def test_when_weights_are_decoded():
     auto, boot, by_row = parse_recipe(
         "steps:\n- huffman: {layers: [a]}\n- huffman: boot\n"
@@ -143,12 +158,13 @@ def test_what_is_written_out_can_be_read_again():
     given = parse_recipe(
         "target: {flash: 8K, accuracy: '>= 90 %'}\n"
         "steps: [distill: a.onnx, prune: {macs: 0.5}, prune: {what: blocks, pattern: '2:4'},"
+        " prune: {amount: 0.5, what: weights},"
         " lottery: 0.5, factorize: {energy: 0.9}, quantize: int4, store: sparse]"
     )
     again = parse_recipe(yaml.safe_dump(resolved(given)))
     assert again == given
     assert given.steps[2].share == 0.5
-    assert given.steps[5].how == "adaround"
+    assert given.steps[6].how == "adaround"
 
 
 @pytest.mark.parametrize(
@@ -160,6 +176,15 @@ def test_what_is_written_out_can_be_read_again():
         ("quantize: int8, quantize: int4", ""),
         ("prune: {what: blocks, pattern: 4:2}", "write a pattern as 1x4"),
         ("prune: {macs: 0.5, what: weights}", "only channels that go make MACs fewer"),
+        ("prune: {amount: 0.5, what: weights, criterion: l1}", "criterion: .* of channels; leave it"),
+        ("prune: {what: blocks, pattern: 2:4, round_to: 4}", "round_to: .* of blocks"),
+        ("prune: {amount: 0.5, pattern: 1x4}", "pattern: .* or say what: blocks"),
+        ("prune: {amount: 0.5, schedule: gradual}", "schedule: .* or say what: weights"),
+        ("prune: {amount: 0.5, macs: 0.5}", "amount and macs: .* give one of them"),
+        ("prune: {amount: 0.7, what: blocks, pattern: 2:4}", "amount: .*'2:4' 0.5 of .* not 0.7"),
+        ("prune: {what: blocks, pattern: 2:4, budget: sensitivity}", "budget: with pattern: '2:4'"),
+        ("prune: {amount: 0.5, what: blocks, pattern: 2:4, schedule: one-shot}", ""),
+        ("factorize: {macs: 0.5, energy: 0.9}", "macs and energy: .* give one of them"),
         ("quantize: {weights: int4, bytes: 9}", "mixed goes with bytes"),
         ("quantize: int2", "did you mean 'int8'|'int4'"),
         ("store: huffmann", "steps.store"),
