@@ -159,6 +159,11 @@ class GraphBuilder:
             moved, replace(constant, data=constant.data.reshape(shape), qparams=qparams)
         )
 
+    def producer(self, name: str) -> Node | None:
+        """The node that computes a tensor."""
+        index = self._producers.get(name)
+        return None if index is None else self._nodes[index]
+
     def root(self, name: str) -> str:
         """The tensor whose elements a tensor has under another shape."""
         while name in self._producers and self._nodes[self._producers[name]].op == "reshape":

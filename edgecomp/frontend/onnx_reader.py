@@ -7,6 +7,7 @@ means is asked of `edgecomp.ops`.
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from edgecomp.frontend import onnx_fold, qdq
 from edgecomp.frontend.masks import masking_nodes, with_finite_masks
 from edgecomp.frontend.names import c_identifier, qualified
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
+from edgecomp.frontend.onnx_casts import FLOAT_TYPES, INTEGER_TYPES, cast, divided, element_types
 from edgecomp.frontend.onnx_file import (
     InputShapes,
     elements,
@@ -35,13 +37,9 @@ from edgecomp.ops.movement import constant_ints
 from edgecomp.ops.slicing import axis_of, pieces
 from edgecomp.ops.unary import UnaryParams
 
-_DROPPED = frozenset({"Identity", "Dropout", "Cast"})
+_DROPPED = frozenset({"Identity", "Dropout"})
 _MAY_BE_INFINITE = frozenset({"Clip", "Pad", "Min", "Max"})
 _MICROSOFT = "com.microsoft."
-_FLOAT_TYPES = frozenset(
-    {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
-    | {onnx.TensorProto.DOUBLE}
-)
 _CODE_TYPES = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
 _MOVES_CODES = frozenset(
     {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "Concat"}
@@ -50,7 +48,7 @@ _MOVES_CODES = frozenset(
 _KNOWN = (
     frozenset(ONNX_IMPORTERS)
     | _DROPPED
-    | {"SplitToSequence", "SequenceAt"}
+    | {"Cast", "CastLike", "SplitToSequence", "SequenceAt"}
     | {qdq.QUANTIZE, qdq.DEQUANTIZE}
     | {_MICROSOFT + op for op in (qdq.QUANTIZE, qdq.DEQUANTIZE)}
 )
@@ -143,7 +141,7 @@ class OnnxConversion:
             shape, kind = input_shape(value, input_shapes, only=len(values) == 1)
             if kind in _CODE_TYPES:
                 self._codes.add(value.name)
-            elif kind not in _FLOAT_TYPES:
+            elif kind not in FLOAT_TYPES:
                 text = onnx.TensorProto.DataType.Name(kind)
                 raise UnsupportedError(
                     "input",
@@ -211,10 +209,12 @@ class OnnxConversion:
         self._check_constants(node)
         self._check_codes(node, proto)
         result: str | list[str]
-        importers: dict[str, Callable[[ImportedNode], str]] = {
+        importers: dict[str, Callable[[ImportedNode], str | list[str]]] = {
             qdq.QUANTIZE: self._quantize,
             qdq.DEQUANTIZE: self._dequantize,
-            "Cast": self._cast,
+            "Cast": partial(self._cast, proto),
+            "CastLike": partial(self._cast, proto),
+            "Div": partial(self._divide, proto),
             "Dropout": self._dropout,
             "SplitToSequence": self._split_to_sequence,
             "SequenceAt": self._sequence_at,
@@ -330,9 +330,21 @@ class OnnxConversion:
             raise self._build.unsupported(node, "only constant places of a split tensor are read")
         return sequence[int(place.reshape(()))]
 
-    def _cast(self, node: ImportedNode) -> str:
-        target = int(node.attrs["to"])
-        if target not in _FLOAT_TYPES:
-            text = onnx.TensorProto.DataType.Name(target)
-            raise self._build.unsupported(node, f"activations cannot become {text}", attribute="to")
-        return node.inputs[0]
+    def _cast(self, proto: onnx.NodeProto, node: ImportedNode) -> str:
+        """Turn elements into those of another type: the one named, or that of a second input."""
+        source, *like = self._types_of(proto)
+        target = int(node.attrs["to"]) if "to" in node.attrs else like[0]
+        return cast(node, self._build, source, target)
+
+    def _divide(self, proto: onnx.NodeProto, node: ImportedNode) -> str | list[str]:
+        if all(kind in INTEGER_TYPES for kind in self._types_of(proto)):
+            return divided(node, self._build)
+        return ONNX_IMPORTERS["Div"](node, self._build)
+
+    def _types_of(self, proto: onnx.NodeProto) -> list[int]:
+        """Element types of a node's inputs; what is unknown is float."""
+        return [self._types.get(name, onnx.TensorProto.FLOAT) for name in proto.input]
+
+    @cached_property
+    def _types(self) -> dict[str, int]:
+        return element_types(self._model)

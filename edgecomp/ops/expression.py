@@ -118,6 +118,21 @@ def substitute(expr: Expr, inner: Expr) -> Expr:
     return (head, *(substitute(arg, inner) for arg in args))
 
 
+def is_integral(expr: Expr) -> bool:
+    """Whether the tree has no values but integers.
+
+    >>> is_integral(call("mul", call("sign", X), 3.0)), is_integral(call("mul", X, 3.0))
+    (True, False)
+    """
+    head, *args = expr
+    if head in {"floor", "ceil", "round", "sign"}:
+        return True
+    if head == "const":
+        return float(args[0]).is_integer()
+    kept = {"abs", "neg", "relu", "clip", "add", "sub", "mul", "min", "max"}
+    return head in kept and all(is_integral(arg) for arg in args)
+
+
 def complexity(expr: Expr) -> int:
     """Number of functions in the tree.
 

@@ -12,6 +12,8 @@ import numpy as np
 from edgecomp.errors import UserError
 from edgecomp.ir import Array, Graph, Node, QParams
 from edgecomp.ops.argmax import INDEX_QPARAMS
+from edgecomp.ops.expression import is_integral
+from edgecomp.ops.unary import UnaryParams
 from edgecomp.ops.where import TRUTH_QPARAMS
 from edgecomp.quant.floors import raise_scales
 from edgecomp.quant.observe import observe_histograms, observe_ranges
@@ -25,8 +27,8 @@ class Calibration:
     """How one tensor's parameters were found.
 
     Attributes:
-        method: `minmax`, `percentile`, `mse` or `entropy`; `fixed` by the meaning of the layer;
-            `preset` by the model file.
+        method: `minmax`, `percentile`, `mse` or `entropy`; `fixed` by the meaning of the layer, as
+            where it has integers; `preset` by the model file.
         low: smallest value seen (0 where nothing was looked at).
         high: largest value seen.
         mse: mean squared quantization error on the samples, or None where it was not measured.
@@ -84,6 +86,9 @@ def observe_and_choose(
         wanted = [n for g in open_groups for n in g.sources]
         ranges = observe_ranges(graph, inputs, wanted, skips_infinite=skips_infinite)
     spans = {group: _span(group, ranges) for group in open_groups}
+    for group, span in spans.items():
+        settled[group] = _of_integers(graph, group, span, symmetric)
+    spans = {group: span for group, span in spans.items() if settled[group] is None}
     if method == "minmax":
         chosen = {
             group: Calibration(method, *span, None, range_qparams(*span, symmetric=symmetric))
@@ -133,6 +138,23 @@ def _by_histogram(
         qparams = range_qparams(low, high, symmetric=symmetric)
         chosen[group] = Calibration(used, *span, squared_error(histogram, qparams), qparams)
     return chosen
+
+
+def _of_integers(
+    graph: Graph, group: Group, span: tuple[float, float], symmetric: bool
+) -> Calibration | None:
+    """Parameters under which integers are exact, where there are no more of them than codes."""
+    producers = graph.producers()
+    if any(group.paddings) or not all(name in producers for name in group.sources):
+        return None
+    functions = [producers[name].params for name in group.sources]
+    if not all(isinstance(f, UnaryParams) and is_integral(f.expr) for f in functions):
+        return None
+    low, high = span
+    zero_point = 0 if symmetric else round(-128 - low)
+    if low + zero_point < -128 or high + zero_point > 127:
+        return None
+    return Calibration("fixed", low, high, None, QParams.per_tensor(1.0, zero_point))
 
 
 def _span(group: Group, ranges: Mapping[str, tuple[float, float]]) -> tuple[float, float]:

@@ -83,6 +83,7 @@ UNIT = np.array(0.1, np.float32)
 ZERO = np.array(0, np.int8)
 QUANTIZED = (node("QuantizeLinear", "x s z0", "q"),)
 INDICES = (node("ArgMax", "x", "i", axis=0, keepdims=0),)
+INTEGERS = (node("Cast", "x", "i", to=TensorProto.INT32),)
 UNKNOWN = (node("Unheard", "x", "u", domain="com.microsoft"),)
 """Where there is such a layer, ONNX cannot say beforehand that others make no sense."""
 
@@ -213,7 +214,11 @@ ONNX = (
     Onnx("constant places", "SequenceAt", "q i", before=(
         node("SplitToSequence", "x k", "q", axis=2), *INDICES), constants={"k": ints(2, 4)},
         shape=(5, 2, 6)),
-    Onnx("cannot become INT32", "Cast", attributes={"to": TensorProto.INT32},
+    Onnx("cannot become STRING", "Cast", attributes={"to": TensorProto.STRING},
+         types={"y": TensorProto.STRING}, instead="cast to float"),
+    Onnx("could become huge", "Cast", "i", before=INTEGERS, attributes={"to": TensorProto.UINT32},
+         types={"y": TensorProto.UINT32}, instead="clip at 0"),
+    Onnx("one constant number only", "Div", "i i", before=INTEGERS, instead="cast to float",
          types={"y": TensorProto.INT32}),
     Onnx("every input must be computed", "Concat", "x k", constants={"k": reals(*IMAGE)},
          attributes={"axis": 1}),
