@@ -26,6 +26,7 @@ from edgecomp.frontend.onnx_file import (
     refuse_inconsistent,
     refuse_unknown,
 )
+from edgecomp.frontend.whole_numbers import FLOAT_TYPES, MOVEMENTS, WHOLE_TYPES, WholeNumbers
 from edgecomp.ir import Array, Graph
 from edgecomp.ops import ONNX_IMPORTERS
 from edgecomp.ops.base import ImportedNode
@@ -37,15 +38,7 @@ from edgecomp.ops.unary import UnaryParams
 _DROPPED = frozenset({"Identity", "Dropout", "Cast"})
 _MAY_BE_INFINITE = frozenset({"Clip", "Pad", "Min", "Max"})
 _MICROSOFT = "com.microsoft."
-_FLOAT_TYPES = frozenset(
-    {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
-    | {onnx.TensorProto.DOUBLE}
-)
 _CODE_TYPES = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
-_MOVES_CODES = frozenset(
-    {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "Concat"}
-    | {"Slice", "Split", "Gather", "Tile", "Expand", "DepthToSpace", "SpaceToDepth"}
-)
 _KNOWN = (
     frozenset(ONNX_IMPORTERS)
     | _DROPPED
@@ -94,6 +87,7 @@ class OnnxConversion:
         self._foldable = onnx_fold.foldable_nodes(self._graph.node, self._initializers)
         self._alias: dict[str, str] = {}
         self._codes: set[str] = set()
+        self._whole = WholeNumbers(self._build)
         self._sequences: dict[str, list[str]] = {}
         self._io_names: dict[str, str] = {}
         self._layers = layer_names(self._graph.node)
@@ -140,11 +134,13 @@ class OnnxConversion:
             shape, kind = input_shape(value, input_shapes, only=len(values) == 1)
             if kind in _CODE_TYPES:
                 self._codes.add(value.name)
-            elif kind not in _FLOAT_TYPES:
+            elif kind in WHOLE_TYPES:
+                self._whole.add(value.name)
+            elif kind not in FLOAT_TYPES:
                 text = onnx.TensorProto.DataType.Name(kind)
                 raise UserError(
-                    f"input {value.name!r} has elements of type {text}; "
-                    "only float, and int8 or uint8 codes that are dequantized, are supported"
+                    f"input {value.name!r} has elements of type {text}; only float, int8 or uint8 "
+                    "codes that are dequantized, and indices of a table are supported"
                 )
             self._io_names[self._build.add_input(value.name, shape)] = value.name
         return [value.name for value in values]
@@ -200,12 +196,13 @@ class OnnxConversion:
             self._opset,
         )
         self._check_constants(node)
+        self._whole.follow(node, proto, self._codes)
         self._check_codes(node, proto)
         result: str | list[str]
         importers: dict[str, Callable[[ImportedNode], str]] = {
             qdq.QUANTIZE: self._quantize,
             qdq.DEQUANTIZE: self._dequantize,
-            "Cast": self._cast,
+            "Cast": lambda cast: self._cast(cast, proto.input[0]),
             "Dropout": self._dropout,
             "SplitToSequence": self._split_to_sequence,
             "SequenceAt": self._sequence_at,
@@ -256,10 +253,13 @@ class OnnxConversion:
 
     def _check_codes(self, node: ImportedNode, proto: onnx.NodeProto) -> None:
         """Refuse arithmetic on integers, which only a DequantizeLinear may read."""
-        if node.op_type == qdq.DEQUANTIZE or not self._codes.intersection(proto.input):
+        codes = {name for name in self._codes.intersection(proto.input) if name not in self._whole}
+        if node.op_type == qdq.DEQUANTIZE or not codes:
             return
-        if node.op_type not in _MOVES_CODES:
-            (name, *_) = self._codes.intersection(proto.input)
+        if node.op_type == "Gather" and proto.input[0] not in codes:
+            return
+        if node.op_type not in MOVEMENTS:
+            (name, *_) = codes
             raise self._build.unsupported(
                 node,
                 f"its input {name!r} is integer",
@@ -321,9 +321,9 @@ class OnnxConversion:
             raise self._build.unsupported(node, "only constant places of a split tensor are read")
         return sequence[int(place.reshape(()))]
 
-    def _cast(self, node: ImportedNode) -> str:
+    def _cast(self, node: ImportedNode, source: str) -> str:
         target = int(node.attrs["to"])
-        if target not in _FLOAT_TYPES:
+        if target not in FLOAT_TYPES and not self._whole.stay(node, source):
             text = onnx.TensorProto.DataType.Name(target)
             raise self._build.unsupported(node, f"activations cannot become {text}", attribute="to")
         return node.inputs[0]
