@@ -124,7 +124,7 @@ class Prune(TrainingStep):
 
     def _agrees_with_pattern(self, kept: int, of: int) -> None:
         share = 1 - kept / of
-        if self.amount is not None and abs(self.amount - share) > 1e-6:  # noqa: PLR2004
+        if self.amount is not None and abs(self.amount - share) > 1e-6:
             raise ValueError(
                 f"amount: with pattern: '{self.pattern}' {share:g} of the weights go, not "
                 f"{self.amount:g}; leave amount out, or take another pattern"

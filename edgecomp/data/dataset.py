@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from edgecomp.data.indices import check_indices, index_limits
 from edgecomp.data.layout import target_to_device, to_device
 from edgecomp.data.preprocessing import Preprocessing
 from edgecomp.data.sources import read_arrays
@@ -100,6 +101,7 @@ def from_arrays(
     """
     raw: dict[str, Array] = {}
     codes: dict[str, Array] = {}
+    limits = index_limits(graph)
     for name in graph.inputs:
         key, is_codes = _find_input(spec, graph, name, arrays)
         array = _numeric(spec, key, arrays[key])
@@ -110,6 +112,8 @@ def from_arrays(
         if is_codes:
             codes[name] = _as_codes(spec, key, device)
         else:
+            if name in limits:
+                check_indices(spec, key, array, limits[name], preprocessing)
             raw[name] = device
     targets = {}
     for name in graph.outputs:

@@ -170,6 +170,11 @@ class GraphBuilder:
             name = self._nodes[self._producers[name]].inputs[0]
         return name
 
+    def maker(self, name: str) -> str:
+        """The operator that makes a tensor's elements; empty for an input."""
+        index = self._producers.get(self.root(name))
+        return "" if index is None else self._nodes[index].op
+
     def add_state(self, name: str, shape: Shape, qparams: QParams) -> str:
         """Add a tensor that has what the run before kept."""
         check_size(name, shape)

@@ -29,6 +29,7 @@ from edgecomp.frontend.onnx_file import (
     refuse_inconsistent,
     refuse_unknown,
 )
+from edgecomp.frontend.whole_numbers import MOVEMENTS, WHOLE_TYPES, WholeNumbers
 from edgecomp.ir import Array, Graph
 from edgecomp.ops import ONNX_IMPORTERS
 from edgecomp.ops.base import ImportedNode
@@ -41,10 +42,6 @@ _DROPPED = frozenset({"Identity", "Dropout"})
 _MAY_BE_INFINITE = frozenset({"Clip", "Pad", "Min", "Max"})
 _MICROSOFT = "com.microsoft."
 _CODE_TYPES = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
-_MOVES_CODES = frozenset(
-    {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "MaxPool", "Concat"}
-    | {"Slice", "Split", "Gather", "Tile", "Expand", "DepthToSpace", "SpaceToDepth"}
-)
 _KNOWN = (
     frozenset(ONNX_IMPORTERS)
     | _DROPPED
@@ -93,6 +90,7 @@ class OnnxConversion:
         self._foldable = onnx_fold.foldable_nodes(self._graph.node, self._initializers)
         self._alias: dict[str, str] = {}
         self._codes: set[str] = set()
+        self._whole = WholeNumbers(self._build)
         self._sequences: dict[str, list[str]] = {}
         self._io_names: dict[str, str] = {}
         self._layers = layer_names(self._graph.node)
@@ -141,15 +139,16 @@ class OnnxConversion:
             shape, kind = input_shape(value, input_shapes, only=len(values) == 1)
             if kind in _CODE_TYPES:
                 self._codes.add(value.name)
+            elif kind in WHOLE_TYPES:
+                self._whole.add(value.name)
             elif kind not in FLOAT_TYPES:
                 text = onnx.TensorProto.DataType.Name(kind)
                 raise UnsupportedError(
                     "input",
                     value.name,
-                    f"elements of type {text}; only float, and int8 or uint8 codes that are "
-                    "dequantized, are supported",
-                    "give the network float inputs: what are indices or codes by nature, look up "
-                    "or convert before it",
+                    f"elements of type {text}; only float, int8 or uint8 codes that are "
+                    "dequantized, and indices of a table are supported",
+                    "give the network float inputs",
                 )
             self._io_names[self._build.add_input(value.name, shape)] = value.name
         return [value.name for value in values]
@@ -207,6 +206,7 @@ class OnnxConversion:
         if layer in self._masking:
             with_finite_masks(node, self._build)
         self._check_constants(node)
+        self._whole.follow(node, proto, self._codes)
         self._check_codes(node, proto)
         result: str | list[str]
         importers: dict[str, Callable[[ImportedNode], str | list[str]]] = {
@@ -265,10 +265,13 @@ class OnnxConversion:
 
     def _check_codes(self, node: ImportedNode, proto: onnx.NodeProto) -> None:
         """Refuse arithmetic on integers, which only a DequantizeLinear may read."""
-        if node.op_type == qdq.DEQUANTIZE or not self._codes.intersection(proto.input):
+        codes = {name for name in self._codes.intersection(proto.input) if name not in self._whole}
+        if node.op_type == qdq.DEQUANTIZE or not codes:
             return
-        if node.op_type not in _MOVES_CODES:
-            (name, *_) = self._codes.intersection(proto.input)
+        if node.op_type == "Gather" and proto.input[0] not in codes:
+            return
+        if node.op_type not in MOVEMENTS:
+            (name, *_) = codes
             raise self._build.unsupported(
                 node,
                 f"its input {name!r} is integer",

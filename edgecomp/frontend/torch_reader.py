@@ -182,7 +182,9 @@ def _zeros(
     given = tuple(torch.zeros([int(n) for n in shape]) for shape in shapes.values())
     batched = tuple(tensor.unsqueeze(0) for tensor in given)
     likely_batched = all(t.shape[:1] == (1,) and t.ndim in {2, 4} for t in given)
-    candidates = (given, batched) if likely_batched else (batched, given)
+    candidates = [given, batched] if likely_batched else [batched, given]
+    # What an embedding wants are whole numbers.
+    candidates += [tuple(tensor.long() for tensor in example) for example in candidates]
     for example in candidates:
         with contextlib.suppress(Exception), _quiet(torch), torch.no_grad():
             module(*example)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgecomp.ops.base import Builder, ImportedNode, Importer
+from edgecomp.ops.embedding import emit_embedding
 from edgecomp.ops.gather import emit_gather
 from edgecomp.ops.movement import constant_ints
 
@@ -123,14 +124,24 @@ def expanded(node: ImportedNode, build: Builder, target: Sequence[int]) -> str:
 
 
 def _gather(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX Gather: constant indices of any shape."""
+    """Import ONNX Gather: constant indices of any shape, or a constant table and any indices."""
     axis = int(node.attrs.get("axis", 0))
     indices = build.value(node.inputs[1])
     if indices is None:
-        raise build.unsupported(
-            node, "the indices must be constant", "look embeddings up outside the network"
-        )
+        return embedded(node, build, axis)
     return gathered(node, build, axis, indices)
+
+
+def embedded(node: ImportedNode, build: Builder, axis: int) -> str:
+    """Take rows of a constant by indices that are computed or given."""
+    table = build.value(node.inputs[0])
+    if table is None:
+        raise build.unsupported(
+            node,
+            "the indices or what they choose from must be constant",
+            "choose outside the network",
+        )
+    return emit_embedding(node, build, axis_of(node, build, axis, table.ndim))
 
 
 def gathered(node: ImportedNode, build: Builder, axis: int, indices: np.ndarray) -> str:

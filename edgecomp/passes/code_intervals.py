@@ -118,6 +118,14 @@ def _prelu(layer: _Layer, operands: Sequence[Interval]) -> Interval:
     return _extremes([layer.codes([point, operands[1][0]]) for point in points])
 
 
+def _embedding(layer: _Layer, operands: Sequence[Interval]) -> Interval:
+    """Bound a choice of rows: each column has its own extremes."""
+    table = operands[1][0]
+    shape = layer.op.infer(layer.node.params, layer.inputs)
+    low, high = (np.broadcast_to(end(table, axis=0), (1, *shape)) for end in (np.min, np.max))
+    return low, high
+
+
 def _extremes(candidates: Sequence[Array]) -> Interval:
     return np.minimum.reduce(candidates), np.maximum.reduce(candidates)
 
@@ -141,6 +149,7 @@ _RULES: dict[str, Callable[[_Layer, Sequence[Interval]], Interval]] = {
     "pad": _rising,
     "concat": _rising,
     "gather": _rising,
+    "embedding": _embedding,
     "resize": _rising,
     "reshape": _rising,
     "transpose": _rising,

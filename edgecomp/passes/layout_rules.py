@@ -282,6 +282,7 @@ RULES: dict[str, Rule] = {
     "pad": pad,
     "concat": concat,
     "gather": gather,
+    "embedding": keep,
     "resize": resize,
     "reshape": reshape,
     "transpose": transpose,

@@ -261,6 +261,7 @@ RULES: dict[str, Rule] = {
     "matmul": product,
     "pad": padded,
     "gather": gathered,
+    "embedding": frame_by_frame,
     "reshape": reshaped,
     "transpose": transposed,
     "reduce_mean": reduced,

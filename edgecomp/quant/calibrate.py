@@ -4,14 +4,14 @@ Sources: B. Jacob et al., "Quantization and Training of Neural Networks for Effi
 Integer-Arithmetic-Only Inference" (CVPR 2018), for the affine scheme.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgecomp.errors import UserError
-from edgecomp.ir import Array, Graph, Node, QParams
-from edgecomp.ops.argmax import INDEX_QPARAMS
+from edgecomp.ir import Array, Graph, Node, QParams, Tensor
+from edgecomp.ops.embedding import INDEX_QPARAMS
 from edgecomp.ops.expression import is_integral
 from edgecomp.ops.unary import UnaryParams
 from edgecomp.ops.where import TRUTH_QPARAMS
@@ -28,7 +28,8 @@ class Calibration:
 
     Attributes:
         method: `minmax`, `percentile`, `mse` or `entropy`; `fixed` by the meaning of the layer, as
-            where it has integers; `preset` by the model file.
+            where it has integers; `index` for whole numbers that choose rows; `table` by the rows;
+            `preset` by the model file.
         low: smallest value seen (0 where nothing was looked at).
         high: largest value seen.
         mse: mean squared quantization error on the samples, or None where it was not measured.
@@ -168,7 +169,12 @@ def _settled(graph: Graph, group: Group, symmetric: bool) -> Calibration | None:
     """Parameters that need no samples: given by the file, or by what the layer computes."""
     if group.preset is not None:
         return Calibration("preset", 0.0, 0.0, None, group.preset)
+    if any(node.inputs[0] in group.members for node in graph.nodes if node.op == "embedding"):
+        return Calibration("index", 0.0, 0.0, None, INDEX_QPARAMS)
     producers = graph.producers()
+    makers = [producers.get(name) for name in group.sources]
+    if not any(group.paddings) and all(node and node.op == "embedding" for node in makers):
+        return _of_tables([graph.tensors[node.inputs[1]] for node in makers if node], symmetric)
     fixed = {
         _by_meaning(producers[name], symmetric) if name in producers else None
         for name in group.sources
@@ -177,6 +183,17 @@ def _settled(graph: Graph, group: Group, symmetric: bool) -> Calibration | None:
         return None
     qparams = fixed.pop()
     return None if qparams is None else Calibration("fixed", 0.0, 0.0, None, qparams)
+
+
+def _of_tables(tables: Sequence[Tensor], symmetric: bool) -> Calibration:
+    """What any row of the tables can hold; a single table that has a scale keeps it."""
+    low = min(float(table.value.min()) for table in tables)
+    high = max(float(table.value.max()) for table in tables)
+    given = tables[0].qparams if len(tables) == 1 else None
+    own = given is not None and given.axis is None
+    qparams = given if own else range_qparams(min(low, 0.0), max(high, 0.0), symmetric=symmetric)
+    assert qparams is not None
+    return Calibration("table", low, high, None, qparams)
 
 
 def _by_meaning(node: Node, symmetric: bool) -> QParams | None:

@@ -17,14 +17,14 @@ def as_int16(qparams: QParams) -> QParams:
 
 
 def in_16_bits(found: Calibration, *, is_wide: bool = False) -> Calibration:
-    """The same range in int16 codes; of functions between -1 and 1 in steps of 2^-15.
+    """The same range in int16 codes; of functions between -1 and 1 in steps of 2^-15, of indices 1.
 
     Args:
         found: as for int8 codes.
         is_wide: whether the parameters say so themselves, as those of files do.
     """
-    fixed = found.method == "fixed"
-    qparams = QParams.per_tensor(2.0**-15) if fixed else as_int16(found.qparams)
+    fixed = {"fixed": QParams.per_tensor(2.0**-15), "index": QParams.per_tensor(1.0)}
+    qparams = fixed.get(found.method) or as_int16(found.qparams)
     return replace(found, mse=None, qparams=replace(qparams, is_wide=is_wide))
 
 

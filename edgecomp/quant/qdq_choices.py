@@ -1,6 +1,7 @@
 """How choices of elements and interpolation are written in ONNX."""
 
 import numpy as np
+from onnx import TensorProto
 
 from edgecomp.ir import Node
 from edgecomp.ops.gather import GatherParams
@@ -29,6 +30,18 @@ def emit_gather(build: QdqBuilder, node: Node) -> Emitted:
                 "Gather", [name, array], f"{real_name(node)}.{axis}", axis=places.index(axis)
             )
     return name, first
+
+
+def emit_embedding(build: QdqBuilder, node: Node) -> Emitted:
+    """Add a Gather from the table by indices that are kept inside of it."""
+    index, table = operands(build, node)
+    label = node.name
+    bounds = np.array([0, table.shape[0] - 1], np.float32)
+    ends = [build.constant(end, f"{label}.end") for end in bounds]
+    inside = build.emit("Clip", [build.take(index.name, first=False), *ends], f"{label}.inside")
+    whole = build.emit("Cast", [inside], f"{label}.index", to=TensorProto.INT64)
+    rows = build.dequantized(table, table.value)
+    return build.emit("Gather", [rows, whole], real_name(node), axis=0), False
 
 
 def emit_resize(build: QdqBuilder, node: Node) -> Emitted:

@@ -19,7 +19,7 @@ from edgecomp.ops.reduce_mean import ReduceMeanParams
 from edgecomp.ops.unary import UnaryParams
 from edgecomp.ops.where import CompareParams
 from edgecomp.quant.qdq_builder import QdqBuilder, channels_first
-from edgecomp.quant.qdq_choices import emit_gather, emit_resize
+from edgecomp.quant.qdq_choices import emit_embedding, emit_gather, emit_resize
 from edgecomp.quant.qdq_recurrent import emit_recurrent
 from edgecomp.quant.qdq_spatial import (
     Emitted,
@@ -259,6 +259,7 @@ EMITTERS: dict[str, Emitter] = {
     "pad": _pad,
     "concat": _concat,
     "gather": emit_gather,
+    "embedding": emit_embedding,
     "resize": emit_resize,
     "reshape": _reshape,
     "transpose": _transpose,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgecomp.errors import InternalError, UserError
+from edgecomp.errors import InternalError, UnsupportedError, UserError
 from edgecomp.fixedpoint import INT32_MAX, INT32_MIN
 from edgecomp.ir import Array, DType, Graph, Node, QParams, Tensor
 from edgecomp.quant.int16 import as_int16
@@ -69,6 +69,8 @@ def quantize(
         elif node.op in {"conv2d", "dense"}:
             one_scale = node.op == "dense" and node.numerics in {"tflite", "tflite16"}
             inputs = _quantize_linear(graph, node, tensors, one_scale)
+        elif node.op == "embedding":
+            inputs = _quantize_table(graph, node, tensors)
         elif is_recurrent(node):
             inputs = quantize_recurrent(graph, node, tensors)
         else:
@@ -138,6 +140,33 @@ def _quantize_operand(
         tensor, dtype=DType.INT8, qparams=q, data=q.quantize(tensor.value).astype(np.int8)
     )
     return name
+
+
+def _quantize_table(graph: Graph, node: Node, tensors: dict[str, Tensor]) -> tuple[str, str]:
+    """Give a table the codes of its layer's output: rows are only copied then.
+
+    Raises:
+        UnsupportedError: the codes of the indices do not reach its last row.
+    """
+    index, out = tensors[node.inputs[0]], tensors[node.output]
+    table = graph.tensors[node.inputs[1]]
+    assert index.qparams is not None
+    assert out.qparams is not None
+    most = index.dtype.limits[1] - index.qparams.zero_point + 1
+    if table.shape[0] > most:
+        more = "" if out.dtype is DType.INT16 else "build with --activations int16, or "
+        raise UnsupportedError(
+            node.op,
+            node.name,
+            f"its table has {table.shape[0]:,} rows; {index.dtype.value} codes of indices tell "
+            f"{most:,} apart",
+            f"{more}use a smaller vocabulary, or look rows up outside of the network",
+        )
+    codes = out.qparams.quantize(table.value, *out.dtype.limits).astype(out.dtype.numpy)
+    name = _free_name(tensors, table.name)
+    qparams = out.qparams
+    tensors[name] = replace(table, name=name, dtype=out.dtype, qparams=qparams, data=codes)
+    return node.inputs[0], name
 
 
 def _quantize_linear(

@@ -233,6 +233,14 @@ def _moved(node: Node, k: None, inputs: Sequence[Tensor], arrays: Sequence[Array
     return OPS[node.op].int_ref(node.params, None, inputs, arrays)
 
 
+def _rows(node: Node, inputs: Sequence[Tensor], output: Tensor) -> Any:
+    return OPS[node.op].prepare(node.params, inputs, output)
+
+
+def _looked_up_rows(node: Node, k: Any, inputs: Sequence[Tensor], arrays: Sequence[Array]) -> Array:
+    return OPS[node.op].int_ref(node.params, k, inputs, arrays)
+
+
 LAYERS: Mapping[str, tuple[Prepare, Compute]] = {
     "conv2d": (_linear, _conv2d),
     "dense": (_linear, _dense),
@@ -249,6 +257,7 @@ LAYERS: Mapping[str, tuple[Prepare, Compute]] = {
     "transpose": (_nothing, _moved),
     "concat": (_nothing, _moved),
     "gather": (_nothing, _moved),
+    "embedding": (_rows, _looked_up_rows),
 }
 """Operators that int16 activations may pass."""
 

@@ -44,7 +44,7 @@ KEPT_BY_READERS = {
     "ranks_are_equal", "ranks_agree", "one_is_computed", "weights_are_constant", "matrices_fit",
     "weights_are_symmetric", "slopes_are_constant", "indices_are_codes", "gains_are_constant",
     "indices_are_inside", "at_most_two_axes", "coordinates_are_inside",
-    "states_are_of_one_sequence",
+    "states_are_of_one_sequence", "table_is_constant",
 }  # fmt: skip
 """Limits of operators that the readers keep, or refuse by a reason of their own."""
 

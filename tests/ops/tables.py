@@ -10,6 +10,7 @@ from tests.ops import (
     conv2d_rows,
     dense,
     div,
+    embedding,
     gather,
     gru,
     layer_norm,
@@ -44,8 +45,8 @@ from tests.ops import (
 MODULES = (
     conv2d, dense, matmul, add, sub, mul, div, maximum, minimum, compare, where, unary,
     prelu, max_pool, average_pool, reduce_mean, reduce_sum, reduce_max, reduce_min, argmax, softmax,
-    log_softmax, layer_norm, lstm, gru, rnn, pad, concat, gather, resize, shift, ring, taps,
-    running_sum, running_mean, reshape, transpose,
+    log_softmax, layer_norm, lstm, gru, rnn, pad, concat, gather, embedding, resize, shift, ring,
+    taps, running_sum, running_mean, reshape, transpose,
     conv2d_rows,
 )  # fmt: skip
 

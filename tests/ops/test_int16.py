@@ -43,6 +43,8 @@ def wide(case):
             qparams[name] = symmetric(tensor.qparams)
     if case.op == "softmax":
         qparams["y"] = QParams.per_tensor(2.0**-15)
+    if case.op == "embedding":
+        qparams["t0"] = QParams.per_tensor(1.0)
     return quantize(graph.replace(tensors=tensors), qparams, numerics="int16")
 
 

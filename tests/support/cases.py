@@ -48,6 +48,13 @@ class Codes:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """A constant table of codes, whose scale is the output's as well."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True)
 class Weights:
     """Weights, output channel first, int8 with a scale per channel.
 
@@ -80,7 +87,7 @@ class Slopes:
     values: tuple[float, ...]
 
 
-Operand = Act | Again | Codes | Weights | Bias | Slopes
+Operand = Act | Again | Codes | Rows | Weights | Bias | Slopes
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,9 @@ def case_graph(case: OpCase) -> Graph:
     if op.same_qparams:
         qparams = tensors[acts[0]].qparams
         assert qparams is not None
+    elif isinstance(case.inputs[-1], Rows):
+        qparams = inputs[-1].qparams
+        assert qparams is not None
     else:
         low, high = case.out or _range(real_outputs(graph, case_codes(case, graph))["y"])
         qparams = range_qparams(low, high)
@@ -202,6 +212,9 @@ def _tensor(
         case Codes(shape, low, high):
             data = rng.integers(-128, 128, shape).astype(np.int8)
             return Tensor(name, shape, DType.INT8, range_qparams(low, high), data)
+        case Rows(shape):
+            data = rng.integers(-128, 128, shape).astype(np.int8)
+            return Tensor(name, shape, DType.INT8, range_qparams(-1.0, 2.0), data)
         case Weights():
             return _weights(name, operand, rng)
         case Bias(magnitude):

@@ -29,6 +29,13 @@ def _gather(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
     return y
 
 
+def _embedding(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
+    """Rows by whole numbers; gradients flow into the table."""
+    index, table = arrays
+    row = (index + 0.5).floor().long().clamp(0, len(table) - 1)
+    return table[row]
+
+
 def _resize(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
     params: Any = node.params
     y = arrays[0]
@@ -104,6 +111,7 @@ def _recurrent(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor"
 
 MORE: dict[str, Compute] = {
     "gather": _gather,
+    "embedding": _embedding,
     "resize": _resize,
     "reduce_sum": _reduced("sum"),
     "reduce_max": _reduced("amax"),

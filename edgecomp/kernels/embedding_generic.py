@@ -1,0 +1,58 @@
+"""Rows of a table by computed indices, in plain C."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.events import in_order
+from edgecomp.kernels.int16_generic import Int16Kernel
+from edgecomp.kernels.movement_generic import LEAST_MOVE
+from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
+from edgecomp.ops.embedding import EmbeddingConstants
+
+
+class EmbeddingGeneric(Kernel):
+    """Copy a row of the table for each index."""
+
+    name: ClassVar[str] = "embedding_generic"
+    op: ClassVar[str] = "embedding"
+    template: ClassVar[str] = "embedding/generic.c.j2"
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """The output in order; an index is read before the first element of its row is written."""
+        width = layer.output.shape[-1]
+        number = np.arange(layer.output.size, dtype=np.int64)
+        starts = number % width == 0
+        index = number // width
+        return in_order(Reads(np.where(starts, index, NOTHING), np.where(starts, index, -1)), None)
+
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """The table."""
+        table = layer.inputs[1]
+        kind = f"{table.dtype.value}_t"
+        return [Constant("table", kind, table.value, True, "rows at the scale of the output")]
+
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """How many rows are copied, their length, and which indices lie outside of the table."""
+        table = layer.inputs[1]
+        k: EmbeddingConstants = layer.prepared
+        low, high = layer.inputs[0].dtype.limits
+        return {
+            "count": layer.inputs[0].size,
+            "width": table.shape[1],
+            "code_type": self.code_type,
+            "row_bytes": table.shape[1] * table.dtype.size_bytes,
+            "zero_point": k.zero_point,
+            "last": k.last,
+            "may_be_below": low < k.zero_point,
+            "may_be_beyond": high - k.zero_point > k.last,
+            "least_move": LEAST_MOVE,
+        }
+
+
+class EmbeddingInt16(Int16Kernel, EmbeddingGeneric):
+    """Copy a row of int16 codes for each index."""
+
+    name: ClassVar[str] = "embedding_int16"
