@@ -36,12 +36,16 @@ def masking_nodes(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> fr
     return frozenset(found)
 
 
-def with_finite_masks(node: ImportedNode, build: GraphBuilder) -> None:
-    """Make the constants of a node that masks finite."""
-    for name in node.inputs:
-        constant = build.find_constant(name)
-        if constant is None or constant.data.dtype.kind != "f":
-            continue
-        if (constant.data < HIDDEN_SCORE).any():
-            hidden = np.maximum(constant.data, HIDDEN_SCORE)
-            build.add_constant(name, replace(constant, data=hidden))
+def with_finite_masks(node: ImportedNode, build: GraphBuilder) -> ImportedNode:
+    """Let a node that masks read finite constants; other readers keep those of the file."""
+    return replace(node, inputs=tuple(_finite(name, build) for name in node.inputs))
+
+
+def _finite(name: str, build: GraphBuilder) -> str:
+    constant = build.find_constant(name)
+    if constant is None or constant.data.dtype.kind != "f":
+        return name
+    if not (constant.data < HIDDEN_SCORE).any():
+        return name
+    hidden = np.maximum(constant.data, HIDDEN_SCORE)
+    return build.constant(hidden, f"{name}.finite", like=name)

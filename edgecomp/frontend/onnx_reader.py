@@ -204,7 +204,7 @@ class OnnxConversion:
             self._opset,
         )
         if layer in self._masking:
-            with_finite_masks(node, self._build)
+            node = with_finite_masks(node, self._build)
         self._check_constants(node)
         self._whole.follow(node, proto, self._codes)
         self._check_codes(node, proto)
