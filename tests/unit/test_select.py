@@ -82,10 +82,7 @@ def test_where_cycles_are_rough_instructions_decide_what_is_close(one):
     def chosen_on(core, instructions):
         costs = {first: Cost(900, 1000, 10, {}), second: Cost(instructions, 980, 10, {})}
         prices = CostTable(
-            {
-                name: (Point(signature(one[0]), sizes(one[0]), cost),)
-                for name, cost in costs.items()
-            }
+            {name: (Point(signature(one[0]), sizes(one[0]), cost),) for name, cost in costs.items()}
         )
         (kernel,) = select_kernels(one, get_core(core), "speed", table=prices).values()
         return kernel.name
