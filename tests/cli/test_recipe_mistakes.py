@@ -1,17 +1,20 @@
 """Recipes with samples and targets: what is refused before training, and what comes of targets."""
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
 import pytest
 import yaml
 
-from edgecomp.config import Quantize
-from edgecomp.errors import RecipeError, UserError
+from edgecomp.config import Quantize, TargetSection
+from edgecomp.errors import AccuracyError, DoesNotFitError, RecipeError, UserError
 from edgecomp.frontend import read_model
 from edgecomp.paths import sha256_of
 from edgecomp.recipes import Cluster, Prune, Recipe, Store, Train
+from edgecomp.request import Request, with_samples
+from edgecomp.step_targets import outcomes, require_target
 from tests.cli.support import FAST, call
 from tests.compress.support import pictures
 
@@ -58,10 +61,9 @@ def untrained(monkeypatch):
 
 
 def test_a_build_calibrates_and_measures_on_the_recipes_samples(recipe, samples, tmp_path):
-    file = recipe(
-        DATA
-        + f'target: {{board: {BOARD}, accuracy: ">=50%"}}\nsteps: [train: {{epochs: 6, learning_rate: 3.0e-3}}]\n'
-    )
+    target = f'target: {{board: {BOARD}, accuracy: ">=50%"}}\n'
+    steps = "steps: [train: {epochs: 6, learning_rate: 3.0e-3}]\n"
+    file = recipe(DATA + target + steps)
     out = tmp_path / "out"
     answer = call("build", ZOO, "--recipe", file, *FAST, "-o", out, "--json")
     assert answer.code == 0, answer.err
@@ -74,12 +76,10 @@ def test_a_build_calibrates_and_measures_on_the_recipes_samples(recipe, samples,
     assert data["calibration_source"].endswith("train.npz")
     assert data["preprocessing"]["scale"] == 0.01
     # What the command names goes before what the recipe names.
-    given = ("--data", samples / "test.npz", *FAST, "-o", out, "--json")
-    answer = call("build", ZOO, "--recipe", file, *given)
-    assert answer.code == 0, answer.err
-    assert json.loads(answer.out)["accuracy"]["samples"] == 52
-    checked = call("check", out)
-    assert checked.code == 0, checked.err
+    asked = Request(ZOO, BOARD, out, data="other.npz", recipe=file)
+    assert with_samples(asked) == asked
+    other = with_samples(replace(asked, data=None, calibration_data="other.npz"))
+    assert (other.data, other.calibration_data) == (str(samples / "test.npz"), "other.npz")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_layers_that_a_step_makes_may_be_named(recipe, tmp_path):
     names = [node.name for node in read_model(ZOO).nodes if node.op == "dense"]
     text = "steps: [factorize: {macs: 0.5, epochs: 0}, store: {storages: dense8, layers: [LAYER]}]"
     for layer, code in ((f"{names[0]}.0", 0), (f"{names[0]}.x", 2)):
-        file = recipe(DATA + text.replace("LAYER", f"'{layer}'").replace("{{", "{"))
+        file = recipe(DATA + text.replace("LAYER", f"'{layer}'"))
         answer = call("compress", ZOO, "--recipe", file, "-o", tmp_path / f"out{code}")
         assert answer.code == code, answer.err
         assert ("did you mean" in answer.err) == (code == 2)
@@ -165,16 +165,34 @@ def test_a_target_that_is_missed_is_told_with_what_came_nearest(missed):
     assert (out / "model.npz").exists()
 
 
-def test_a_missed_accuracy_alone_has_a_code_of_its_own(missed):
-    file, out, _ = missed
-    file.write_text(file.read_text().replace("flash: 4K", "flash: 400K"))
-    answer = call("compress", ZOO, "--recipe", file, "-o", out)
-    assert answer.code == 6, answer.err
-    assert "bytes of flash" not in answer.err
-    file.write_text(file.read_text().replace("99.9%", "1%"))
-    answer = call("compress", ZOO, "--recipe", file, "-o", out, "--json")
-    assert answer.code == 0, answer.err
-    assert all(part["met"] for part in json.loads(answer.out)["target"])
+@pytest.mark.parametrize(
+    ("target", "error", "says"),
+    [
+        ({"flash": 4000}, DoesNotFitError, "no step before came nearer"),
+        ({"accuracy": 1}, AccuracyError, "nearest was 'train: 2' with .* in float32"),
+        ({"ram": 1 << 20, "accuracy": 1}, AccuracyError, "too low\n  nearest"),
+        ({"flash": 1 << 20, "ram": 1 << 20, "accuracy": 0.01}, None, ""),
+    ],
+)
+def test_what_is_missed_has_a_code_of_its_own(target, error, says, missed):
+    report = json.loads((missed[1] / "compression.json").read_text())
+    report["target"] = outcomes(TargetSection(**target), report["steps"], report["test"])
+    if error is None:
+        require_target(report)
+        return
+    with pytest.raises(error, match=says):
+        require_target(report)
+
+
+def test_a_step_that_was_nearer_than_the_result_is_named(missed):
+    report = json.loads((missed[1] / "compression.json").read_text())
+    rows = report["steps"]
+    rows[-1]["linked"] = {"board": BOARD, "problem": "too large"}
+    size = rows[1]["linked"]["ram"]["total_bytes"]
+    for limit, how in ((size - 1, "1 too many"), (size, "within it")):
+        report["target"] = outcomes(TargetSection(ram=limit), rows, report["test"])
+        with pytest.raises(DoesNotFitError, match=f"at all\n  nearest was .* {how}"):
+            require_target(report)
 
 
 def test_what_is_written_tells_how_to_do_it_again(missed, samples):

@@ -81,6 +81,12 @@ def test_steps_of_the_command_line_are_those_of_a_file():
         ("extends: deep-compresion\n", r"r: extends: .*did you mean 'deep-compression'"),
         ("data:\n  train: ${NO_SUCH_NAME}/x.npz\n", r"r:2: data\.train: .*NO_SUCH_NAME is not set"),
         ("training: {seed: -1}\n", r"r:1: training\.seed: "),
+        ("training:\n  augment: {flp: 1}\n", r"r:2: training\.augment\.flp: .*'flip'"),
+        ("steps:\n- prune: 2\n", r"r:2: steps\.prune\.amount: Input should be less than 1"),
+        ("steps:\n- distill: {form: x}\n", r"steps\.distill\.form: unknown key; .*'from'"),
+        ("steps:\n- train: {zzz: 1}\n", r"known keys: .*learning_rate, from, temperature"),
+        ("steps:\n- cluster:\n", r"r:2: steps\.cluster\.clusters: Field required"),
+        ("steps: [quantize: {weights: mixed, bytes: 14Q}]\n", r"bytes: write bytes as 98304, 96K"),
     ],
 )
 def test_wrong_recipes_name_line_and_key_and_what_was_meant(text, says):
@@ -91,6 +97,20 @@ def test_wrong_recipes_name_line_and_key_and_what_was_meant(text, says):
 def test_a_step_without_a_value_is_refused():
     with pytest.raises(RecipeError, match="write a step as verb=value"):
         with_steps(Recipe(), ["prune"])
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("prune=1.5", r"^-s prune=1.5: steps\.prune\.amount: Input should be less than 1"),
+        ("prune={amount: 0.5, epoch: 2}", r"^-s prune=\{.*\}: steps\.prune\.epoch: .*'epochs'"),
+        ("prune={amount: 0.5", r"^-s prune=\{amount: 0.5: not YAML"),
+        ("prune=0.5", r"^-s prune=0.5: cannot follow cluster"),
+    ],
+)
+def test_a_wrong_step_of_the_command_line_is_told_as_it_was_given(given, says):
+    with pytest.raises(RecipeError, match=says):
+        with_steps(Recipe(), ["cluster=4", given])
 
 
 def test_a_recipe_extends_another(monkeypatch):
