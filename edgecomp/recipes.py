@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -41,9 +41,6 @@ from edgecomp.ir import Graph
 from edgecomp.samples import sample_shape
 from edgecomp.step_targets import missed
 
-if TYPE_CHECKING:
-    from torch import nn
-
 __all__ = [
     "Cluster",
     "Distill",
@@ -60,8 +57,6 @@ __all__ = [
 
 Data = str | Path | Mapping[str, Any] | tuple[Any, Any]
 """A file, `FILE.py:function`, arrays `x` and `y` by these names, or a pair of them."""
-Model = Union[str, Path, Graph, "nn.Module"]
-"""Anything that a command takes as MODEL, a float graph, or a torch module."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +109,7 @@ class Recipe:
 
     def run(
         self,
-        model: Model | None = None,
+        model: Any = None,
         data: Data | None = None,
         *,
         test: Data | None = None,
@@ -125,7 +120,8 @@ class Recipe:
         """Take the steps.
 
         Args:
-            model: the network, the recipe's unless given.  A torch module keeps its weights.
+            model: anything that a command takes as MODEL, a float graph, or a torch module, which
+                keeps its weights; the recipe's unless given.
             data: training samples, the recipe's unless given.
             test: test samples, which training never sees; the recipe's unless given.
             out: the folder to write, and to go on in after an interruption; none is kept unless
@@ -162,9 +158,7 @@ class Recipe:
             return Result(read_model(where / MODEL_FILE), report)
 
 
-def _source(
-    model: Model | None, data: config.DataSection, shapes: InputShapes | None
-) -> str | Graph:
+def _source(model: Any, data: config.DataSection, shapes: InputShapes | None) -> str | Graph:
     """A model as `compress` takes it; a torch module is read here."""
     if model is None:
         raise UserError("give a model, or a recipe with model: ...")
