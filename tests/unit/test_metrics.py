@@ -29,7 +29,7 @@ def test_accuracy_reads_any_shape_of_output_and_labels():
 def test_one_hot_rows_are_class_numbers():
     rows = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]], np.float32)
     assert METRICS["accuracy"](answers(rows, rows[[0, 1, 0]])) == pytest.approx(2 / 3)
-    for other in (rows.T[:, :1], 2 * rows, rows + [0, 0, 1], rows[None]):
+    for other in (rows.T[:, :1], 2 * rows, rows + np.ones(3), rows[None]):
         assert class_numbers(np.asarray(other)) is None
 
 
