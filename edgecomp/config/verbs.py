@@ -179,7 +179,7 @@ class Prune(TrainingStep):
 
     def _agrees_with_pattern(self, kept: int, of: int) -> None:
         share = 1 - kept / of
-        if self.amount is not None and abs(self.amount - share) > 1e-6:  # noqa: PLR2004
+        if self.amount is not None and abs(self.amount - share) > 1e-6:
             raise ValueError(
                 f"amount: with pattern: '{self.pattern}' {share:g} of the weights go, not "
                 f"{self.amount:g}; leave amount out, or take another pattern"
@@ -285,6 +285,10 @@ class Factorize(TrainingStep):
         return f"factorize: {aim}" + ("" if self.method == "auto" else f" by {self.method}")
 
 
+OF_BUILDS = ("calibration", "bias_correction", "symmetric", "float_layers", "activations")
+"""Keys of the recipe's section `quantize` that are no keys of the step."""
+
+
 class Quantize(TrainingStep):
     """Put the weights on the grids that the device computes with.
 
@@ -296,6 +300,7 @@ class Quantize(TrainingStep):
             a method is named.
         keep8: globs of layers whose weights stay int8.
         bytes: what all weights may take in flash, for `mixed`.
+        equalize: balance the ranges of neighbouring layers' channels first, in the whole network.
     """
 
     verb: ClassVar[str] = "quantize"
@@ -305,18 +310,36 @@ class Quantize(TrainingStep):
     method: Literal["nearest", "adaround", "qat"] | None = None
     keep8: tuple[str, ...] = ()
     bytes: Annotated[int, Field(ge=1)] | None = None
+    equalize: bool = False
     learning_rate: _Rate = 1e-4
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_key_of_builds(cls, given: Any) -> Any:
+        """Tell where options belong that act when a build calibrates."""
+        for key in given if isinstance(given, dict) else ():
+            if key in OF_BUILDS:
+                raise ValueError(
+                    f"{key}: a build does that, when it calibrates; say it in the recipe's section "
+                    f"quantize, beside steps: `quantize: {{{key}: ...}}`"
+                )
+        return given
 
     @model_validator(mode="after")
     def _has_a_budget(self) -> "Quantize":
         if (self.weights == "mixed") != (self.bytes is not None):
             raise ValueError("weights: mixed goes with bytes, what all weights may take in flash")
+        if self.equalize and self.layers != ("*",):
+            raise ValueError(
+                "equalize: balances the whole network; leave layers out, or equalize in the "
+                "recipe's section quantize"
+            )
         return self
 
     @property
     def needs_data(self) -> bool:
         """Rounding to the nearest needs none, unless layers are chosen by what it harms."""
-        return self.how != "nearest" or self.weights == "mixed"
+        return self.how != "nearest" or self.weights == "mixed" or self.equalize
 
     @property
     def how(self) -> str:
@@ -326,7 +349,7 @@ class Quantize(TrainingStep):
     @property
     def text(self) -> str:
         """The step for people."""
-        return f"quantize: {self.weights} {self.how}"
+        return f"quantize: {self.weights} {self.how}" + (", equalized" if self.equalize else "")
 
 
 class Cluster(TrainingStep):

@@ -231,9 +231,7 @@ def _save(
     temporary.replace(path)
 
 
-def _resume(
-    torch: Any, path: Path, module: "nn.Module", optimizer: Any, hook: Hook
-) -> _Progress:
+def _resume(torch: Any, path: Path, module: "nn.Module", optimizer: Any, hook: Hook) -> _Progress:
     content = torch.load(path, weights_only=True)
     module.load_state_dict(content["module"])
     optimizer.load_state_dict(content["optimizer"])
