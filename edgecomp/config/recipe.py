@@ -32,8 +32,8 @@ import yaml
 from pydantic import Field, SerializeAsAny, ValidationError, WithJsonSchema, field_validator
 
 from edgecomp.config.section import Section, entry_of, explain, nearest
+from edgecomp.config.step import Step
 from edgecomp.config.steps import STEPS, parse_steps
-from edgecomp.config.verbs import Step
 from edgecomp.errors import RecipeError
 
 PRESETS = Path(__file__).parent / "presets"

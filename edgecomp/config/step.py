@@ -1,0 +1,66 @@
+"""What all steps of a recipe have, and those that train."""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field
+
+from edgecomp.config.section import Section
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Epochs = Annotated[int, Field(ge=0, le=10_000)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+
+
+class Step(Section):
+    """A step; its verb names the technique.
+
+    `layers` chooses layers by name, as shell globs.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    verb: ClassVar[str]
+    main: ClassVar[str]
+    """The key that a scalar stands for."""
+    keeps_weights: ClassVar[bool] = False
+    """Whether the step leaves every weight as it is."""
+
+    layers: tuple[str, ...] = ("*",)
+
+    def __init__(self, main: Any = None, /, **fields: Any) -> None:
+        """Take the main knob without its name: `Prune(0.5)`."""
+        if main is not None:
+            fields[self.main] = main
+        super().__init__(**fields)
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether the step looks at training samples."""
+        return not self.keeps_weights
+
+    @property
+    def text(self) -> str:
+        """The step for people: `prune: 0.5`."""
+        value = self.model_dump(by_alias=True)[self.main]
+        return self.verb if value is None else f"{self.verb}: {value}"
+
+
+class TrainingStep(Step):
+    """A step that trains.
+
+    Attributes:
+        epochs: passes over the training samples, at most.
+        learning_rate: at the start.
+        teacher: whose answers are learned beside those of the data: `original`, the model before
+            the first step, or any model that can be read; none unless given.
+        temperature: softens the answers of both.
+        weight: share of the teacher's loss, the rest being that of the data.
+        features: weight of how alike the teacher's last features are, sample by sample of a batch.
+    """
+
+    epochs: Epochs = 5
+    learning_rate: Rate = 1e-3
+    teacher: Annotated[str, Field(min_length=1)] | None = Field(default=None, alias="from")
+    temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.7
+    features: Annotated[float, Field(ge=0, le=1e6)] = 0.0
