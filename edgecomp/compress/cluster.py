@@ -1,9 +1,9 @@
-"""Let weights share a few values: k-means per layer, on the layer's own integer grid.
+"""Let weights share a few values: k-means per layer, or per group of its output channels.
 
-Weights that an earlier step put on a grid (int4, say) keep it; for others it is int8, with one
-scale for the whole tensor or for each output channel.  The tensor carries it from then on:
-quantization keeps it, so that the shared values are as many codes.  Source: S. Han et al., "Deep
-Compression" (2016), with their linear initialization.
+The values lie on the layer's own integer grid.  Weights that an earlier step put on one (int4, say)
+keep it; for others it is int8, with one scale for the whole tensor or for each output channel.  The
+tensor carries it from then on: quantization keeps it, so that the shared values are as many codes.
+Source: S. Han et al., "Deep Compression" (2016), with their linear initialization.
 """
 
 from dataclasses import dataclass, replace
@@ -22,6 +22,8 @@ from edgecomp.compress.train.graph_module import (
 from edgecomp.compress.train.sources import keeping_zeros, shared
 from edgecomp.config import Cluster
 from edgecomp.ir import Array, Graph, QParams, Tensor
+from edgecomp.passes.channel_classes import is_depthwise
+from edgecomp.storage.codebook import channels_per_table
 
 ROUNDS = 60
 FEW = 16
@@ -46,16 +48,18 @@ class Shared:
 def cluster_step(graph: Graph, step: Cluster, workshop: Workshop) -> Outcome:
     """Give the weights of each chosen layer `step.clusters` values, and fine-tune these.
 
+    With groups, each group of output channels has values of its own; depthwise layers have one.
     Where a layer has weights that are 0, 0 is one of the values and these weights keep it.  Other
     layers whose weights lie on a grid go on to share the values that they have.
     """
     names = chosen_weights(graph, step)
     least = least_scales(graph, workshop) if step.scales == "channel" else {}
     grids = {name: _grid(graph.tensors[name], least.get(name)) for name in names}
+    sizes = {name: _group_size(graph, name, step.groups) for name in names}
     found = {}
     for name, (scales, most) in grids.items():
         units = _without_nothing(graph.tensors[name].value / scales)
-        found[name] = share(units, step.clusters, most)
+        found[name] = share_in_groups(units, step.clusters, most, sizes[name])
     for name in weight_tensors(graph):
         if name not in grids and graph.tensors[name].qparams is not None:
             grids[name] = _grid(graph.tensors[name], None)
@@ -73,8 +77,9 @@ def cluster_step(graph: Graph, step: Cluster, workshop: Workshop) -> Outcome:
         qparams = graph.tensors[name].qparams or _qparams(scales)
         exact = qparams.dequantize(qparams.quantize(values[name])).astype(np.float32)
         tensors[name] = replace(tensors[name].with_data(exact), qparams=qparams)
-    counts = [len(np.unique(weight_codes(tensors[name]))) for name in names]
-    note = f"{len(names)} layers with at most {max(counts)} values each"
+    most = max(_most_values(weight_codes(tensors[name]), sizes[name]) for name in names)
+    each = "each" if step.groups == 1 else f"in each of up to {step.groups} groups of channels"
+    note = f"{len(names)} layers with at most {most} values {each}"
     made = clustered.replace(tensors=tensors)
     if step.clusters <= MOST_INDEXED:
         made = allow_also(made, names, "codebook")
@@ -97,6 +102,31 @@ def share(units: Array, count: int, most: int = 127) -> Shared:
     nearest = np.searchsorted((codebook[1:-1] + codebook[2:]) / 2, flat) + 1
     indices = np.where(pruned, 0, nearest).reshape(units.shape)
     return Shared(codebook, indices)
+
+
+def share_in_groups(units: Array, count: int, most: int, channels: int) -> Shared:
+    """Choose values by `share` for every `channels` output channels (the first axis)."""
+    codebook, indices = [np.zeros(1)], []
+    for first in range(0, len(units), channels):
+        part = share(units[first : first + channels], count, most)
+        before = sum(map(len, codebook)) - 1
+        codebook.append(part.codebook[1:])
+        indices.append(np.where(part.indices == 0, 0, part.indices + before))
+    return Shared(np.concatenate(codebook), np.concatenate(indices))
+
+
+def _group_size(graph: Graph, name: str, groups: int) -> int:
+    """Output channels of each group; all of a depthwise layer, which kernels read at once."""
+    channels = graph.tensors[name].shape[0]
+    readers = [node for node in graph.nodes if name in node.inputs[1:2]]
+    if groups == 1 or any(is_depthwise(graph, node) for node in readers):
+        return channels
+    return channels_per_table(channels, groups)
+
+
+def _most_values(codes: Array, channels: int) -> int:
+    """The most different codes of `channels` output channels."""
+    return max(len(np.unique(codes[at : at + channels])) for at in range(0, len(codes), channels))
 
 
 def _as_they_are(codes: Array) -> Shared:

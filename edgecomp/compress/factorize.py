@@ -7,7 +7,7 @@ rank expansions" (2014); Y.-D. Kim et al., "Compression of deep convolutional ne
 fast and low power mobile applications" (2016).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,7 +67,7 @@ def factorize_step(graph: Graph, step: Factorize, workshop: Workshop) -> Outcome
     if step.energy is not None:
         taken = {name: _by_energy(found, step.energy) for name, found in options.items()}
     else:
-        taken = _by_budget(options, step.macs)
+        taken = _by_budget(options, step, _chosen_macs(graph, chosen))
     smaller = replaced(graph, taken)
     outcome = train_step(smaller, step, workshop)
     parts = [f"{name} {option.text}" for name, option in taken.items() if len(option.nodes) > 1]
@@ -96,9 +96,24 @@ def _by_energy(options: Sequence[Option], energy: float) -> Option:
     )
 
 
-def _by_budget(options: Mapping[str, Sequence[Option]], share: float) -> dict[str, Option]:
-    """The least error of all layers together for a share of their MACs."""
-    whole = sum(found[0].macs for found in options.values())
+def _chosen_macs(graph: Graph, chosen: Collection[str]) -> int:
+    """MACs of all layers whose weights are chosen."""
+    linear = [node for node in graph.nodes if node.op in {"conv2d", "dense"}]
+    return sum(_macs(graph, node, {}) for node in linear if node.inputs[1] in chosen)
+
+
+def _by_budget(
+    options: Mapping[str, Sequence[Option]], step: Factorize, whole: int
+) -> dict[str, Option]:
+    """The least error of all layers together for a share of the MACs of the chosen layers.
+
+    Args:
+        options: of each layer that the method can make smaller, itself first.
+        step: the share, and what there is to say where it cannot be met.
+        whole: MACs of all chosen layers.
+    """
+    share = step.macs or 0.0
+    others = whole - sum(found[0].macs for found in options.values())
 
     def at(price: float) -> dict[str, Option]:
         return {
@@ -107,19 +122,28 @@ def _by_budget(options: Mapping[str, Sequence[Option]], share: float) -> dict[st
         }
 
     def macs(taken: dict[str, Option]) -> int:
-        return sum(option.macs for option in taken.values())
+        return others + sum(option.macs for option in taken.values())
 
     low, high = 0.0, 1e6
     least = macs(at(high))
     if least > share * whole:
         raise UserError(
             f"factorize: {share:g} of the MACs cannot be reached; with every rank 1 it is "
-            f"{least / whole:.3f}"
+            f"{least / whole:.3f}{_remedy(others / whole, step.method)}"
         )
     for _ in range(ROUNDS):
         price = (low + high) / 2
         low, high = (low, price) if macs(at(price)) <= share * whole else (price, high)
     return at(high)
+
+
+def _remedy(share: float, method: str) -> str:
+    """What to do where too many MACs stay: `share` of them is in layers that stay as they are."""
+    if not share:
+        return "; take a larger share"
+    what = f" by {method}" if method != "auto" else ""
+    remedy = f"; take a larger share{', method: auto,' if what else ''} or choose other layers"
+    return f", as {share:.3f} is in chosen layers that cannot be made smaller{what}{remedy}"
 
 
 def _options(graph: Graph, node: Node, method: str) -> list[Option]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgecomp.compress.prune_weights import magnitude_masks
+from edgecomp.compress.storing import allow_also
 from edgecomp.compress.technique import Outcome, Workshop, chosen_weights
 from edgecomp.compress.train.graph_module import as_module, constants_of, with_constants
 from edgecomp.compress.train.loop import FitResult, NoHook
@@ -35,7 +36,8 @@ class _Ticket:
 def lottery_step(graph: Graph, step: Lottery, workshop: Workshop) -> Outcome:
     """Find the ticket that keeps `1 - step.amount` of the chosen weights.
 
-    The graph should be untrained: its weights are what the tickets return to.
+    The graph should be untrained: its weights are what the tickets return to.  The weights that are
+    left may lie in flash as `sparse` ones.
     """
     names = chosen_weights(graph, step)
     rewind = _Rewind(graph, step.rewind)
@@ -66,7 +68,7 @@ def lottery_step(graph: Graph, step: Lottery, workshop: Workshop) -> Outcome:
     kept = sum(int(mask.sum()) for mask in masks.values())
     size = sum(mask.size for mask in masks.values())
     note = f"a ticket of {kept:,} of {size:,} weights ({100 * kept / size:.1f} %)"
-    final = with_constants(graph, ticket.values)
+    final = allow_also(with_constants(graph, ticket.values), names, "sparse")
     return Outcome(final, result.score, result.diverged, note, {"rounds": rows})
 
 

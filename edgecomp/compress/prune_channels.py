@@ -26,6 +26,8 @@ from edgecomp.passes.channel_classes import ChannelClasses, is_depthwise, is_mix
 MOST = 0.97
 """No more of the channels go, whatever share of MACs is asked for."""
 ROUNDS = 16
+NOTEWORTHY = 0.005
+"""A share of channels that differs from what was asked for by so much is told."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def prune_channels(graph: Graph, step: Prune, workshop: Workshop) -> Outcome:
     makers = {
         node.name for node in graph.nodes if len(node.inputs) > 1 and node.inputs[1] in chosen
     }
-    importance = filter_importance(graph, step.criterion, workshop.split.train)
+    criterion, _ = _of_channels(step)
+    importance = filter_importance(graph, criterion, workshop.split.train)
     channels = _Channels(graph, importance)
     groups = [group for group in channels.groups() if makers.issuperset(group.layers)]
     if not groups:
@@ -73,10 +76,28 @@ def prune_channels(graph: Graph, step: Prune, workshop: Workshop) -> Outcome:
     before = sum(len(group.classes) for group in groups)
     share = total_macs(smaller) / total_macs(graph)
     note = (
-        f"{len(removed):,} of {before:,} channels removed in {len(groups)} groups, "
-        f"{100 * share:.1f} % of the MACs left"
+        f"{len(removed):,} of {before:,} channels removed in {len(groups)} groups"
+        f"{_otherwise(len(removed) / before, step)}, {100 * share:.1f} % of the MACs left"
     )
     return replace(outcome, note=note)
+
+
+def _otherwise(gone: float, step: Prune) -> str:
+    """Say where another share of the channels went than was asked for, and why."""
+    if step.amount is None or abs(gone - step.amount) < NOTEWORTHY:
+        return ""
+    round_to = _of_channels(step)[1]
+    return (
+        f" ({100 * gone:.1f} % instead of {100 * step.amount:g} %: each group keeps a multiple of "
+        f"round_to, {round_to}, and at least so many)"
+    )
+
+
+def _of_channels(step: Prune) -> tuple[str, int]:
+    """The criterion and `round_to`, which a step that prunes channels has."""
+    assert step.criterion is not None
+    assert step.round_to is not None
+    return step.criterion, step.round_to
 
 
 def _removed(
@@ -133,7 +154,7 @@ def _choose(
         kept = [len(g.classes) * (1 - share) for g, share in zip(groups, shares, strict=True)]
     removed: set[int] = set()
     for group, count in zip(groups, kept, strict=True):
-        removed |= _least(group, count, step.round_to)
+        removed |= _least(group, count, _of_channels(step)[1])
     return removed
 
 

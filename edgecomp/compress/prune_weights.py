@@ -76,17 +76,16 @@ class _Masks:
             self.settled = False
             self._choose(self._step.share * (1 - (1 - progress / RAMP) ** 3))
         elif not self.settled:
-            if not self._is_done():
-                self._choose(self._step.share)
+            self._choose(self._step.share)
             self.settled = True
 
-    def _is_done(self) -> bool:
-        """Whether a training that goes on had chosen its last masks before."""
-        masks = [source.mask for source in self._sources.values()]
-        zeros = sum(int((mask == 0).sum()) for mask in masks)
-        target: float = 0.999 * self._step.share * sum(mask.numel() for mask in masks)
-        # Shares of layers are rounded one by one.
-        return bool(zeros >= target - len(masks))
+    def state(self) -> dict[str, Any]:
+        """When masks were chosen last, and whether for good: the module has the masks."""
+        return {"at": self._at, "settled": self.settled}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Choose masks again when an uninterrupted training would."""
+        self._at, self.settled = state["at"], state["settled"]
 
     def _masks(self, values: Mapping[str, Array], amount: float) -> dict[str, Array]:
         """True where a weight stays, by tensor."""
@@ -148,6 +147,7 @@ def _layer_mask(value: Array, share: float, step: Prune) -> Array:
 
 
 def _block_length(step: Prune) -> int:
+    assert step.pattern is not None, "of blocks there is a pattern"
     return int(step.pattern.partition("x")[2])
 
 

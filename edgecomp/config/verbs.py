@@ -1,15 +1,13 @@
-"""The steps of a recipe: what each verb takes, and its defaults."""
+"""The steps of a recipe but for those that prune: what each verb takes, and its defaults."""
 
-import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from edgecomp.config.section import read_bytes
-from edgecomp.config.step import Epochs, Rate, Step, TrainingStep
+from edgecomp.config.step import Epochs, Rate, Share, Step, TrainingStep
 
 _Bytes = Annotated[int, Field(ge=1), WithJsonSchema({"type": ["integer", "string"]})]
-_Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Train(TrainingStep):
@@ -42,108 +40,12 @@ class Distill(TrainingStep):
     batch_norm: bool = False
 
 
-class Prune(TrainingStep):
-    """Remove a share of the weights, of blocks of weights or of the channels, and fine-tune.
-
-    Attributes:
-        amount: the share that goes; may be left out with `macs` or a pattern N:M.
-        what: single weights, blocks along the input channels, or whole channels (tensors become
-            smaller).
-        budget: `global`: the share is of all chosen layers together; `layer`: of each;
-            `sensitivity`: of all together, each layer so much that all harm the loss equally.
-        criterion: of channels: `l1`, `l2`, `taylor` (what the loss would change by), `fpgm`
-            (distance to the layer's other filters), `bn` (spread of the channel's values).
-        schedule: `gradual` grows the share during the first part of the epochs along a cubic
-            curve; `one-shot` does not.  Channels always go at once.
-        pattern: of blocks: `1x4`, or N of M weights that stay, `2:4`.
-        round_to: channels are left in multiples of this.
-        macs: of channels: remove as many as it takes to leave this share of the MACs.
-    """
-
-    verb: ClassVar[str] = "prune"
-    main: ClassVar[str] = "amount"
-
-    amount: _Share | None = None
-    what: Literal["weights", "blocks", "channels"] = "channels"
-    budget: Literal["global", "layer", "sensitivity"] = "global"
-    criterion: Literal["l1", "l2", "taylor", "fpgm", "bn"] = "l2"
-    schedule: Literal["gradual", "one-shot"] = "gradual"
-    pattern: str = "1x4"
-    round_to: Annotated[int, Field(ge=1, le=64)] = 4
-    macs: _Share | None = None
-
-    @field_validator("pattern", mode="before")
-    @classmethod
-    def _not_a_time(cls, value: Any) -> Any:
-        """Undo what YAML 1.1 makes of 2:4: two minutes and four seconds."""
-        return f"{value // 60}:{value % 60}" if isinstance(value, int) else value
-
-    @field_validator("pattern")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if not re.fullmatch(r"1x([2-9]|1[0-6])", value):
-            found = re.fullmatch(r"(\d+):(\d+)", value)
-            if found is None or not 0 < int(found[1]) < int(found[2]) <= 64:
-                raise ValueError("write a pattern as 1x4, or as 2:4 (two of four weights stay)")
-        return value
-
-    @model_validator(mode="after")
-    def _says_how_much(self) -> "Prune":
-        if self.macs is not None and self.what != "channels":
-            raise ValueError("macs: only channels that go make MACs fewer; say what: channels")
-        if self.amount is None and self.macs is None and self.kept_of is None:
-            raise ValueError("amount: Field required")
-        return self
-
-    @property
-    def kept_of(self) -> tuple[int, int] | None:
-        """N and M of a pattern N:M, for blocks."""
-        if self.what != "blocks" or ":" not in self.pattern:
-            return None
-        kept, of = (int(n) for n in self.pattern.split(":"))
-        return kept, of
-
-    @property
-    def share(self) -> float:
-        """The share that goes."""
-        if self.amount is not None:
-            return self.amount
-        return 1 - self.kept_of[0] / self.kept_of[1] if self.kept_of else 0.5
-
-    @property
-    def text(self) -> str:
-        """The step for people."""
-        if self.amount is not None:
-            return f"prune: {self.amount}"
-        return f"prune: {self.pattern}" if self.kept_of else f"prune to {self.macs:g} of the MACs"
-
-
-class Lottery(TrainingStep):
-    """Find a lottery ticket: prune by magnitude, rewind what is left, train, and again.
-
-    Attributes:
-        amount: share of the weights that is gone at the end.
-        rounds: how often it is pruned; each round leaves the same share of what there was.
-        rewind: optimizer step whose weights are returned to; 0 for the very first ones.
-        epochs: of each round.
-        control: train each ticket with other random weights as well, and report how that goes.
-    """
-
-    verb: ClassVar[str] = "lottery"
-    main: ClassVar[str] = "amount"
-
-    amount: _Share
-    rounds: Annotated[int, Field(ge=1, le=100)] = 10
-    rewind: Annotated[int, Field(ge=0)] = 0
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = 10
-    control: bool = False
-
-
 class Factorize(TrainingStep):
     """Replace layers by two or three smaller ones, and fine-tune.
 
     Attributes:
-        macs: share of the chosen layers' MACs that stays.
+        macs: share of the chosen layers' MACs that stays, of those as well that the method cannot
+            make smaller; 0.5 unless `energy` is given.
         energy: instead, the share of each layer's squared singular values that its ranks keep.
         method: `svd` (dense and 1x1), `tucker` (KxK: 1x1, KxK, 1x1), `separable` (KxK: Kx1,
             1xK), or `auto`: what is nearest to the layer's weights for its MACs.
@@ -152,10 +54,34 @@ class Factorize(TrainingStep):
     verb: ClassVar[str] = "factorize"
     main: ClassVar[str] = "macs"
 
-    macs: _Share = 0.5
+    macs: Share | None = None
     energy: Annotated[float, Field(gt=0, le=1)] | None = None
     method: Literal["auto", "svd", "tucker", "separable"] = "auto"
     epochs: Epochs = 10
+
+    @model_validator(mode="before")
+    @classmethod
+    def _half(cls, given: Any) -> Any:
+        """Half of the MACs stay where nothing is said."""
+        if isinstance(given, dict) and given.get("macs") is None and given.get("energy") is None:
+            return given | {"macs": 0.5}
+        return given
+
+    @model_validator(mode="after")
+    def _has_one_aim(self) -> "Factorize":
+        if self.macs is not None and self.energy is not None:
+            raise ValueError("macs and energy: each says how much stays; give one of them")
+        return self
+
+    @property
+    def text(self) -> str:
+        """The step for people."""
+        aim = f"energy {self.energy:g}" if self.macs is None else f"{self.macs:g}"
+        return f"factorize: {aim}" + ("" if self.method == "auto" else f" by {self.method}")
+
+
+OF_BUILDS = ("calibration", "bias_correction", "symmetric", "float_layers", "activations")
+"""Keys of the recipe's section `quantize` that are no keys of the step."""
 
 
 class Quantize(TrainingStep):
@@ -169,6 +95,7 @@ class Quantize(TrainingStep):
             a method is named.
         keep8: globs of layers whose weights stay int8.
         bytes: what all weights may take in flash, for `mixed`: a number, or `14K`.
+        equalize: balance the ranges of neighbouring layers' channels first, in the whole network.
     """
 
     verb: ClassVar[str] = "quantize"
@@ -178,7 +105,20 @@ class Quantize(TrainingStep):
     method: Literal["nearest", "adaround", "qat"] | None = None
     keep8: tuple[str, ...] = ()
     bytes: _Bytes | None = None
+    equalize: bool = False
     learning_rate: Rate = 1e-4
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_key_of_builds(cls, given: Any) -> Any:
+        """Tell where options belong that act when a build calibrates."""
+        for key in given if isinstance(given, dict) else ():
+            if key in OF_BUILDS:
+                raise ValueError(
+                    f"{key}: a build does that, when it calibrates; say it in the recipe's section "
+                    f"quantize, beside steps: `quantize: {{{key}: ...}}`"
+                )
+        return given
 
     @field_validator("bytes", mode="before")
     @classmethod
@@ -190,12 +130,17 @@ class Quantize(TrainingStep):
     def _has_a_budget(self) -> "Quantize":
         if (self.weights == "mixed") != (self.bytes is not None):
             raise ValueError("weights: mixed goes with bytes, what all weights may take in flash")
+        if self.equalize and self.layers != ("*",):
+            raise ValueError(
+                "equalize: balances the whole network; leave layers out, or equalize in the "
+                "recipe's section quantize"
+            )
         return self
 
     @property
     def needs_data(self) -> bool:
         """Rounding to the nearest needs none, unless layers are chosen by what it harms."""
-        return self.how != "nearest" or self.weights == "mixed"
+        return self.how != "nearest" or self.weights == "mixed" or self.equalize
 
     @property
     def how(self) -> str:
@@ -205,14 +150,15 @@ class Quantize(TrainingStep):
     @property
     def text(self) -> str:
         """The step for people."""
-        return f"quantize: {self.weights} {self.how}"
+        return f"quantize: {self.weights} {self.how}" + (", equalized" if self.equalize else "")
 
 
 class Cluster(TrainingStep):
     """Let the weights of each layer share a few values of its integer grid, and fine-tune these.
 
     Attributes:
-        clusters: values per layer.
+        clusters: values per layer, or per group of its output channels.
+        groups: of output channels, each with values of its own.
         scales: of the grid, where no earlier step gave one: one for the `layer`, or one for each
             output `channel`, so that channels of very different size share values as well.
     """
@@ -221,8 +167,14 @@ class Cluster(TrainingStep):
     main: ClassVar[str] = "clusters"
 
     clusters: Annotated[int, Field(ge=2, le=255)]
+    groups: Annotated[int, Field(ge=1, le=1024)] = 1
     scales: Literal["layer", "channel"] = "layer"
     learning_rate: Rate = 1e-4
+
+    @property
+    def text(self) -> str:
+        """The step for people."""
+        return f"cluster: {self.clusters}" + (f" in {self.groups} groups" * (self.groups > 1))
 
 
 class StoringStep(Step):

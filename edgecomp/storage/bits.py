@@ -14,11 +14,16 @@ from edgecomp.ir import Array
 UNIT = 16
 
 
+def packed_bytes(total: int) -> int:
+    """Bytes that `pack_bits` needs for `total` bits, the spare half word included."""
+    return 2 * (total // UNIT + 2)
+
+
 def pack_bits(codes: IntArray, lengths: IntArray) -> Array:
     """Write `codes[i]` as `lengths[i]` bits (0 to 16), one behind the other, as uint16."""
     total = int(lengths.sum())
     ends = np.cumsum(lengths)
-    bits = np.zeros((total // UNIT + 2) * UNIT, np.uint8)
+    bits = np.zeros(8 * packed_bytes(total), np.uint8)
     for position in range(int(lengths.max(initial=0))):  # from the last bit of every code
         has = lengths > position
         bits[ends[has] - 1 - position] = codes[has] >> position & 1

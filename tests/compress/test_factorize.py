@@ -92,10 +92,20 @@ def test_the_budget_is_kept_and_the_network_still_learns():
     assert total_macs(kept) <= total_macs(graph)
 
 
+def whole_network_share(step):
+    """The MACs that stay of a network of which most are in 3x3 convolutions."""
+    graph = network("resnet8", 0.25)
+    shop = Workshop(split_for(graph, 100), TrainingSection(batch=32))
+    return total_macs(factorize_step(graph, step, shop).graph) / total_macs(graph)
+
+
 def test_what_cannot_be_met_is_said():
     graph = network()
     shop = Workshop(split_for(graph), TrainingSection(batch=32))
     with pytest.raises(UserError, match=r"0\.001 of the MACs cannot be reached; .* it is 0\.0"):
         factorize_step(graph, Factorize(macs=0.001, epochs=0), shop)
+    assert whole_network_share(Factorize(macs=0.5, epochs=0)) <= 0.5
+    with pytest.raises(UserError, match=r"it is 0\.\d+, as 0\.\d+ is in chosen .* by svd; .* auto"):
+        whole_network_share(Factorize(macs=0.5, method="svd", epochs=0))
     with pytest.raises(UserError, match="can be made of smaller ones by tucker"):
         factorize_step(graph, Factorize(method="tucker"), shop)

@@ -9,6 +9,9 @@ from edgecomp.compress.technique import Workshop
 from edgecomp.compress.train.graph_module import as_module, weight_tensors
 from edgecomp.compress.train.scoring import evaluate
 from edgecomp.config import Lottery, TrainingSection
+from edgecomp.plan.planner import plan_graph
+from edgecomp.quant import quantize_model
+from edgecomp.targets.cores import get_core
 from tests.compress.support import network, split_for
 
 pytest.importorskip("torch")
@@ -54,6 +57,19 @@ def test_rounds_leave_what_was_asked_for_and_start_where_it_began(shop, monkeypa
     last = outcome.details["rounds"][-1]
     assert last["test"] == outcome.score.accuracy == last["validation"]
     assert {"control_validation", "control_test"} <= set(last)
+
+
+def test_a_ticket_lies_sparse_in_flash():
+    graph = network(width=0.5)
+    shop = Workshop(split_for(graph, 100), TrainingSection(batch=32))
+    step = Lottery(amount=0.9, rounds=1, epochs=1)
+    ticket = lottery_step(graph, step, shop).graph
+    quantized, _ = quantize_model(ticket, shop.split.train.inputs)
+    plan = plan_graph(quantized, get_core("cortex-m4f"))
+    taken = [stage for stage in plan.stages if stage.storage == "sparse"]
+    assert len(taken) >= 2
+    weights = sum(quantized.tensors[stage.nodes[0].inputs[1]].size for stage in taken)
+    assert sum(plan.weights_bytes(stage) for stage in taken) < 0.3 * weights
 
 
 def test_an_interrupted_search_goes_on_with_the_round_it_was_in(shop, tmp_path):

@@ -1,5 +1,6 @@
 """Channel pruning: what is coupled goes together, and what nobody reads changes nothing."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -131,6 +132,17 @@ def test_the_step_makes_tensors_smaller_and_trains_what_is_left(budget):
     assert macs_of(outcome.graph) < 0.6 * macs_of(graph)
     assert outcome.score.accuracy > 0.8
     assert outcome.note.startswith("20 of 40 channels removed in 2 groups, 5")
+
+
+def test_where_another_share_goes_than_was_asked_for_it_is_said(small_resnet):
+    graph, shop = small_resnet
+    note = prune_channels(graph, Prune(amount=0.99, epochs=0), shop).note
+    gone, before = map(int, re.match(r"(\d+) of (\d+) channels", note).groups())
+    share = f"{100 * gone / before:.1f}"
+    assert f"({share} % instead of 99 %: each group keeps a multiple of round_to, 4" in note
+    exact = prune_channels(graph, Prune(amount=0.5, epochs=0, round_to=1, budget="layer"), shop)
+    assert exact.note.startswith("28 of 56 channels removed in")
+    assert "instead" not in exact.note
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from edgecomp.config import (
     Cluster,
     Distill,
     Prune,
+    Quantize,
     Recipe,
     TargetSection,
     Train,
@@ -20,7 +21,8 @@ from edgecomp.config import (
     resolved,
     with_steps,
 )
-from edgecomp.config.recipe import PRESETS
+from edgecomp.config.recipe import PRESETS, QuantizeSection
+from edgecomp.config.verbs import OF_BUILDS
 from edgecomp.errors import RecipeError
 
 STEPS = """
@@ -39,6 +41,24 @@ def test_a_scalar_is_the_main_knob_and_a_mapping_says_the_rest():
     assert cluster.text == "cluster: 16"
 
 
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [
+        ("prune: {macs: 0.4}", "prune to 0.4 of the MACs"),
+        ("prune: {amount: 0.7, what: weights}", "prune: 0.7 of the weights"),
+        ("prune: {what: blocks, pattern: 2:4}", "prune: 2:4"),
+        ("factorize: {energy: 0.9}", "factorize: energy 0.9"),
+        ("factorize: {method: svd}", "factorize: 0.5 by svd"),
+        ("quantize: {weights: int4, equalize: true}", "quantize: int4 adaround, equalized"),
+        ("cluster: {clusters: 8, groups: 4}", "cluster: 8 in 4 groups"),
+    ],
+)
+def test_a_step_is_called_what_was_asked_for(step, text):
+    assert (
+        parse_recipe(f"steps: [{step}]".replace("[", "[{").replace("]", "}]")).steps[0].text == text
+    )
+
+
 def test_when_weights_are_decoded():
     auto, boot, by_row = parse_recipe(
         "steps:\n- huffman: {layers: [a]}\n- huffman: boot\n"
@@ -49,6 +69,11 @@ def test_when_weights_are_decoded():
     assert by_row.text == "store: sparse, dense8, decoded by row"
     given = ["huffman={layers: [a]}", "huffman={decode: boot}"]
     assert with_steps(Recipe(), given).steps == (auto, boot)
+
+
+def test_every_key_of_the_section_quantize_is_known_to_the_step():
+    keys = set(QuantizeSection.model_fields)
+    assert keys == {*OF_BUILDS, *(keys & set(Quantize.model_fields))}
 
 
 def test_steps_of_the_command_line_are_those_of_a_file():
@@ -163,12 +188,13 @@ def test_what_is_written_out_can_be_read_again():
     given = parse_recipe(
         "target: {flash: 8K, accuracy: '>= 90 %'}\n"
         "steps: [distill: a.onnx, prune: {macs: 0.5}, prune: {what: blocks, pattern: '2:4'},"
+        " prune: {amount: 0.5, what: weights},"
         " lottery: 0.5, factorize: {energy: 0.9}, quantize: int4, store: sparse]"
     )
     again = parse_recipe(yaml.safe_dump(resolved(given)))
     assert again == given
     assert given.steps[2].share == 0.5
-    assert given.steps[5].how == "adaround"
+    assert given.steps[6].how == "adaround"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +206,21 @@ def test_what_is_written_out_can_be_read_again():
         ("quantize: int8, quantize: int4", ""),
         ("prune: {what: blocks, pattern: 4:2}", "write a pattern as 1x4"),
         ("prune: {macs: 0.5, what: weights}", "only channels that go make MACs fewer"),
+        (
+            "prune: {amount: 0.5, what: weights, criterion: l1}",
+            "criterion: .* of channels; leave it",
+        ),
+        ("prune: {what: blocks, pattern: 2:4, round_to: 4}", "round_to: .* of blocks"),
+        ("prune: {amount: 0.5, pattern: 1x4}", "pattern: .* or say what: blocks"),
+        ("prune: {amount: 0.5, schedule: gradual}", "schedule: .* or say what: weights"),
+        ("prune: {amount: 0.5, macs: 0.5}", "amount and macs: .* give one of them"),
+        ("prune: {amount: 0.7, what: blocks, pattern: 2:4}", "amount: .*'2:4' 0.5 of .* not 0.7"),
+        ("prune: {what: blocks, pattern: 2:4, budget: sensitivity}", "budget: with pattern: '2:4'"),
+        ("prune: {amount: 0.5, what: blocks, pattern: 2:4, schedule: one-shot}", ""),
+        ("factorize: {macs: 0.5, energy: 0.9}", "macs and energy: .* give one of them"),
         ("quantize: {weights: int4, bytes: 9}", "mixed goes with bytes"),
+        ("quantize: {weights: int8, bias_correction: true}", "section quantize, beside steps"),
+        ("quantize: {equalize: true, layers: [a]}", "equalize: balances the whole network"),
         ("quantize: int2", "did you mean 'int8'|'int4'"),
         ("store: huffmann", "steps.store"),
         ("distil: x", "did you mean 'distill'"),

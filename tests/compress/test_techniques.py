@@ -25,7 +25,9 @@ from edgecomp.compress.train.graph_module import (
 from edgecomp.compress.train.scoring import evaluate
 from edgecomp.config import Cluster, Prune, Train, TrainingSection
 from edgecomp.errors import UserError
+from edgecomp.kernels import KERNELS, Layer
 from edgecomp.quant import quantize_model
+from edgecomp.storage.codebook import channels_per_table
 from tests.compress.support import network, split_for
 
 pytest.importorskip("torch")
@@ -96,6 +98,25 @@ def test_an_interrupted_pruning_ends_with_the_same_weights(trained_network, tmp_
             )
 
 
+def test_an_interruption_between_two_choices_of_masks_changes_nothing(trained_network, tmp_path):
+    graph, shop = trained_network
+    step = Prune(amount=0.7, what="weights", epochs=7)
+    training = TRAINING.model_copy(update={"batch": 8})
+    # Two of seven epochs end at 28.6 %: the masks of 28 % hold on to 29 %.
+    whole = prune_weights(graph, step, Workshop(shop.split, training)).graph
+
+    def interrupt(text):
+        if text.startswith("epoch 3 of"):  # what is kept is of epoch 2
+            raise KeyboardInterrupt
+
+    cut = Workshop(shop.split, training, tmp_path / "cut.pt", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        prune_weights(graph, step, cut)
+    resumed = prune_weights(graph, step, Workshop(shop.split, training, cut.checkpoint)).graph
+    for name in weight_tensors(whole):
+        np.testing.assert_array_equal(resumed.tensors[name].value, whole.tensors[name].value)
+
+
 def test_only_the_chosen_layers_change(trained_network):
     graph, shop = trained_network
     first, *others = weight_tensors(graph).items()
@@ -144,6 +165,47 @@ def test_channels_of_any_size_share_values_with_a_scale_each(trained_network):
     )
     one_scale = cluster_step(uneven, Cluster(clusters=6, epochs=0), shop).graph
     assert len(np.unique(one_scale.tensors[name].value[0])) == 1
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_groups_of_channels_share_values_of_their_own(trained_network, pruned):
+    graph, shop = trained_network
+    if pruned:
+        graph = prune_weights(graph, Prune(amount=0.5, what="weights", epochs=0), shop).graph
+    step = Cluster(clusters=5, groups=3, epochs=2)
+    clustered = cluster_step(graph, step, shop).graph
+    quantized, _ = quantize_model(clustered, shop.split.train.inputs)
+    more = 0
+    for name in weight_tensors(clustered):
+        codes = quantized.tensors[name]
+        size = channels_per_table(len(codes.value), 3)
+        for first in range(0, len(codes.value), size):
+            assert len(np.unique(codes.value[first : first + size])) <= 5
+        more += len(np.unique(codes.value)) > 5
+        np.testing.assert_array_equal(
+            codes.qparams.dequantize(codes.value).astype(np.float32), clustered.tensors[name].value
+        )
+        if pruned:
+            assert not codes.value[graph.tensors[name].value == 0].any()
+    assert more >= 2  # the last layer has one group: four channels
+    layer = Layer(quantized, next(node for node in quantized.nodes if node.op == "dense"))
+    for kernel in (KERNELS["dense_codebook"], KERNELS["dense_codebook_dsp"]):
+        tables = kernel.encoded(layer).array("values")
+        assert (len(tables) > 1, tables.shape[1]) == (True, 8)
+
+
+def test_groups_of_small_channels_keep_their_weights_apart(trained_network):
+    graph, shop = trained_network
+    name = next(iter(weight_tensors(graph)))
+    values = graph.tensors[name].value.copy()
+    values[:12] *= 0.1
+    uneven = with_constants(graph, {name: values})
+    errors = {}
+    for groups in (1, 3):
+        step = Cluster(clusters=6, groups=groups, epochs=0)
+        made = cluster_step(uneven, step, shop).graph.tensors[name].value
+        errors[groups] = np.square(made[:12] - values[:12]).sum()
+    assert errors[3] < 0.5 * errors[1]
 
 
 def test_layers_shared_by_an_earlier_step_go_on_to_share(trained_network):

@@ -11,6 +11,7 @@ from edgecomp.ops.dense import DenseParams
 from edgecomp.storage import STORAGES, allow_storage
 from edgecomp.storage.bits import BitReader, pack_bits
 from edgecomp.storage.canonical import PrefixCode, Tables, code_lengths
+from edgecomp.storage.codebook import channels_per_table
 
 
 @st.composite
@@ -93,6 +94,27 @@ def test_channel_groups_have_tables_of_their_own():
     encoded = STORAGES["codebook"].encode(values)
     assert encoded.fields["bits"] < 6
     assert np.array_equal(STORAGES["codebook"].decode(encoded), values)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 70), st.integers(1, 6), st.sampled_from([1, 2, 4]), st.integers(0, 2**32 - 1)
+)  # fmt: skip
+def test_groups_of_channels_are_found_however_kernels_interleave_them(
+    channels, groups, at_once, seed
+):
+    """Never more bytes than with a table of 16 values for each group."""
+    rng = np.random.default_rng(seed)
+    size = channels_per_table(channels, groups)
+    assert size * groups >= channels
+    filled = -(-channels // at_once) * at_once
+    tables = rng.integers(-128, 128, (filled // size + 1, 16)).astype(np.int8)
+    values = tables[np.arange(filled) // size, rng.integers(0, 16, (24, filled))].T
+    ordered = np.ascontiguousarray(values.reshape(-1, at_once, 24).swapaxes(1, 2))
+    encoded = STORAGES["codebook"].encode(ordered)
+    assert np.array_equal(STORAGES["codebook"].decode(encoded).reshape(ordered.shape), ordered)
+    count = -(-filled // size)
+    assert encoded.bytes <= ordered.size // 2 + 16 * count + 4
 
 
 def dense_graph():

@@ -67,6 +67,12 @@ class Hook(Protocol):
     def settled(self) -> bool:
         """Whether weights from here on are what was asked for, so that they may be kept."""
 
+    def state(self) -> dict[str, Any]:
+        """What it needs, beside the module, to go on after an interruption: plain values."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was asked for."""
+
 
 class NoHook:
     """Changes nothing."""
@@ -74,6 +80,13 @@ class NoHook:
     settled = True
 
     def step(self, progress: float) -> None:
+        """Do nothing."""
+
+    def state(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
         """Do nothing."""
 
 
@@ -124,7 +137,7 @@ def fit(
     if hook.settled:
         progress.best = evaluate(graph, module, split.validation)
     if checkpoint is not None and checkpoint.exists():
-        progress = _resume(torch, checkpoint, module, optimizer)
+        progress = _resume(torch, checkpoint, module, optimizer, hook)
         say(f"going on after epoch {progress.epoch}")
     epoch_of = _Epochs(graph, module, split.train, options, optimizer, hook, loss)
     diverged = ""
@@ -144,7 +157,7 @@ def fit(
             progress.best, progress.best_epoch = score, progress.epoch
             progress.best_state = _copy(module)
         if checkpoint is not None and not diverged:
-            _save(torch, checkpoint, module, optimizer, progress)
+            _save(torch, checkpoint, module, optimizer, hook, progress)
     module.load_state_dict(progress.best_state)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
@@ -200,11 +213,14 @@ def _copy(module: "nn.Module") -> dict[str, Any]:
     return {name: value.clone() for name, value in module.state_dict().items()}
 
 
-def _save(torch: Any, path: Path, module: "nn.Module", optimizer: Any, progress: _Progress) -> None:
+def _save(
+    torch: Any, path: Path, module: "nn.Module", optimizer: Any, hook: Hook, progress: _Progress
+) -> None:
     best = progress.best
     content = {
         "module": module.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "hook": hook.state(),
         "epoch": progress.epoch,
         "best": None if best is None else (best.accuracy, best.loss),
         "best_epoch": progress.best_epoch,
@@ -215,9 +231,10 @@ def _save(torch: Any, path: Path, module: "nn.Module", optimizer: Any, progress:
     temporary.replace(path)
 
 
-def _resume(torch: Any, path: Path, module: "nn.Module", optimizer: Any) -> _Progress:
+def _resume(torch: Any, path: Path, module: "nn.Module", optimizer: Any, hook: Hook) -> _Progress:
     content = torch.load(path, weights_only=True)
     module.load_state_dict(content["module"])
     optimizer.load_state_dict(content["optimizer"])
+    hook.restore(content["hook"])
     best = None if content["best"] is None else Score(*content["best"])
     return _Progress(content["epoch"], best, content["best_epoch"], content["best_state"])
