@@ -25,6 +25,7 @@ from edgecomp.ir.serialize import load_graph, save_graph
 from edgecomp.ops import PARAMS
 from edgecomp.passes import run_passes
 from edgecomp.paths import sha256_of, write_atomically
+from edgecomp.samples import sample_shape
 from edgecomp.step_checks import check_reach, check_recipe, check_steps
 from edgecomp.step_targets import check_measurable, outcomes
 from edgecomp.steps_account import account_row, examples_of, ratios, test_scores, tickets
@@ -117,7 +118,7 @@ def compress(
     check_recipe(recipe)
     folder = _open_folder(request.out)
     say("reading the model and the data")
-    ready = _prepared(request, has_board=measure is not None)
+    ready = _prepared(request, say, has_board=measure is not None)
     graph, parts = ready.graph, ready.parts
     check(graph)
     key = _digest(
@@ -217,12 +218,16 @@ def model_taken(model: str, out: Path, recipe: Recipe) -> Path:
     return out.with_name(f"{out.stem}-compressed") / MODEL_FILE
 
 
-def _prepared(request: CompressRequest, *, has_board: bool) -> _Prepared:
+def _prepared(request: CompressRequest, say: Say, *, has_board: bool) -> _Prepared:
     """Read the model and the data, and refuse what does not go together."""
     recipe = request.recipe
     graph = request.model
     if not isinstance(graph, Graph):
-        graph = read_model(graph, input_shapes=request.input_shapes)
+        shape: tuple[int, ...] | None = None
+        if request.input_shapes is None and ".py:" in graph:
+            source = recipe.data.train or recipe.data.test
+            shape = sample_shape(source, recipe.data.layout) if source else None
+        graph = read_model(graph, input_shapes=request.input_shapes, sample_shape=shape)
     graph = run_passes(graph)
     read = functools.cache(_read)
     check_steps(graph, recipe.steps, read)
@@ -230,6 +235,10 @@ def _prepared(request: CompressRequest, *, has_board: bool) -> _Prepared:
     test = _read_data(graph, recipe, recipe.data.test)
     examples = None if train is None else examples_of(graph, train)
     held_out = None if test is None else examples_of(graph, test)
+    if examples is not None and train is not None and examples.are_labels:
+        y = train.targets[graph.outputs[0]]
+        if y.size > len(y):
+            say(f"{train.source}: the targets are one-hot rows, taken as numbers of classes")
     if not request.for_build:
         check_measurable(recipe.target, held_out, has_board=has_board)
     training = recipe.training

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecomp.artifact import BuiltModel, obstacle, open_engine
 from edgecomp.data import Dataset
+from edgecomp.data.one_hot import class_numbers
 from edgecomp.device.bench import SerialBench
 from edgecomp.errors import UserError
 from edgecomp.interp import outputs_in_chunks, run_float, run_int
@@ -89,7 +90,8 @@ class Measured:
 def default_metric(dataset: Dataset | None, graph: Graph) -> str | None:
     """The metric that a data set calls for.
 
-    Accuracy for labels, AUC for labels of a single output, `mse` for values and reconstructions.
+    Accuracy for labels and one-hot rows, AUC for labels of a single output, `mse` for values and
+    reconstructions.
     """
     if dataset is None:
         return None
@@ -100,7 +102,8 @@ def default_metric(dataset: Dataset | None, graph: Graph) -> str | None:
     target = next(iter(dataset.targets.values()))
     per_sample = target.reshape(len(target), -1).shape[1]
     if per_sample != 1 or target.dtype.kind not in "iu":
-        return "mse"
+        is_output = per_sample == graph.tensors[graph.outputs[0]].size
+        return "accuracy" if is_output and class_numbers(target) is not None else "mse"
     if graph.tensors[graph.outputs[0]].size > 1:
         return "accuracy"
     return "auc" if set(np.unique(target)) == {0, 1} else "mse"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecomp.data import Dataset, Preprocessing, load_dataset, split_calibration
+from edgecomp.data.sources import read_arrays
 from edgecomp.errors import UserError
 from edgecomp.ir import Array, Graph
 from edgecomp.quant.input_codes import input_quantizer
@@ -75,6 +76,25 @@ def load_samples(
         )
     chosen, rest = split_calibration(len(full), min(calibration_samples, max(1, len(full) // 2)))
     return Samples(source, preprocessing, full.take(chosen), full.take(rest))
+
+
+def sample_shape(source: str, layout: str | None) -> tuple[int, ...] | None:
+    """The shape of one sample as a model wants it, channels first; None for several inputs.
+
+    Args:
+        source: the data set.
+        layout: how one sample lies; None: as the model wants it.
+
+    Raises:
+        UserError: the data set cannot be read.
+    """
+    arrays = read_arrays(source)
+    inputs = [array for name, array in arrays.items() if name != "y"]
+    if len(inputs) != 1 or inputs[0].ndim == 1:
+        return None
+    shape = inputs[0].shape[1:]
+    is_last = layout in {"hwc", "wc"} and len(shape) == len(layout or "")
+    return (shape[-1], *shape[:-1]) if is_last else shape
 
 
 def input_codes(graph: Graph, dataset: Dataset) -> dict[str, Array]:

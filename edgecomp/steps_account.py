@@ -10,6 +10,7 @@ from edgecomp.compress.train.graph_module import as_module, weight_tensors
 from edgecomp.compress.train.scoring import Score, evaluate
 from edgecomp.config import Recipe
 from edgecomp.data import Dataset, split_calibration
+from edgecomp.data.one_hot import class_numbers
 from edgecomp.interp import outputs_in_chunks
 from edgecomp.ir import Graph
 from edgecomp.plan.planner import macs_of
@@ -21,12 +22,17 @@ CALIBRATION_SAMPLES = 200
 
 
 def examples_of(graph: Graph, dataset: Dataset) -> Examples:
-    """The samples of a data set with their targets.
+    """The samples of a data set with their targets; one-hot rows of the output's size are classes.
 
     Raises:
         UserError: there are no targets, or they do not fit the network.
     """
-    return make_examples(graph, dataset.real(), dataset.targets, dataset.source)
+    targets = dict(dataset.targets)
+    for name, target in dataset.targets.items():
+        labels = class_numbers(target)
+        if labels is not None and target.shape[1] == graph.tensors[name].size:
+            targets[name] = labels
+    return make_examples(graph, dataset.real(), targets, dataset.source)
 
 
 def account_row(

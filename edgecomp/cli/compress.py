@@ -32,6 +32,10 @@ def command(
         ),
     ] = None,
     input_shape: options.InputShape = None,
+    schema: Annotated[
+        bool,
+        typer.Option("--schema", help="Print the JSON schema of recipe files, and do nothing."),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Prune, cluster and retrain MODEL by the steps of a recipe.
@@ -41,10 +45,13 @@ def command(
     the recipe's target is kept, but the command fails: with 3 for memory, with 6 for accuracy.
     """
     from edgecomp.compressing import CompressRequest, compress
-    from edgecomp.config import Recipe, read_recipe, with_steps
+    from edgecomp.config import Recipe, read_recipe, recipe_schema, with_steps
     from edgecomp.draft import measure_for
     from edgecomp.step_targets import require_target
 
+    if schema:
+        options.print_json(recipe_schema())
+        return
     read = read_recipe(recipe) if recipe else Recipe()
     if step:
         read = with_steps(read, step)

@@ -73,14 +73,18 @@ def _within(graph: Graph, names: list[str], budget: int, workshop: Workshop) -> 
     return bits
 
 
+def few_inputs(workshop: Workshop) -> dict[str, Array]:
+    """The training samples that calibrate."""
+    inputs = workshop.split.train.inputs
+    return {name: array[:CALIBRATION_SAMPLES] for name, array in inputs.items()}
+
+
 def least_scales(graph: Graph, workshop: Workshop) -> dict[str, Array]:
     """The least scale that each output channel's multiplier and bias allow, by weights.
 
     Channels that weight decay has shrunk to nothing reach it: `edgecomp.quant.quantize`.
     """
-    inputs = workshop.split.train.inputs
-    few = {name: array[:CALIBRATION_SAMPLES] for name, array in inputs.items()}
-    qparams = calibrate(graph, few)
+    qparams = calibrate(graph, few_inputs(workshop))
     layers = weight_tensors(graph).values()
     return {
         node.inputs[1]: least_scales_of(graph, node, qparams)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecomp.compress.grids import CALIBRATION_SAMPLES, MOST, best_scales, least_scales_of
+from edgecomp.compress.grids import MOST, best_scales, few_inputs, least_scales_of
 from edgecomp.compress.technique import Outcome, Workshop
 from edgecomp.compress.train.fake_quant import (
     fake_activation,
@@ -66,9 +66,7 @@ def integer_module(
     Returns:
         The module, and its pieces for activations and for weights, by tensor.
     """
-    examples = workshop.split.train
-    few = {name: array[:CALIBRATION_SAMPLES] for name, array in examples.inputs.items()}
-    qparams = calibrate(graph, few)
+    qparams = calibrate(graph, few_inputs(workshop))
     activations: dict[str, Any] = {}
     for group in share_groups(graph):
         # What a layer's meaning fixes (a softmax, say) is not learned.

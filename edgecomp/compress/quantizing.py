@@ -5,29 +5,36 @@ from dataclasses import replace
 import numpy as np
 
 from edgecomp.compress.adaround import adaround
-from edgecomp.compress.grids import MOST, best_scales, chosen_bits, on_grid
+from edgecomp.compress.grids import MOST, best_scales, chosen_bits, few_inputs, on_grid
 from edgecomp.compress.qat import train_in_integers
 from edgecomp.compress.storing import allow_also
 from edgecomp.compress.technique import Outcome, Workshop
 from edgecomp.compress.train.graph_module import weight_tensors
 from edgecomp.config import Quantize
 from edgecomp.ir import Array, Graph, QParams
+from edgecomp.quant.equalize import equalize
 
 
 def quantize_step(graph: Graph, step: Quantize, workshop: Workshop) -> Outcome:
     """Put weights on int4 or int8 grids, as the step's method says.
 
-    int8 by `nearest` changes nothing: that is what every build does after calibration.
+    int8 by `nearest` changes nothing: that is what every build does after calibration.  Channels
+    are balanced before anything is put on a grid, so that the result has them so in every build.
 
     Raises:
         UserError: a glob chooses nothing, or the budget of bytes cannot be met.
     """
+    balanced: tuple[str, ...] = ()
+    if step.equalize:
+        graph, balanced = equalize(graph, few_inputs(workshop))
     bits = chosen_bits(graph, step, workshop)
     small = tuple(name for name, count in bits.items() if count == 4)
     scales = {name: _scales(graph, name, MOST[count]) for name, count in bits.items()}
     layers = weight_tensors(graph)
     eight = [layers[name] for name in layers if name not in small]
     note = f"int4: {len(small)} layers, int8: {', '.join(eight) or 'none'}"
+    if step.equalize:
+        note += f"; balanced: the outputs of {', '.join(balanced) or 'no layer'}"
     if step.how == "qat":
         outcome = train_in_integers(graph, bits, scales, step, workshop)
         made = outcome.graph

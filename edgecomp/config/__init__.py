@@ -1,5 +1,6 @@
 """The recipe file: what to do with the data, how to quantize, how to compress."""
 
+from edgecomp.config.pruning import Lottery, Prune
 from edgecomp.config.recipe import (
     DataSection,
     QuantizeSection,
@@ -15,17 +16,7 @@ from edgecomp.config.recipe import (
 )
 from edgecomp.config.step import Step, TrainingStep
 from edgecomp.config.steps import STEPS, order_problem
-from edgecomp.config.verbs import (
-    Cluster,
-    Distill,
-    Factorize,
-    Huffman,
-    Lottery,
-    Prune,
-    Quantize,
-    Store,
-    Train,
-)
+from edgecomp.config.verbs import Cluster, Distill, Factorize, Huffman, Quantize, Store, Train
 
 __all__ = [
     "STEPS",

@@ -1,4 +1,4 @@
-"""What all steps of a recipe share, and those that train."""
+"""What all steps of a recipe have, and those that train."""
 
 from typing import Annotated, Any, ClassVar
 
@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from edgecomp.config.section import Section, explain
 from edgecomp.errors import RecipeError
 
+Share = Annotated[float, Field(gt=0, lt=1)]
 Epochs = Annotated[int, Field(ge=0, le=10_000)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 

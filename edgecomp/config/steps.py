@@ -14,19 +14,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from edgecomp.config.pruning import Lottery, Prune
 from edgecomp.config.section import explain, nearest
 from edgecomp.config.step import Step
-from edgecomp.config.verbs import (
-    Cluster,
-    Distill,
-    Factorize,
-    Huffman,
-    Lottery,
-    Prune,
-    Quantize,
-    Store,
-    Train,
-)
+from edgecomp.config.verbs import Cluster, Distill, Factorize, Huffman, Quantize, Store, Train
 from edgecomp.errors import RecipeError
 
 STEPS: dict[str, type[Step]] = {

@@ -1,15 +1,13 @@
-"""The steps of a recipe: what each verb takes, and its defaults."""
+"""The steps of a recipe but for those that prune: what each verb takes, and its defaults."""
 
-import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from edgecomp.config.section import read_bytes
-from edgecomp.config.step import Epochs, Rate, Step, TrainingStep
+from edgecomp.config.step import Epochs, Rate, Share, Step, TrainingStep
 
 _Bytes = Annotated[int, Field(ge=1), WithJsonSchema({"type": ["integer", "string"]})]
-_Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Train(TrainingStep):
@@ -42,154 +40,6 @@ class Distill(TrainingStep):
     batch_norm: bool = False
 
 
-class Prune(TrainingStep):
-    """Remove a share of the weights, of blocks of weights or of the channels, and fine-tune.
-
-    A key that says nothing about `what` is pruned is refused.
-
-    Attributes:
-        amount: the share that goes; left out with `macs` or a pattern N:M.
-        what: single weights, blocks along the input channels, or whole channels (tensors become
-            smaller).
-        budget: `global`: the share is of all chosen layers together; `layer`: of each, as with
-            every pattern N:M;
-            `sensitivity`: of all together, each layer so much that all harm the loss equally.
-        criterion: of channels: `l1`, `l2`, `taylor` (what the loss would change by), `fpgm`
-            (distance to the layer's other filters), `bn` (spread of the channel's values).
-        schedule: of weights and blocks: `gradual` grows the share during the first part of the
-            epochs along a cubic curve; `one-shot` does not.  Channels always go at once.
-        pattern: of blocks: `1x4`, or N of M weights that stay, `2:4`.
-        round_to: of channels: they are left in multiples of this.
-        macs: of channels: remove as many as it takes to leave this share of the MACs.
-    """
-
-    verb: ClassVar[str] = "prune"
-    main: ClassVar[str] = "amount"
-
-    amount: _Share | None = None
-    what: Literal["weights", "blocks", "channels"] = "channels"
-    budget: Literal["global", "layer", "sensitivity"] = "global"
-    criterion: Literal["l1", "l2", "taylor", "fpgm", "bn"] | None = None
-    schedule: Literal["gradual", "one-shot"] | None = None
-    pattern: str | None = None
-    round_to: Annotated[int, Field(ge=1, le=64)] | None = None
-    macs: _Share | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _defaults(cls, given: Any) -> Any:
-        """Keys that were not given and say something of what is pruned."""
-        if not isinstance(given, dict):
-            return given
-        what = given.get("what", "channels")
-        known = {key: value for key, (kinds, value) in _PRUNE_KEYS.items() if what in kinds}
-        return {key: value for key, value in known.items() if value is not None} | {
-            key: value for key, value in given.items() if value is not None
-        }
-
-    @field_validator("pattern", mode="before")
-    @classmethod
-    def _not_a_time(cls, value: Any) -> Any:
-        """Undo what YAML 1.1 makes of 2:4: two minutes and four seconds."""
-        return f"{value // 60}:{value % 60}" if isinstance(value, int) else value
-
-    @field_validator("pattern")
-    @classmethod
-    def _known(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if not re.fullmatch(r"1x([2-9]|1[0-6])", value):
-            found = re.fullmatch(r"(\d+):(\d+)", value)
-            if found is None or not 0 < int(found[1]) < int(found[2]) <= 64:
-                raise ValueError("write a pattern as 1x4, or as 2:4 (two of four weights stay)")
-        return value
-
-    @model_validator(mode="after")
-    def _says_how_much(self) -> "Prune":
-        if self.macs is not None and self.what != "channels":
-            raise ValueError("macs: only channels that go make MACs fewer; say what: channels")
-        for key, (kinds, _) in _PRUNE_KEYS.items():
-            if getattr(self, key) is not None and self.what not in kinds:
-                raise ValueError(
-                    f"{key}: says nothing of {self.what}, only of {' or '.join(kinds)}; leave it "
-                    f"out, or say what: {kinds[0]}"
-                )
-        if self.amount is not None and self.macs is not None:
-            raise ValueError("amount and macs: each says how much goes; give one of them")
-        if self.kept_of:
-            self._agrees_with_pattern(*self.kept_of)
-        elif self.amount is None and self.macs is None:
-            raise ValueError("amount: Field required")
-        return self
-
-    def _agrees_with_pattern(self, kept: int, of: int) -> None:
-        share = 1 - kept / of
-        if self.amount is not None and abs(self.amount - share) > 1e-6:
-            raise ValueError(
-                f"amount: with pattern: '{self.pattern}' {share:g} of the weights go, not "
-                f"{self.amount:g}; leave amount out, or take another pattern"
-            )
-        if self.budget == "sensitivity":
-            raise ValueError(
-                f"budget: with pattern: '{self.pattern}' every layer gives the same share; leave "
-                "budget out, or take a pattern like 1x4"
-            )
-
-    @property
-    def kept_of(self) -> tuple[int, int] | None:
-        """N and M of a pattern N:M, for blocks."""
-        if self.pattern is None or ":" not in self.pattern:
-            return None
-        kept, of = (int(n) for n in self.pattern.split(":"))
-        return kept, of
-
-    @property
-    def share(self) -> float:
-        """The share that goes."""
-        if self.amount is not None:
-            return self.amount
-        return 1 - self.kept_of[0] / self.kept_of[1] if self.kept_of else 0.5
-
-    @property
-    def text(self) -> str:
-        """The step for people."""
-        if self.macs is not None:
-            return f"prune to {self.macs:g} of the MACs"
-        if self.kept_of:
-            return f"prune: {self.pattern}"
-        return f"prune: {self.amount}" + ("" if self.what == "channels" else f" of the {self.what}")
-
-
-_PRUNE_KEYS: dict[str, tuple[tuple[str, ...], Any]] = {
-    "criterion": (("channels",), "l2"),
-    "round_to": (("channels",), 4),
-    "schedule": (("weights", "blocks"), "gradual"),
-    "pattern": (("blocks",), "1x4"),
-}
-"""Keys of `prune` that say something of some kinds only: of which, and their defaults."""
-
-
-class Lottery(TrainingStep):
-    """Find a lottery ticket: prune by magnitude, rewind what is left, train, and again.
-
-    Attributes:
-        amount: share of the weights that is gone at the end.
-        rounds: how often it is pruned; each round leaves the same share of what there was.
-        rewind: optimizer step whose weights are returned to; 0 for the very first ones.
-        epochs: of each round.
-        control: train each ticket with other random weights as well, and report how that goes.
-    """
-
-    verb: ClassVar[str] = "lottery"
-    main: ClassVar[str] = "amount"
-
-    amount: _Share
-    rounds: Annotated[int, Field(ge=1, le=100)] = 10
-    rewind: Annotated[int, Field(ge=0)] = 0
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = 10
-    control: bool = False
-
-
 class Factorize(TrainingStep):
     """Replace layers by two or three smaller ones, and fine-tune.
 
@@ -204,7 +54,7 @@ class Factorize(TrainingStep):
     verb: ClassVar[str] = "factorize"
     main: ClassVar[str] = "macs"
 
-    macs: _Share | None = None
+    macs: Share | None = None
     energy: Annotated[float, Field(gt=0, le=1)] | None = None
     method: Literal["auto", "svd", "tucker", "separable"] = "auto"
     epochs: Epochs = 10
@@ -230,6 +80,10 @@ class Factorize(TrainingStep):
         return f"factorize: {aim}" + ("" if self.method == "auto" else f" by {self.method}")
 
 
+OF_BUILDS = ("calibration", "bias_correction", "symmetric", "float_layers", "activations")
+"""Keys of the recipe's section `quantize` that are no keys of the step."""
+
+
 class Quantize(TrainingStep):
     """Put the weights on the grids that the device computes with.
 
@@ -241,6 +95,7 @@ class Quantize(TrainingStep):
             a method is named.
         keep8: globs of layers whose weights stay int8.
         bytes: what all weights may take in flash, for `mixed`: a number, or `14K`.
+        equalize: balance the ranges of neighbouring layers' channels first, in the whole network.
     """
 
     verb: ClassVar[str] = "quantize"
@@ -250,7 +105,20 @@ class Quantize(TrainingStep):
     method: Literal["nearest", "adaround", "qat"] | None = None
     keep8: tuple[str, ...] = ()
     bytes: _Bytes | None = None
+    equalize: bool = False
     learning_rate: Rate = 1e-4
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_key_of_builds(cls, given: Any) -> Any:
+        """Tell where options belong that act when a build calibrates."""
+        for key in given if isinstance(given, dict) else ():
+            if key in OF_BUILDS:
+                raise ValueError(
+                    f"{key}: a build does that, when it calibrates; say it in the recipe's section "
+                    f"quantize, beside steps: `quantize: {{{key}: ...}}`"
+                )
+        return given
 
     @field_validator("bytes", mode="before")
     @classmethod
@@ -262,12 +130,17 @@ class Quantize(TrainingStep):
     def _has_a_budget(self) -> "Quantize":
         if (self.weights == "mixed") != (self.bytes is not None):
             raise ValueError("weights: mixed goes with bytes, what all weights may take in flash")
+        if self.equalize and self.layers != ("*",):
+            raise ValueError(
+                "equalize: balances the whole network; leave layers out, or equalize in the "
+                "recipe's section quantize"
+            )
         return self
 
     @property
     def needs_data(self) -> bool:
         """Rounding to the nearest needs none, unless layers are chosen by what it harms."""
-        return self.how != "nearest" or self.weights == "mixed"
+        return self.how != "nearest" or self.weights == "mixed" or self.equalize
 
     @property
     def how(self) -> str:
@@ -277,7 +150,7 @@ class Quantize(TrainingStep):
     @property
     def text(self) -> str:
         """The step for people."""
-        return f"quantize: {self.weights} {self.how}"
+        return f"quantize: {self.weights} {self.how}" + (", equalized" if self.equalize else "")
 
 
 class Cluster(TrainingStep):

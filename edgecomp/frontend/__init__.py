@@ -9,7 +9,12 @@ from edgecomp.ir import Graph
 __all__ = ["InputShapes", "read_model"]
 
 
-def read_model(path: str | Path, *, input_shapes: InputShapes | None = None) -> Graph:
+def read_model(
+    path: str | Path,
+    *,
+    input_shapes: InputShapes | None = None,
+    sample_shape: tuple[int, ...] | None = None,
+) -> Graph:
     """Read a model file of any kind that is supported.
 
     Args:
@@ -19,6 +24,8 @@ def read_model(path: str | Path, *, input_shapes: InputShapes | None = None) -> 
             `edgecomp compress` wrote.
         input_shapes: shapes by input name, where the file leaves them open; the name `""` stands
             for the only input.  The batch of 1 may be left out.
+        sample_shape: shape of a sample, for a factory that gives no example input where
+            `input_shapes` gives none, either.
 
     Returns:
         The float graph, as the model has it: `edgecomp.passes.run_passes` comes next.
@@ -42,7 +49,7 @@ def read_model(path: str | Path, *, input_shapes: InputShapes | None = None) -> 
     if suffix in {".py", ".pt2", ".pt", ".pth"}:
         from edgecomp.frontend.torch_reader import read_torch
 
-        return read_torch(text, factory, input_shapes=input_shapes)
+        return read_torch(text, factory, input_shapes=input_shapes, sample_shape=sample_shape)
     if suffix == ".onnx":
         from edgecomp.frontend.onnx_reader import read_onnx
 

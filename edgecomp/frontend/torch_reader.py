@@ -26,7 +26,7 @@ from edgecomp.frontend.onnx_fold import foldable_nodes
 from edgecomp.frontend.onnx_reader import convert
 from edgecomp.frontend.torch_quantized import clamp_narrow_ranges, register_quantizers
 from edgecomp.frontend.torch_recurrent import recurrent_translations
-from edgecomp.ir import Graph
+from edgecomp.ir import Graph, Shape
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +46,13 @@ _FACTORY_HELP = """\
         return net, torch.zeros(1, 3, 32, 32)        # the example input may be left out"""
 
 
-def read_torch(source: str, factory: str = "", *, input_shapes: InputShapes | None = None) -> Graph:
+def read_torch(
+    source: str,
+    factory: str = "",
+    *,
+    input_shapes: InputShapes | None = None,
+    sample_shape: Shape | None = None,
+) -> Graph:
     """Read a PyTorch model.
 
     Args:
@@ -54,6 +60,7 @@ def read_torch(source: str, factory: str = "", *, input_shapes: InputShapes | No
         factory: the function's name, where `source` has one.
         input_shapes: shapes of the inputs, by name or in order; needed where the factory returns
             no example input.
+        sample_shape: taken instead of `input_shapes` where that is needed and not given.
 
     Returns:
         The float graph, as from ONNX.
@@ -77,13 +84,37 @@ def read_torch(source: str, factory: str = "", *, input_shapes: InputShapes | No
     else:
         module, example = _call_factory(torch, Path(source[: -len(factory) - 1]), factory)
         if example is None or shapes:
-            example = _zeros(torch, source, module, shapes)
+            wanted = shapes or ({"": sample_shape} if sample_shape else {})
+            example = _zeros(torch, source, module, wanted)
             shapes = {}
         program, name = _export(torch, source, module, example), factory
         if name in {"model", "factory", "build", "create", "make", "net", "network"}:
             name = Path(source[: -len(factory) - 1]).stem
     model = _to_onnx(torch, source, program)
     return convert(checked(model, source), c_identifier(name), shapes)
+
+
+def read_any_module(module: "torch.nn.Module", input_shapes: InputShapes | None = None) -> Graph:
+    """Read a user's module, which is left in the mode that it was in.
+
+    Args:
+        module: an `nn.Module`.
+        input_shapes: shapes of its inputs, in order, with or without the batch of 1.
+
+    Raises:
+        UserError: a shape is missing, or the module cannot be exported.
+        UnsupportedError: layers that cannot be compiled.
+    """
+    torch = _import_torch()
+    name = type(module).__name__
+    trained = module.training
+    module.eval()
+    try:
+        example = _zeros(torch, name, module, dict(input_shapes or {}))
+        program = _export(torch, name, module, example)
+    finally:
+        module.train(trained)
+    return convert(checked(_to_onnx(torch, name, program), name), c_identifier(name), {})
 
 
 def read_module(
@@ -183,6 +214,8 @@ def _zeros(
     batched = tuple(tensor.unsqueeze(0) for tensor in given)
     likely_batched = all(t.shape[:1] == (1,) and t.ndim in {2, 4} for t in given)
     candidates = [given, batched] if likely_batched else [batched, given]
+    # Pictures of one channel are often kept without it.
+    candidates.append(tuple(tensor.unsqueeze(0) for tensor in batched))
     # What an embedding wants are whole numbers.
     candidates += [tuple(tensor.long() for tensor in example) for example in candidates]
     for example in candidates:

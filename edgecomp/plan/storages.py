@@ -158,6 +158,18 @@ def _best(
     return min(found, key=lambda one: _badness(one, goal))
 
 
+def _plain(layer: Layer, core: Core, goal: Goal, table: CostTable) -> list[Candidate]:
+    """Every kernel that computes the layer with plain weights."""
+    graph = _restricted(layer.graph, layer.inputs[1].name, (PLAIN,), ())
+    return candidates(Layer(graph, layer.node), core, goal, table)
+
+
+def _is_better(one: Candidate, other: Candidate) -> bool:
+    """Whether `one` costs neither more flash nor more cycles, nor code that layers share."""
+    costs_more = _flash(one) > _flash(other) or one.cost.cycles > other.cost.cycles
+    return not (costs_more or one.cost.functions)
+
+
 def _badness(one: Candidate, goal: Goal) -> tuple[float, ...]:
     if goal == "speed":
         return one.cost.cycles, _flash(one)
@@ -209,12 +221,16 @@ def _refusal(layer: Layer, storage: str, core: Core, times: tuple[str, ...]) -> 
 def _choose(
     layer: Layer, core: Core, goal: Goal, table: CostTable, times: tuple[str, ...]
 ) -> _Chosen:
-    plain = _best(layer, (PLAIN,), core, goal, table)
+    plain = min(several := _plain(layer, core, goal, table), key=lambda one: _badness(one, goal))
     reasons = {name: _refusal(layer, name, core, times) for name in layer.storages}
     refusals = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
     possible = tuple(name for name, reason in reasons.items() if reason is None)
     best = _best(layer, possible, core, goal, table, times) if possible else None
     measured = best is not None and bool(best.cost.functions or best.cost.own_bytes)
+    if best is not None and measured:
+        # The network as a whole may want another plain kernel than this layer by itself.
+        better = [one for one in several if _is_better(one, best)]
+        plain = min(better, key=lambda one: _badness(one, goal), default=plain)
     choice = StorageChoice(
         layer=layer.node.name,
         output=layer.output.name,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgecomp.data.one_hot import class_numbers
 from edgecomp.data.sources import load_function
 from edgecomp.errors import UserError
 from edgecomp.ir import Array
@@ -37,7 +38,7 @@ class Answers:
         return self.targets.get(next(iter(self.outputs)))
 
     def labels(self) -> Array:
-        """The targets as class numbers `(samples,)`.
+        """The targets as class numbers `(samples,)`; one-hot rows are some, too.
 
         Raises:
             UserError: there are none, or they are not class numbers of this network.
@@ -45,6 +46,9 @@ class Answers:
         target = self.target()
         if target is None:
             raise UserError("the data set has no targets: accuracy needs an array 'y' beside 'x'")
+        found = class_numbers(target)
+        if found is not None:
+            return found
         flat = target.reshape(len(target), -1)
         if flat.shape[1] != 1 or target.dtype.kind not in "iub":
             raise UserError(

@@ -83,7 +83,7 @@ def test_the_result_is_a_model_and_its_recipe_can_be_followed_again(done, folder
     monkeypatch.setattr("edgecomp.compress.technique.fit", never)
     cached = call("compress", ZOO, "--recipe", folder / "r.yaml", "-o", out)
     assert cached.code == 0, cached.err
-    assert "prune: 0.5: read from an earlier run" in cached.err
+    assert "prune: 0.5 of the weights: read from an earlier run" in cached.err
 
 
 def test_a_training_that_diverges_keeps_the_last_good_weights(folder, monkeypatch):

@@ -60,7 +60,7 @@ def test_rounds_leave_what_was_asked_for_and_start_where_it_began(shop, monkeypa
 
 
 def test_a_ticket_lies_sparse_in_flash():
-    graph = network(width=1)
+    graph = network(width=0.5)
     shop = Workshop(split_for(graph, 100), TrainingSection(batch=32))
     step = Lottery(amount=0.9, rounds=1, epochs=1)
     ticket = lottery_step(graph, step, shop).graph

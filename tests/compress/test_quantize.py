@@ -7,20 +7,20 @@ import pytest
 
 from edgecomp.compress import adaround
 from edgecomp.compress.cluster import cluster_step
-from edgecomp.compress.grids import best_scales, on_grid
+from edgecomp.compress.grids import best_scales, few_inputs, on_grid
 from edgecomp.compress.prune_weights import prune_weights
 from edgecomp.compress.qat import integer_module
 from edgecomp.compress.quantizing import quantize_step
 from edgecomp.compress.retrain import train_step
 from edgecomp.compress.technique import Workshop
-from edgecomp.compress.train.graph_module import as_module, weight_tensors
+from edgecomp.compress.train.graph_module import as_module, weight_tensors, with_constants
 from edgecomp.compress.train.scoring import evaluate
 from edgecomp.config import Cluster, Prune, Quantize, Train, TrainingSection
 from edgecomp.errors import UserError
 from edgecomp.interp import outputs_in_chunks, run_int
 from edgecomp.ir.verify import verify
 from edgecomp.ops import OPS
-from edgecomp.quant import quantize_model
+from edgecomp.quant import QuantizeOptions, quantize_model
 from tests.compress.support import network, split_for
 
 torch = pytest.importorskip("torch")
@@ -192,3 +192,27 @@ def test_int8_without_a_method_is_what_every_build_does(dense):
     assert outcome.graph.tensors == graph.tensors
     assert outcome.score == evaluate(graph, as_module(graph), shop.split.validation)
     assert replace(outcome, note="").diverged == ""
+
+
+def test_channels_that_a_step_balances_are_those_that_a_build_balances(dense):
+    graph, shop = dense
+    first = next(iter(weight_tensors(graph)))
+    values = graph.tensors[first].value.copy()
+    values[::3] *= 20
+    uneven = with_constants(graph, {first: values})
+    few = few_inputs(shop)
+    outcome = quantize_step(uneven, Quantize(equalize=True), shop)
+    assert "balanced: the outputs of" in outcome.note
+    built, _ = quantize_model(outcome.graph, few)
+    wanted, report = quantize_model(uneven, few, QuantizeOptions(equalize=True))
+    plain, _ = quantize_model(uneven, few)
+    assert report.equalized
+    for name in weight_tensors(graph):
+        np.testing.assert_array_equal(built.tensors[name].value, wanted.tensors[name].value)
+    assert any(
+        not np.array_equal(built.tensors[name].value, plain.tensors[name].value)
+        for name in weight_tensors(graph)
+    )
+    assert outcome.score.loss == pytest.approx(
+        evaluate(uneven, as_module(uneven), shop.split.validation).loss, rel=1e-3
+    )

@@ -12,6 +12,7 @@ from edgecomp.config import (
     Cluster,
     Distill,
     Prune,
+    Quantize,
     Recipe,
     TargetSection,
     Train,
@@ -20,7 +21,8 @@ from edgecomp.config import (
     resolved,
     with_steps,
 )
-from edgecomp.config.recipe import PRESETS
+from edgecomp.config.recipe import PRESETS, QuantizeSection
+from edgecomp.config.verbs import OF_BUILDS
 from edgecomp.errors import RecipeError
 
 STEPS = """
@@ -47,11 +49,14 @@ def test_a_scalar_is_the_main_knob_and_a_mapping_says_the_rest():
         ("prune: {what: blocks, pattern: 2:4}", "prune: 2:4"),
         ("factorize: {energy: 0.9}", "factorize: energy 0.9"),
         ("factorize: {method: svd}", "factorize: 0.5 by svd"),
+        ("quantize: {weights: int4, equalize: true}", "quantize: int4 adaround, equalized"),
         ("cluster: {clusters: 8, groups: 4}", "cluster: 8 in 4 groups"),
     ],
 )
 def test_a_step_is_called_what_was_asked_for(step, text):
-    assert parse_recipe(f"steps: [{step}]".replace("[", "[{").replace("]", "}]")).steps[0].text == text
+    assert (
+        parse_recipe(f"steps: [{step}]".replace("[", "[{").replace("]", "}]")).steps[0].text == text
+    )
 
 
 def test_when_weights_are_decoded():
@@ -64,6 +69,11 @@ def test_when_weights_are_decoded():
     assert by_row.text == "store: sparse, dense8, decoded by row"
     given = ["huffman={layers: [a]}", "huffman={decode: boot}"]
     assert with_steps(Recipe(), given).steps == (auto, boot)
+
+
+def test_every_key_of_the_section_quantize_is_known_to_the_step():
+    keys = set(QuantizeSection.model_fields)
+    assert keys == {*OF_BUILDS, *(keys & set(Quantize.model_fields))}
 
 
 def test_steps_of_the_command_line_are_those_of_a_file():
@@ -96,6 +106,12 @@ def test_steps_of_the_command_line_are_those_of_a_file():
         ("extends: deep-compresion\n", r"r: extends: .*did you mean 'deep-compression'"),
         ("data:\n  train: ${NO_SUCH_NAME}/x.npz\n", r"r:2: data\.train: .*NO_SUCH_NAME is not set"),
         ("training: {seed: -1}\n", r"r:1: training\.seed: "),
+        ("training:\n  augment: {flp: 1}\n", r"r:2: training\.augment\.flp: .*'flip'"),
+        ("steps:\n- prune: 2\n", r"r:2: steps\.prune\.amount: Input should be less than 1"),
+        ("steps:\n- distill: {form: x}\n", r"steps\.distill\.form: unknown key; .*'from'"),
+        ("steps:\n- train: {zzz: 1}\n", r"known keys: .*learning_rate, from, temperature"),
+        ("steps:\n- cluster:\n", r"r:2: steps\.cluster\.clusters: Field required"),
+        ("steps: [quantize: {weights: mixed, bytes: 14Q}]\n", r"bytes: write bytes as 98304, 96K"),
     ],
 )
 def test_wrong_recipes_name_line_and_key_and_what_was_meant(text, says):
@@ -106,6 +122,20 @@ def test_wrong_recipes_name_line_and_key_and_what_was_meant(text, says):
 def test_a_step_without_a_value_is_refused():
     with pytest.raises(RecipeError, match="write a step as verb=value"):
         with_steps(Recipe(), ["prune"])
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("prune=1.5", r"^-s prune=1.5: steps\.prune\.amount: Input should be less than 1"),
+        ("prune={amount: 0.5, epoch: 2}", r"^-s prune=\{.*\}: steps\.prune\.epoch: .*'epochs'"),
+        ("prune={amount: 0.5", r"^-s prune=\{amount: 0.5: not YAML"),
+        ("prune=0.5", r"^-s prune=0.5: cannot follow cluster"),
+    ],
+)
+def test_a_wrong_step_of_the_command_line_is_told_as_it_was_given(given, says):
+    with pytest.raises(RecipeError, match=says):
+        with_steps(Recipe(), ["cluster=4", given])
 
 
 def test_a_recipe_extends_another(monkeypatch):
@@ -176,7 +206,10 @@ def test_what_is_written_out_can_be_read_again():
         ("quantize: int8, quantize: int4", ""),
         ("prune: {what: blocks, pattern: 4:2}", "write a pattern as 1x4"),
         ("prune: {macs: 0.5, what: weights}", "only channels that go make MACs fewer"),
-        ("prune: {amount: 0.5, what: weights, criterion: l1}", "criterion: .* of channels; leave it"),
+        (
+            "prune: {amount: 0.5, what: weights, criterion: l1}",
+            "criterion: .* of channels; leave it",
+        ),
         ("prune: {what: blocks, pattern: 2:4, round_to: 4}", "round_to: .* of blocks"),
         ("prune: {amount: 0.5, pattern: 1x4}", "pattern: .* or say what: blocks"),
         ("prune: {amount: 0.5, schedule: gradual}", "schedule: .* or say what: weights"),
@@ -186,6 +219,8 @@ def test_what_is_written_out_can_be_read_again():
         ("prune: {amount: 0.5, what: blocks, pattern: 2:4, schedule: one-shot}", ""),
         ("factorize: {macs: 0.5, energy: 0.9}", "macs and energy: .* give one of them"),
         ("quantize: {weights: int4, bytes: 9}", "mixed goes with bytes"),
+        ("quantize: {weights: int8, bias_correction: true}", "section quantize, beside steps"),
+        ("quantize: {equalize: true, layers: [a]}", "equalize: balances the whole network"),
         ("quantize: int2", "did you mean 'int8'|'int4'"),
         ("store: huffmann", "steps.store"),
         ("distil: x", "did you mean 'distill'"),

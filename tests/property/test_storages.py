@@ -10,8 +10,8 @@ from edgecomp.ir import DType, Graph, Node, QParams, Tensor
 from edgecomp.ops.dense import DenseParams
 from edgecomp.storage import STORAGES, allow_storage
 from edgecomp.storage.bits import BitReader, pack_bits
-from edgecomp.storage.codebook import channels_per_table
 from edgecomp.storage.canonical import PrefixCode, Tables, code_lengths
+from edgecomp.storage.codebook import channels_per_table
 
 
 @st.composite
@@ -100,7 +100,9 @@ def test_channel_groups_have_tables_of_their_own():
 @given(
     st.integers(1, 70), st.integers(1, 6), st.sampled_from([1, 2, 4]), st.integers(0, 2**32 - 1)
 )  # fmt: skip
-def test_groups_of_channels_are_found_however_kernels_interleave_them(channels, groups, at_once, seed):
+def test_groups_of_channels_are_found_however_kernels_interleave_them(
+    channels, groups, at_once, seed
+):
     """Never more bytes than with a table of 16 values for each group."""
     rng = np.random.default_rng(seed)
     size = channels_per_table(channels, groups)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from edgecomp.data.one_hot import class_numbers
 from edgecomp.errors import UserError
 from edgecomp.report.metrics import METRICS, Answers, find_metric
 
@@ -25,6 +26,13 @@ def test_accuracy_reads_any_shape_of_output_and_labels():
     assert METRICS["accuracy"](answers(outputs, [[0], [1], [2], [0]])) == 0.75
 
 
+def test_one_hot_rows_are_class_numbers():
+    rows = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]], np.float32)
+    assert METRICS["accuracy"](answers(rows, rows[[0, 1, 0]])) == pytest.approx(2 / 3)
+    for other in (rows.T[:, :1], 2 * rows, rows + np.ones(3), rows[None]):
+        assert class_numbers(np.asarray(other)) is None
+
+
 def test_top5_counts_the_five_largest():
     outputs = [[6, 5, 4, 3, 2, 2, 1]] * 3
     # Of the two equal ones, the first belongs to the five.
@@ -34,7 +42,7 @@ def test_top5_counts_the_five_largest():
 @pytest.mark.parametrize("name", ["accuracy", "top5", "auc"])
 @pytest.mark.parametrize(
     ("targets", "says"),
-    [(None, "'y' beside 'x'"), ([[0, 1], [1, 0]], "one class number"), ([0.5, 1.0], "float")],
+    [(None, "'y' beside 'x'"), ([[0, 1], [1, 1]], "one class number"), ([0.5, 1.0], "float")],
 )
 def test_labels_are_class_numbers(name, targets, says):
     with pytest.raises(UserError, match=says):

@@ -65,6 +65,16 @@ def test_what_costs_more_flash_and_more_cycles_is_refused_with_numbers():
     assert f"{difference:,} bytes of flash" in choice.text
 
 
+def test_a_small_plain_kernel_is_compared_as_well_as_the_fastest():
+    """The fastest plain kernel of this core fills rows up; one in plain C is smaller and fast."""
+    graph = graph_of(0.9, ("sparse",), inputs=45, outputs=10)
+    (choice,) = plan_graph(graph, get_core("cortex-m55")).storage_choices
+    assert choice.storage == "dense8"
+    assert choice.flash_bytes > choice.plain_flash_bytes
+    assert choice.cycles > choice.plain_cycles
+    assert "bytes of flash and" in choice.text
+
+
 def test_what_the_weights_do_not_fit_is_refused():
     plan = plan_graph(graph_of(1.0, ("packed4",)), M4)
     assert [stage.storage for stage in plan.stages] == ["dense8"]
