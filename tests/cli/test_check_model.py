@@ -101,6 +101,7 @@ LIMITED = {
     "arcus": [node("Acosh", "x", "y")],
     "of-negated": [node("Neg", "x", "n"), node("Log", "n", "y")],
     "quotient": [node("Relu", "x", "r"), node("Div", "o r", "y")],
+    "without-axes": [node("ReduceSum", "x", "s", keepdims=0), node("Sqrt", "s", "y")],
     "behind-weights": [node("Gemm", "x m", "g"), node("Relu", "g", "r"), node("Log", "r", "y")],
 }  # fmt: skip
 
