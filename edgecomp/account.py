@@ -175,6 +175,10 @@ def build_report(
                 {"layer": layer, "asked": pattern}
                 for layer, pattern in model.calibration.float_layers.items()
             ],
+            "left_in_integers": [
+                {"layer": layer, "reason": reason}
+                for layer, reason in model.calibration.left_in_integers.items()
+            ],
             "stream": saving and asdict(saving),
             "fits": True,
             "accuracy": measured.accuracy,

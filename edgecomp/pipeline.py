@@ -76,6 +76,8 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
         float_layers=(*section.float_layers, *request.float_layers),
     )
     full_graph, report = quantize_model(float_graph, samples.calibration(), options)
+    for layer, reason in report.left_in_integers.items():
+        say(f"--float leaves {layer} in integers: {reason}")
     check_file(request, full_graph)
     # Other weights may follow in a slot or of training; steps of a recipe say how theirs lie.
     keeps_channels = request.keep_dead_channels or request.weights_slot

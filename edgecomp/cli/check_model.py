@@ -45,11 +45,15 @@ def command(
 def _print(found: dict[str, Any]) -> None:
     print(f"model     {Path(found['model']).name}, {found['layers'] or '?'} layers")
     print(f"board     {found['board']} ({found['core']})")
+    same: dict[tuple[str, str, str], list[str]] = {}
     for refusal in found["refused"]:
-        print(f"refused   {refusal['op']} in layer {refusal['layer']!r}: {refusal['reason']}")
-        if refusal["suggestion"]:
-            print(f"          instead: {refusal['suggestion']}")
-    if found["verdict"] != "refused":
+        key = refusal["op"], refusal["reason"], refusal["suggestion"]
+        same.setdefault(key, []).append(refusal["layer"])
+    for (op, reason, suggestion), (first, *others) in same.items():
+        more = f" and {len(others)} more" if others else ""
+        where = f" in layer {first!r}{more}" if first else ""
+        print(f"refused   {op}{where}: {reason}\n          instead: {suggestion}")
+    if "macs" in found:
         flash, ram = found["flash"], found["ram"]
         if "bytes" in flash:
             print(

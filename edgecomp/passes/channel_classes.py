@@ -74,7 +74,7 @@ class ChannelClasses:
         self._parent[self.of(*b)] = self.of(*a)
 
     def _pin(self, graph: Graph, name: str) -> None:
-        for channel in range(max(1, *graph.tensors[name].shape[-1:])):
+        for channel in range(max((1, *graph.tensors[name].shape[-1:]))):
             self._parent[self.of(name, channel)] = self.pinned
 
     def _add(self, graph: Graph, node: Node) -> None:
@@ -109,8 +109,9 @@ def _ties(graph: Graph, node: Node) -> Iterator[tuple[Channel, Channel]]:
             yield from (((name, c), (node.output, first + c)) for c in range(size))
             first += size
     elif _keeps_channels(graph, node):
+        channels = output.shape[-1] if output.shape else 1
         for name in activations:
-            yield from (((name, c), (node.output, c)) for c in range(output.shape[-1]))
+            yield from (((name, c), (node.output, c)) for c in range(channels))
 
 
 def _keeps_channels(graph: Graph, node: Node) -> bool:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from edgecomp.errors import UnsupportedError
 from edgecomp.ir import Node
 from edgecomp.ops.movement import Pad
+from edgecomp.ops.recurrent import RecurrentParams
 from edgecomp.passes.tick_mean import running_mean
 from edgecomp.passes.tick_recurrent import recurrent
 from edgecomp.passes.tick_windows import convolved
@@ -209,10 +211,27 @@ def gathered(ticks: Ticks, node: Node) -> None:
     ticks.names[node.output] = ticks.emit(node, [name], rest).name if is_rest else name
 
 
+def _reads_backwards(ticks: Ticks, node: Node) -> UnsupportedError | None:
+    """The error for a recurrent layer to which `node` gives the frames in another order."""
+    readers = [n for n in ticks.whole.nodes if isinstance(n.params, RecurrentParams)]
+    for reader in readers:
+        if reader.inputs[0] == node.output:
+            both = any(other.inputs[0] == node.inputs[0] for other in readers)
+            return refusal(
+                reader,
+                ("the layer is bidirectional: one half" if both else "the layer is reversed: it")
+                + " begins with the last frame",
+                "use a layer of the direction forward",
+            )
+    return None
+
+
 def _skips(ticks: Ticks, node: Node, line: Line, index: tuple[int, ...]) -> None:
     """Frames from `index[0]` on, every n-th."""
     stride = index[1] - index[0]
     if stride < 1 or index != tuple(range(index[0], index[-1] + 1, stride)):
+        if (backwards := _reads_backwards(ticks, node)) is not None:
+            raise backwards
         raise refusal(node, "it takes frames out of order", "take them in the order of time")
     if any(i is not None for axis, i in enumerate(params_of(node).indices) if axis != line.axis):
         raise refusal(node, "it takes frames and features at once", "use two layers")

@@ -1,6 +1,6 @@
 """Which layers compute in float32: those that the user names, and no others."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
@@ -51,12 +51,35 @@ def float_layers(graph: Graph, patterns: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def left_in_integers(
+    graph: Graph, patterns: Sequence[str], in_float: Collection[str]
+) -> dict[str, str]:
+    """Why layers that a glob finds, too, do not compute in float32.
+
+    Args:
+        graph: a float graph, ready to be quantized.
+        patterns: as `float_layers` takes them.
+        in_float: names of the layers that it has found.
+
+    Returns:
+        The reason by layer name.
+    """
+    return {
+        node.name: _reason(node)
+        for node in graph.nodes
+        if node.name not in in_float and any(fnmatchcase(node.name, p) for p in patterns)
+    }
+
+
 def _refusal(node: Node) -> UnsupportedError:
+    """The error for a layer that is not computed in float32."""
+    return UnsupportedError(node.op, node.name, _reason(node), "leave it out of --float")
+
+
+def _reason(node: Node) -> str:
     """Why a layer is not computed in float32."""
     if OPS[node.op].same_qparams:
-        limit = "it only moves codes: float32 would change nothing"
-    elif node.op in _ROUNDED_ONCE:
-        limit = "its codes are the real results, rounded once: float32 would give the same"
-    else:
-        limit = f"there is no float32 code for it, but for {', '.join(FLOAT32_OPS)}"
-    return UnsupportedError(node.op, node.name, limit, "leave it out of --float")
+        return "it only moves codes: float32 would change nothing"
+    if node.op in _ROUNDED_ONCE:
+        return "its codes are the real results, rounded once: float32 would give the same"
+    return f"there is no float32 code for it, but for {', '.join(FLOAT32_OPS)}"

@@ -10,7 +10,7 @@ from edgecomp.ops.linear import LinearConstants
 from edgecomp.quant.bias_correction import correct_biases
 from edgecomp.quant.calibrate import Calibration, needs_samples, observe_and_choose
 from edgecomp.quant.equalize import equalize
-from edgecomp.quant.float_layers import float_layers
+from edgecomp.quant.float_layers import float_layers, left_in_integers
 from edgecomp.quant.int16 import in_16_bits, refuse_besides_tflite16, refuse_int8_options
 from edgecomp.quant.quantize import quantize
 from edgecomp.quant.recurrent import settle_cells
@@ -55,6 +55,7 @@ class CalibrationReport:
         rescales: names of the identity layers that were inserted between two scales.
         equalized: names of the layers whose channels were balanced.
         float_layers: what asked for it, by name of each layer that computes in float32.
+        left_in_integers: why not, by name of each layer that a glob found besides.
         reference: the float graph whose integers these are: rescaled and balanced; what the error
             of each tensor is measured against.
     """
@@ -65,6 +66,7 @@ class CalibrationReport:
     rescales: tuple[str, ...]
     equalized: tuple[str, ...]
     float_layers: Mapping[str, str]
+    left_in_integers: Mapping[str, str]
     reference: Graph
 
 
@@ -147,6 +149,7 @@ def quantize_model(
         rescales=rescales,
         equalized=equalized,
         float_layers=in_float,
+        left_in_integers=left_in_integers(ready, options.float_layers, in_float),
         reference=ready,
     )
     return quantized, report

@@ -72,6 +72,8 @@ def _print_summary(console: Console, report: Mapping[str, Any]) -> None:
     for entry in report["float_layers"]:
         asked = "" if entry["asked"] == entry["layer"] else f" (--float {entry['asked']})"
         console.print(f"float32   {escape(entry['layer'] + asked)} because asked")
+    for entry in report["left_in_integers"]:
+        console.print(f"integers  {escape(entry['layer'])}: {entry['reason']}")
     _print_measured(console, report)
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
+from edgecomp import feasibility
+from edgecomp.errors import DoesNotFitError
 from edgecomp.feasibility import check_model
 from edgecomp.frontend.survey import survey
 from tests.cli.support import call
@@ -90,6 +92,61 @@ def test_the_command_says_what_to_do_instead(tmp_path):
     asked = call("check-model", path, "--board", BOARD, "--json")
     assert asked.code == 2
     assert len(json.loads(asked.out)["refused"]) == 4
+
+
+LIMITED = {
+    "root": [node("Sqrt", "x", "y")],
+    "logarithm": [node("Log", "x", "y")],
+    "power": [node("Pow", "x h", "y")],
+    "arcus": [node("Acosh", "x", "y")],
+    "of-negated": [node("Neg", "x", "n"), node("Log", "n", "y")],
+    "quotient": [node("Relu", "x", "r"), node("Div", "o r", "y")],
+    "without-axes": [node("ReduceSum", "x", "s", keepdims=0), node("Sqrt", "s", "y")],
+    "behind-weights": [node("Gemm", "x m", "g"), node("Relu", "g", "r"), node("Log", "r", "y")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_functions_that_not_every_number_has_come_to_a_verdict(name, tmp_path, monkeypatch):
+    def compiled(plan, board, optimize):
+        raise DoesNotFitError("as if it were too large, to save the time")
+
+    monkeypatch.setattr(feasibility, "_compiled", compiled)
+    constants = {"h": np.float32(0.5), "o": np.float32(1), "m": -np.eye(6, dtype=np.float32)}
+    used = {word for made in LIMITED[name] for word in made.input}
+    constants = {key: value for key, value in constants.items() if key in used}
+    model = make_model(LIMITED[name], {"x": (1, 6)}, ["y"], constants)
+    found = check_model(str(save(model, tmp_path)), BOARD)
+    assert found["verdict"] == "does not fit"
+    assert not found["refused"]
+
+
+def test_what_is_wrong_with_the_numbers_is_a_refusal(tmp_path):
+    weights = np.full((6, 2), np.inf, np.float32)
+    model = make_model([node("MatMul", "x w", "y", "sick")], {"x": (1, 6)}, ["y"], {"w": weights})
+    path = save(model, tmp_path)
+    asked = call("check-model", path, "--board", BOARD, "--json")
+    (refusal,) = json.loads(asked.out)["refused"]
+    assert asked.code == 2
+    assert (refusal["op"], refusal["layer"]) == ("model", "sick")
+    assert "infinite elements" in refusal["reason"]
+    assert "healthy checkpoint" in refusal["suggestion"]
+    assert "refused   model in layer 'sick'" in call("check-model", path, "--board", BOARD).out
+
+
+def test_an_open_shape_is_asked_for(tmp_path):
+    model = make_model([node("Relu", "x", "y")], {"x": (1, "time")}, ["y"])
+    answer = call("check-model", save(model, tmp_path), "--board", BOARD)
+    assert answer.code == 2
+    assert "--input-shape" in answer.err
+
+
+def test_equal_refusals_are_one_line(tmp_path):
+    nodes = [node("Hardmax", "x", "a", "first"), node("Hardmax", "a", "y", "second")]
+    path = save(make_model(nodes, {"x": (1, 6)}, ["y"]), tmp_path)
+    answer = call("check-model", path, "--board", BOARD)
+    assert answer.out.count("Hardmax") == 1
+    assert "in layer 'first' and 1 more" in answer.out
 
 
 def small_net(features=5):

@@ -8,10 +8,9 @@ import pytest
 
 from edgecomp import feasibility
 from edgecomp.errors import InternalError, UserError
-from edgecomp.feasibility import check_model, random_samples
+from edgecomp.feasibility import check_model
 from edgecomp.frontend import read_model
 from edgecomp.passes import run_passes
-from edgecomp.quant import quantize_model
 from tests.support.bundle import Model
 from tests.support.cases import one_line_each, random_codes
 from tests.support.proof import board_differences
@@ -66,7 +65,7 @@ def judged(tmp_path_factory):
 def built(path):
     """The network as a build makes it, with input codes."""
     graph = run_passes(read_model(path))
-    quantized, _ = quantize_model(graph, random_samples(graph))
+    quantized, _ = feasibility._quantized(graph)
     codes = random_codes(quantized, np.random.default_rng(1), SAMPLES)
     return Model(path.stem, quantized, codes)
 

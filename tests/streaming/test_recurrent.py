@@ -8,13 +8,18 @@ import pytest
 from edgecomp.build import compile_host_check
 from edgecomp.device import HostEngine, QemuEngine, run_samples
 from edgecomp.errors import UnsupportedError
+from edgecomp.frontend import read_model
 from edgecomp.interp import run_int
+from edgecomp.made_up import made_up_samples
 from edgecomp.ops.gru import GruParams
 from edgecomp.ops.lstm import LstmParams
 from edgecomp.ops.rnn import RnnParams
+from edgecomp.passes import run_passes
 from edgecomp.passes.stream import stream
+from edgecomp.quant import quantize_model
 from edgecomp.samples import cut_into_ticks
 from edgecomp.targets.boards import get_board
+from tests.frontend.onnx_cases import make_model, node, save
 from tests.ops import gru, lstm, rnn
 from tests.support.bundle import Model, bundle
 from tests.support.cases import case_codes, case_graph, one_line_each
@@ -65,6 +70,25 @@ def test_what_is_no_sequence_is_refused(name, message):
     (case,) = (case for case in CASES if case.id == name)
     with pytest.raises(UnsupportedError, match=message):
         stream(case_graph(case), 1)
+
+
+@pytest.mark.parametrize(
+    ("direction", "message"),
+    [("bidirectional", "is bidirectional: one half"), ("reverse", "is reversed: it begins")],
+)
+def test_layers_that_begin_with_the_last_frame_are_refused(direction, message, tmp_path):
+    halves = 2 if direction == "bidirectional" else 1
+    rng = np.random.default_rng(3)
+    constants = {
+        "w": rng.normal(size=(halves, 6, 3)).astype(np.float32),
+        "r": rng.normal(size=(halves, 6, 2)).astype(np.float32),
+    }
+    layer = node("GRU", "x w r", "y", hidden_size=2, direction=direction, layout=1)
+    model = make_model([layer], {"x": (1, 8, 3)}, ["y"], constants)
+    graph = run_passes(read_model(save(model, tmp_path)))
+    quantized, _ = quantize_model(graph, made_up_samples(graph)[0])
+    with pytest.raises(UnsupportedError, match=f"gru.*{message}"):
+        stream(quantized)
 
 
 def tick_models():

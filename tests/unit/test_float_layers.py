@@ -56,6 +56,14 @@ def test_refusals(network, pattern, error, message):
         float_layers(network, [pattern])
 
 
+def test_what_a_glob_finds_besides_is_told(network):
+    _, report = quantized(network, "conv*", "[mus]*[256]")
+    assert set(report.float_layers) == {"conv2d0", "conv2d1", "softmax6"}
+    assert set(report.left_in_integers) == {"unary5", "max_pool2"}
+    assert "rounded once" in report.left_in_integers["unary5"]
+    assert not quantized(network, "conv*")[1].left_in_integers
+
+
 def test_only_those_asked_for_are_real(network):
     integers, report = quantized(network, "conv2d1", "dense4")
     assert report.float_layers == {"conv2d1": "conv2d1", "dense4": "dense4"}
