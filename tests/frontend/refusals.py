@@ -105,7 +105,6 @@ ONNX = (
          attributes={**POOL, "pads": [2, 2, 2, 2]}),
     Onnx("batch must be 1", "MaxPool", shape=(2, 2, 6, 6), attributes=POOL),
     Onnx("batch must be 1", "AveragePool", shape=(2, 2, 6, 6), attributes=POOL),
-    Onnx("batch must be 1", "ConvTranspose", "x w", (2, 2, 6, 6), WEIGHTS),
     Onnx("weights must be a constant", "Conv", "x z", second=(2, 2, 3, 3),
          instead="folded weights"),
     Onnx("bias must be a constant", "Conv", "x w z", constants=WEIGHTS, second=(2,)),

@@ -95,6 +95,13 @@ def test_transposed_convolution_is_onnxruntimes(attrs, groups, tmp_path):
     check_model(make_model([layer], IMAGE, ["y"], weights), tmp_path)
 
 
+@pytest.mark.parametrize("shape", [(3, 4, 5, 6), (2, 4, 9)], ids=str)
+def test_batch_of_a_transposed_convolution_is_onnxruntimes(shape, tmp_path):
+    layer = node("ConvTranspose", "x w", "y", strides=[2, 3][: len(shape) - 2])
+    weights = {"w": real(4, 2, *(3, 5)[: len(shape) - 2])}
+    check_model(make_model([layer], {"x": shape}, ["y"], weights), tmp_path)
+
+
 def test_transposed_convolution_of_a_sequence_is_onnxruntimes(tmp_path):
     layer = node("ConvTranspose", "x w", "y", strides=[3], pads=[1, 2])
     check_model(make_model([layer], {"x": [1, 4, 9]}, ["y"], {"w": real(4, 2, 5)}), tmp_path)
