@@ -64,10 +64,19 @@ MODELS = {
                     {"a": real(4), "b": real(4), "c": np.abs(real(4)) + 0.1}),
     "batch-norm": ([node("BatchNormalization", "x a a b c", "y")], {"x": [3, 4, 2, 5]},
                    {"a": real(4), "b": real(4), "c": np.abs(real(4)) + 0.1}),
+    "cubic": ([node("Resize", "x - s", "y", mode="cubic")], IMAGE,
+              {"s": np.array([1, 1, 1.7, 0.6], np.float32)}),
+    "cubic-inside": ([node("Resize", "x - s", "y", mode="cubic", exclude_outside=1,
+                      cubic_coeff_a=-0.5, coordinate_transformation_mode="align_corners")], IMAGE,
+                     {"s": np.array([1, 1, 2, 3], np.float32)}),
+    "constant-like": ([node("Mul", "x n", "m"), node("Cast", "m", "i", to=6),
+                       node("CastLike", "h i", "c"), node("Add", "i c", "j"),
+                       node("Cast", "j", "y", to=1)], IMAGE,
+                      {"h": np.float32([1.7, -1.7, 2, 0.4, 3.5]), "n": np.float32(5)}),
     "upsample": ([node("Upsample", "x s", "y", mode="nearest")], IMAGE,
                  {"s": np.array([1, 1, 2, 3], np.float32)}),
 }  # fmt: skip
-OPSETS = {"upsample": 9, "group-norm": 21}
+OPSETS = {"upsample": 9, "group-norm": 21, "constant-like": 19}
 
 
 @pytest.mark.parametrize("name", MODELS)
