@@ -45,7 +45,7 @@ def foldable_nodes(nodes: Iterable[onnx.NodeProto], constants: Iterable[str]) ->
         subgraphs = any(a.type in {a.GRAPH, a.GRAPHS} for a in node.attribute)
         if subgraphs or node.op_type in _RANDOM:
             continue
-        # CastLike only wants the type of its second input, and activations are all float32.
+        # CastLike only wants the type of its second input.
         read = node.input[:1] if node.op_type == "CastLike" else node.input
         if node.op_type in SHAPE_OPS or all(name in known for name in read):
             known.update(node.output)

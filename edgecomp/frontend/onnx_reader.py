@@ -180,7 +180,10 @@ class OnnxConversion:
             attrs = onnx_fold.attributes(node)
             results = [onnx_fold.shape_constant(node, attrs, self._build.shape(inputs[0]))]
         elif node.op_type == "CastLike" and self._build.value(inputs[1]) is None:
-            results = [self._constant(inputs[0]).astype(np.float32)]
+            kind = self._types.get(node.input[1], onnx.TensorProto.FLOAT)
+            real = kind in FLOAT_TYPES
+            dtype = np.float32 if real else onnx.helper.tensor_dtype_to_np_dtype(kind)
+            results = [self._constant(inputs[0]).astype(dtype)]
         else:
             copy = onnx.NodeProto()
             copy.CopyFrom(node)

@@ -27,9 +27,10 @@ from edgecomp.ops.maximum import MaximumParams
 from edgecomp.ops.movement import ConcatParams, PadParams
 from edgecomp.ops.mul import MulParams
 from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
+from edgecomp.ops.power import import_power
 from edgecomp.ops.reduce_mean import ReduceMeanParams
 from edgecomp.ops.spatial import Window
-from edgecomp.ops.unary import UnaryParams, import_power
+from edgecomp.ops.unary import UnaryParams
 
 _ACTIVATIONS: Mapping[int, Clamp] = {
     0: NO_CLAMP,

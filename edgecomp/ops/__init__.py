@@ -8,6 +8,7 @@ from edgecomp.ops import (
     argmax,
     conv2d,
     conv_transpose,
+    convolutions,
     dense,
     div,
     einsum,
@@ -25,6 +26,7 @@ from edgecomp.ops import (
     normalization,
     padding,
     pool,
+    power,
     prelu,
     products,
     recurrent_import,
@@ -87,7 +89,7 @@ OPS: dict[str, Op[Any]] = {
 """Every operator by name."""
 
 ONNX_IMPORTERS: dict[str, Importer] = {
-    **conv2d.ONNX,
+    **convolutions.ONNX,
     **conv_transpose.ONNX,
     **products.ONNX,
     **einsum.ONNX,
@@ -97,6 +99,7 @@ ONNX_IMPORTERS: dict[str, Importer] = {
     **maximum.ONNX,
     **where.ONNX,
     **unary.ONNX,
+    **power.ONNX,
     **prelu.ONNX,
     **pool.ONNX,
     **reduce_mean.ONNX,

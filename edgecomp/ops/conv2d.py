@@ -13,16 +13,14 @@ import numpy as np
 
 from edgecomp.ir import NO_CLAMP, Array, Clamp, Shape, Tensor
 from edgecomp.ops.base import (
-    Builder,
     Constraint,
-    ImportedNode,
     Op,
     as_nhwc,
     exact_matmul,
     like_rank,
 )
 from edgecomp.ops.linear import LinearConstants, prepare_linear
-from edgecomp.ops.spatial import Window, channels_first, channels_last, import_window
+from edgecomp.ops.spatial import Window
 
 
 @dataclass(frozen=True)
@@ -175,62 +173,3 @@ def _depthwise(params: Conv2dParams, padded: Array, weights: Array, bound: int) 
             np.multiply(x[:, rows, columns], w[:, tap_h, tap_w, 0], out=product)
             acc += product
     return acc.astype(np.int64) if is_integer else acc
-
-
-def from_onnx(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX Conv: NCHW or NCW input, OIHW or OIW weights."""
-    x, weights_name = node.inputs[:2]
-    weights = build.value(weights_name)
-    if weights is None:
-        raise build.unsupported(
-            node, "the weights must be a constant", "export with folded weights"
-        )
-    kernel = tuple(int(k) for k in weights.shape[2:])
-    window, _ = import_window(node, build, kernel, tuple(build.shape(x)[2:]))
-    ohwi = np.moveaxis(
-        weights.reshape(weights.shape[0], weights.shape[1], window.kernel_h, window.kernel_w), 1, 3
-    )
-    inputs = [
-        channels_last(node, build, x),
-        build.constant(ohwi, f"{node.name}.weights", "OHWI", weights_name),
-    ]
-    if node.has_input(2):
-        bias = build.value(node.inputs[2])
-        if bias is None:
-            raise build.unsupported(node, "the bias must be a constant")
-        inputs.append(build.constant(bias, f"{node.name}.bias", "O"))
-    params = Conv2dParams(**vars(window), groups=int(node.attrs.get("group", 1)))
-    return channels_first(node, build, build.emit("conv2d", inputs, params, node))
-
-
-def batch_norm_from_onnx(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX BatchNormalization (inference form) as a depthwise 1x1 convolution."""
-    x = node.inputs[0]
-    constants = [build.value(name) for name in node.inputs[1:5]]
-    if any(value is None for value in constants) or node.attrs.get("training_mode", 0):
-        raise build.unsupported(node, "statistics must be constants", "export in evaluation mode")
-    gamma, beta, mean, variance = (np.asarray(v, np.float64) for v in constants)
-    factor = gamma / np.sqrt(variance + node.attrs.get("epsilon", 1e-5))
-    return emit_per_channel(node, build, x, factor, beta - mean * factor)
-
-
-def emit_per_channel(
-    node: ImportedNode, build: Builder, x: str, factor: Array, addend: Array
-) -> str:
-    """Emit `factor[c] * x + addend[c]` over axis 1 as a depthwise 1x1 convolution."""
-    spatial = len(build.shape(x)) - 2
-    if spatial not in {0, 1, 2}:
-        raise build.unsupported(node, f"{spatial} spatial axes", "use 1-D or 2-D layers")
-    channels = build.shape(x)[1]
-    weights = np.broadcast_to(factor, (channels,)).astype(np.float32).reshape(channels, 1, 1, 1)
-    bias = np.broadcast_to(addend, (channels,)).astype(np.float32)
-    inputs = [
-        channels_last(node, build, x),
-        build.constant(weights, f"{node.name}.weights", "OHWI"),
-        build.constant(bias, f"{node.name}.bias", "O"),
-    ]
-    params = Conv2dParams(kernel_h=1, kernel_w=1, groups=channels)
-    return channels_first(node, build, build.emit("conv2d", inputs, params, node))
-
-
-ONNX = {"Conv": from_onnx, "BatchNormalization": batch_norm_from_onnx}

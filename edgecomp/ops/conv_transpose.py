@@ -15,6 +15,7 @@ import numpy as np
 
 from edgecomp.ir import NO_CLAMP, Array, Clamp
 from edgecomp.ops.base import Builder, ImportedNode, Importer
+from edgecomp.ops.batches import emit_conv2d
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.gather import emit_gather
 from edgecomp.ops.spatial import channels_first, channels_last
@@ -65,7 +66,7 @@ def emit_conv_transpose(
         The output's name, channels last.
     """
     _, outputs, kernel_h, kernel_w, inputs = weights.shape
-    rank = len(build.shape(x))
+    batch, rank = build.shape(x)[0], len(build.shape(x))
     rows, columns = axes
     taps = [
         max(-(-max(kernel, axis.pad + axis.out - (axis.size - 1) * axis.stride) // axis.stride), 1)
@@ -99,13 +100,13 @@ def emit_conv_transpose(
         kernel_h=taps[0], kernel_w=taps[1], pad_top=pads[0], pad_bottom=pads[0],
         pad_left=pads[1], pad_right=pads[1], groups=groups, clamp=clamp,
     )  # fmt: skip
-    y = build.emit("conv2d", [x, *constants], params, node)
+    y = emit_conv2d(node, build, [x, *constants], params)
     height, width = (axis.size + count - 1 for axis, count in zip(axes, taps, strict=True))
     if area > 1:
-        split = (1, height, width, groups, rows.stride, columns.stride, outputs)
+        split = (batch, height, width, groups, rows.stride, columns.stride, outputs)
         y = build.transpose(build.reshape(y, split, node), (0, 1, 4, 2, 5, 3, 6), node)
-    whole: tuple[int, ...] = (1, height * rows.stride, width * columns.stride, groups * outputs)
-    y = build.reshape(y, whole if rank == 4 else (1, *whole[2:]), node)
+    whole = (height * rows.stride, width * columns.stride, groups * outputs)
+    y = build.reshape(y, (batch, *(whole if rank == 4 else whole[1:])), node)
     return emit_gather(
         build,
         node,

@@ -1,13 +1,18 @@
 """How ONNX's normalizations arrive: rows to be normalized, constants per channel."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from edgecomp.ir import Array
+from edgecomp.ops.add import AddParams
 from edgecomp.ops.base import Builder, ImportedNode, Importer
+from edgecomp.ops.expression import X, call
 from edgecomp.ops.layer_norm import LayerNormParams
+from edgecomp.ops.reduce_mean import ReduceMeanParams
 from edgecomp.ops.slicing import axis_of
+from edgecomp.ops.unary import UnaryParams
 
 
 def _constants(
@@ -36,7 +41,7 @@ def _emit(
     return build.emit("layer_norm", [x, *names], params, node)
 
 
-def _layer(node: ImportedNode, build: Builder) -> str:
+def _layer(node: ImportedNode, build: Builder) -> list[str]:
     """Import ONNX LayerNormalization and RMSNormalization: all axes from one on are a row."""
     x = node.inputs[0]
     shape = build.shape(x)
@@ -46,7 +51,28 @@ def _layer(node: ImportedNode, build: Builder) -> str:
     params = LayerNormParams(float(node.attrs.get("epsilon", 1e-5)), centered)
     constants = _constants(node, build, 2 if centered else 1, size, shape[axis:])
     rows = build.reshape(x, (*shape[:axis], size), node)
-    return build.reshape(_emit(node, build, rows, params, constants), shape, node)
+    y = build.reshape(_emit(node, build, rows, params, constants), shape, node)
+    kept = (*shape[:axis], *(1 for _ in shape[axis:]))
+    return [y, *(build.reshape(name, kept, node) for name in _statistics(node, build, rows))]
+
+
+def _statistics(node: ImportedNode, build: Builder, rows: str) -> list[str]:
+    """Mean and inverse deviation of each row, as far as the layer has them as outputs."""
+    wanted = node.outputs[1:]
+    if not any(wanted):
+        return []
+    over = ReduceMeanParams((len(build.shape(rows)) - 1,))
+    part = replace(node, outputs=wanted[:1])
+    mean = build.emit("reduce_mean", [rows], over, part, ".mean")
+    if len(wanted) < 2 or not wanted[1]:
+        return [mean]
+    centred = build.emit("sub", [rows, mean], AddParams(), part, ".centred")
+    square = build.emit("unary", [centred], UnaryParams(call("mul", X, X)), part, ".square")
+    variance = build.emit("reduce_mean", [square], over, part, ".variance")
+    epsilon = float(node.attrs.get("epsilon", 1e-5))
+    inverse = call("reciprocal", call("sqrt", call("add", X, epsilon)))
+    last = replace(node, outputs=wanted[1:])
+    return [mean, build.emit("unary", [variance], UnaryParams(inverse), last, ".inverse")]
 
 
 def _groups(node: ImportedNode, build: Builder) -> str:

@@ -1,5 +1,6 @@
 """PReLU: a slope per channel below zero.  Source of the semantics: ONNX PRelu."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -101,7 +102,7 @@ class PRelu(Op[PReluParams]):
 
 
 def from_onnx(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX PRelu: a constant slope, one number or one per channel (axis 1)."""
+    """Import ONNX PRelu: constant slopes, one number, one per channel or one per element."""
     x, slope_name = node.inputs[:2]
     slope = build.value(slope_name)
     if slope is None:
@@ -111,11 +112,23 @@ def from_onnx(node: ImportedNode, build: Builder) -> str:
         return build.emit("unary", [x], UnaryParams(expr), node)
     shape = build.shape(x)
     full = (1,) * (len(shape) - slope.ndim) + slope.shape
-    if any(n != 1 and axis != 1 for axis, n in enumerate(full)) or full[1] != shape[1]:
-        raise build.unsupported(node, "the slope must have one number per channel (axis 1)")
+    if slope.ndim == 1 and slope.size not in shape[-1:] and slope.size == shape[1]:
+        # So did exporters of operator sets before 7, which had no other broadcasting.
+        full = (1, *slope.shape, *(1 for _ in shape[2:]))
+    own = [axis for axis, n in enumerate(full) if n != 1]
+    if len(full) > len(shape) or any(full[axis] != shape[axis] for axis in own):
+        raise build.unsupported(node, f"slopes of shape {slope.shape} for an input of {shape}")
     slopes = build.constant(slope.reshape(-1), f"{node.name}.slopes", "C")
-    y = build.emit("prelu", [channels_last(node, build, x), slopes], PReluParams(), node)
-    return channels_first(node, build, y)
+    if own == [1]:
+        y = build.emit("prelu", [channels_last(node, build, x), slopes], PReluParams(), node)
+        return channels_first(node, build, y)
+    # All axes with slopes of their own are channels together.
+    order = [axis for axis in range(len(shape)) if axis not in own] + own
+    moved = build.transpose(x, order, node)
+    rows = build.reshape(moved, (math.prod(shape) // slope.size, slope.size), node)
+    y = build.emit("prelu", [rows, slopes], PReluParams(), node)
+    y = build.reshape(y, tuple(shape[axis] for axis in order), node)
+    return build.transpose(y, [int(axis) for axis in np.argsort(order)], node)
 
 
 ONNX: dict[str, Importer] = {"PRelu": from_onnx}

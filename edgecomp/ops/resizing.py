@@ -7,6 +7,7 @@ import numpy as np
 
 from edgecomp.ir import Array
 from edgecomp.ops.base import Builder, ImportedNode, Importer
+from edgecomp.ops.cubic import emit_cubic
 from edgecomp.ops.gather import emit_gather
 from edgecomp.ops.resize import MAX_AXES, ResizeParams
 
@@ -16,6 +17,9 @@ NEAREST: dict[str, Callable[[Array], Array]] = {
     "floor": np.floor,
     "ceil": np.ceil,
 }
+
+
+CROP = "tf_crop_and_resize"
 
 
 def coordinates(mode: str, size: int, out: int, scale: float) -> Array | None:
@@ -129,13 +133,28 @@ def _upsample(node: ImportedNode, build: Builder) -> str:
     return _resize(replace(node, inputs=inputs, attrs=attrs, opset=11), build)
 
 
+def _cropped(
+    node: ImportedNode, build: Builder, index: int, count: int, lengths: tuple[int, int]
+) -> Array:
+    """The input's coordinates along the axis `index` of `count`, which a region cuts out."""
+    size, out = lengths
+    region = build.value(node.inputs[1]) if node.has_input(1) else None
+    if region is None or region.size != 2 * count:
+        raise build.unsupported(node, "the region must be constant", attribute="roi")
+    start, end = (float(region.reshape(2, count)[part, index]) for part in (0, 1))
+    at = np.linspace(start, end, out) if out > 1 else np.array([0.5 * (start + end)])
+    if min(start, end) < 0 or max(start, end) > 1:
+        raise build.unsupported(node, "the region reaches outside of the input", "pad before it")
+    return np.asarray(at * (size - 1))
+
+
 def _resize(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX Resize: nearest and linear, in every coordinate mode but crops."""
+    """Import ONNX Resize: nearest, linear and cubic, in every coordinate mode."""
     if node.opset < 11:
         return _upsample(node, build)
     shape = build.shape(node.inputs[0])
     mode = node.attrs.get("mode", "nearest")
-    if mode not in {"nearest", "linear"}:
+    if mode not in {"nearest", "linear", "cubic"}:
         raise build.unsupported(node, f"{mode} interpolation", "use mode linear", "mode")
     axes, scales, sizes = _scales_and_sizes(node, build, shape)
     if min(sizes) < 1:
@@ -144,15 +163,18 @@ def _resize(node: ImportedNode, build: Builder) -> str:
         raise build.unsupported(node, "smoothing before downsampling", "", "antialias")
     kind = node.attrs.get("coordinate_transformation_mode", "half_pixel")
     found = {}
-    for axis, scale, out in zip(axes, scales, sizes, strict=True):
-        if out == shape[axis] and scale == 1.0:
-            continue
-        at = coordinates(kind, shape[axis], out, scale)
-        if at is None:
-            raise build.unsupported(
-                node, f"the coordinates {kind}", "", "coordinate_transformation_mode"
-            )
-        found[axis] = at
+    for index, (axis, scale, out) in enumerate(zip(axes, scales, sizes, strict=True)):
+        if kind == CROP:
+            found[axis] = _cropped(node, build, index, len(axes), (shape[axis], out))
+        elif out != shape[axis] or scale != 1.0:
+            at = coordinates(kind, shape[axis], out, scale)
+            if at is None:
+                raise build.unsupported(
+                    node, f"the coordinates {kind}", "", "coordinate_transformation_mode"
+                )
+            found[axis] = at
+    if mode == "cubic":
+        return emit_cubic(node, build, found)
     nearest = node.attrs.get("nearest_mode", "round_prefer_floor") if mode == "nearest" else None
     return emit_resize(build, node, found, nearest)
 

@@ -116,25 +116,7 @@ def _swish(node: ImportedNode, build: Builder) -> str:
     return build.emit("unary", node.inputs[:1], UnaryParams(expr), node)
 
 
-def import_power(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX Pow by a constant, or of one."""
-    for index, value in enumerate(build.value(name) for name in node.inputs[:2]):
-        other = node.inputs[1 - index]
-        # One number for all elements, and no shape that broadcasting would change.
-        if value is None or np.unique(value).size != 1:
-            continue
-        if np.broadcast_shapes(value.shape, build.shape(other)) != build.shape(other):
-            continue
-        number = float(value.reshape(-1)[0])
-        expr = call("pow", number, X) if index == 0 else call("pow", X, number)
-        return build.emit("unary", [other], UnaryParams(expr), node)
-    raise build.unsupported(
-        node, "base or exponent must be one constant number", "use Exp, Log and Mul"
-    )
-
-
 ONNX: dict[str, Importer] = {
-    "Pow": import_power,
     "Relu": _simple("relu"),
     "Clip": _clip,
     "LeakyRelu": _simple("leaky_relu", alpha=0.01),

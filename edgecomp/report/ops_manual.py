@@ -21,10 +21,10 @@ the message names the layer, the attribute and the limit, and suggests what to d
 arithmetic of each operator is in [numerics.md](numerics.md).
 
 QuantizeLinear and DequantizeLinear become scales of the tensors between them; Identity, Dropout and
-Constant disappear. Activations are real numbers whatever type the file gives them: a truth value is
-0 or 1, Cast and CastLike to integers round towards zero (a narrow integer wraps around), to BOOL
-compare with zero, among types that hold the same numbers do nothing; whatever depends on constants and shapes only is computed while the model is
-read.
+Constant disappear; whatever depends on constants and shapes only is computed while the model is
+read. Activations are real numbers whatever type the file gives them, and a truth value is 0 or 1:
+Cast and CastLike from float to integers round towards zero, to BOOL compare with zero, to narrower
+integers wrap around, and do nothing where the numbers stay the same.
 """
 
 _IMPORT = re.compile(r"^Import (?:ONNX )?[A-Z]\w*(?: and [A-Z]\w*)?\s*[:,;]?\s*")

@@ -57,10 +57,33 @@ MODELS = {
     "gather": ([node("Gather", "x i", "y", axis=2)], IMAGE, {"i": np.array([[3, 0], [-1, 2]])}),
     "group-norm": ([node("GroupNormalization", "x g b", "y", num_groups=2)], IMAGE,
                    {"g": real(4), "b": real(4)}),
+    "slopes-of-rows": ([node("PRelu", "x w", "y")], IMAGE, {"w": real(6, 1)}),
+    "slopes-of-channels-and-rows": ([node("PRelu", "x w", "y")], IMAGE, {"w": real(4, 1, 5)}),
+    "slopes-of-elements": ([node("PRelu", "x w", "y")], IMAGE, {"w": real(4, 6, 5)}),
+    "slopes-of-channels": ([node("PRelu", "x w", "y")], {"x": [1, 4, 3]}, {"w": real(4, 1)}),
+    "powers": ([node("Relu", "x", "r"), node("Pow", "r w", "y")], IMAGE,
+               {"w": np.array([1, 2, 0.5, 3, 1], np.float32)}),
+    "power-of-constants": ([node("Pow", "w x", "y")], IMAGE, {"w": np.abs(real(4, 1, 1)) + 0.1}),
+    "row-statistics": ([node("LayerNormalization", "x w", "n m s", axis=2),
+                        node("Mul", "n s", "p"), node("Add", "p m", "y")], IMAGE,
+                       {"w": real(6, 5)}),
+    "volume-norm": ([node("BatchNormalization", "x a a b c", "y")], {"x": [1, 4, 2, 3, 5]},
+                    {"a": real(4), "b": real(4), "c": np.abs(real(4)) + 0.1}),
+    "batch-norm": ([node("BatchNormalization", "x a a b c", "y")], {"x": [3, 4, 2, 5]},
+                   {"a": real(4), "b": real(4), "c": np.abs(real(4)) + 0.1}),
+    "cubic": ([node("Resize", "x - s", "y", mode="cubic")], IMAGE,
+              {"s": np.array([1, 1, 1.7, 0.6], np.float32)}),
+    "cubic-inside": ([node("Resize", "x - s", "y", mode="cubic", exclude_outside=1,
+                      cubic_coeff_a=-0.5, coordinate_transformation_mode="align_corners")], IMAGE,
+                     {"s": np.array([1, 1, 2, 3], np.float32)}),
+    "constant-like": ([node("Mul", "x n", "m"), node("Cast", "m", "i", to=6),
+                       node("CastLike", "h i", "c"), node("Add", "i c", "j"),
+                       node("Cast", "j", "y", to=1)], IMAGE,
+                      {"h": np.float32([1.7, -1.7, 2, 0.4, 3.5]), "n": np.float32(5)}),
     "upsample": ([node("Upsample", "x s", "y", mode="nearest")], IMAGE,
                  {"s": np.array([1, 1, 2, 3], np.float32)}),
 }  # fmt: skip
-OPSETS = {"upsample": 9, "group-norm": 21}
+OPSETS = {"upsample": 9, "group-norm": 21, "constant-like": 19}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -88,9 +111,39 @@ def test_transposed_convolution_is_onnxruntimes(attrs, groups, tmp_path):
     check_model(make_model([layer], IMAGE, ["y"], weights), tmp_path)
 
 
+@pytest.mark.parametrize("shape", [(3, 4, 5, 6), (2, 4, 9)], ids=str)
+def test_batch_of_a_transposed_convolution_is_onnxruntimes(shape, tmp_path):
+    layer = node("ConvTranspose", "x w", "y", strides=[2, 3][: len(shape) - 2])
+    weights = {"w": real(4, 2, *(3, 5)[: len(shape) - 2])}
+    check_model(make_model([layer], {"x": shape}, ["y"], weights), tmp_path)
+
+
 def test_transposed_convolution_of_a_sequence_is_onnxruntimes(tmp_path):
     layer = node("ConvTranspose", "x w", "y", strides=[3], pads=[1, 2])
     check_model(make_model([layer], {"x": [1, 4, 9]}, ["y"], {"w": real(4, 2, 5)}), tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 7, 6), (2, 4, 9)], ids=str)
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"stride": 1},
+        {"stride": 2, "pads": (1, 2)},
+        {"stride": 3, "dilation": 2, "pads": (2, 0)},
+        {"stride": 2, "group": 4},
+    ],
+    ids=str,
+)
+def test_batch_of_a_convolution_is_onnxruntimes(attrs, shape, tmp_path):
+    axes = len(shape) - 2
+    group = attrs.get("group", 1)
+    weights = {"w": real(8, 4 // group, *(3, 2)[:axes]), "b": real(8)}
+    begin, end = attrs.get("pads", (0, 0))
+    layer = node(
+        "Conv", "x w b", "y", group=group, strides=[attrs["stride"]] * axes,
+        dilations=[attrs.get("dilation", 1)] * axes, pads=[begin] * axes + [end] * axes,
+    )  # fmt: skip
+    check_model(make_model([layer], {"x": shape}, ["y"], weights), tmp_path)
 
 
 def test_indices_and_truth_values_are_outputs(tmp_path):

@@ -164,7 +164,8 @@ def outcome(case: Standard) -> Outcome:
         except InternalError as error:
             return Outcome("wrong", str(error))
         except EdgecompError as error:
-            reason = reason or _short(error)
+            # Whatever a layer wants constant is constant the second time.
+            reason = _short(error)
             continue
         return _compared(case, graph, inputs)
     return Outcome("refused", reason)
