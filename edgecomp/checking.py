@@ -20,6 +20,7 @@ from edgecomp.artifact import (
 )
 from edgecomp.data import Dataset, Preprocessing, load_dataset
 from edgecomp.data.dataset import from_arrays
+from edgecomp.data.indices import index_limits
 from edgecomp.data.layout import device_to_model
 from edgecomp.data.sources import read_arrays
 from edgecomp.device.bench import SerialBench
@@ -211,7 +212,8 @@ def _read_input(built: BuiltModel, file: Path) -> Dataset:
             arrays = {"x": np.load(file, allow_pickle=False)}
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"{file} cannot be read as .npy: {error}") from error
-        key = "x_q" if arrays["x"].dtype == np.int8 else "x"
+        is_codes = arrays["x"].dtype == np.int8 and not index_limits(built.graph)
+        key = "x_q" if is_codes else "x"
         arrays = {key: arrays["x"]}
     elif file.suffix == ".npz":
         arrays = read_arrays(str(file))

@@ -200,7 +200,16 @@ def _argmax(build: TfliteBuilder, node: Node) -> None:
     build.file.operator(op, [x, axis], out, kind, OutputType=2)
 
 
+def _embedding(build: TfliteBuilder, node: Node) -> None:
+    raise build.refusal(
+        node,
+        "codes choose rows of a table there only after they have become int32",
+        "export as ONNX (qdq), or look rows up outside of the network",
+    )
+
+
 LAYERS: dict[str, Emitter] = {
+    "embedding": _embedding,
     "dense": _dense,
     "add": _sum("ADD", "AddOptions"),
     "sub": _sum("SUB", "SubOptions"),

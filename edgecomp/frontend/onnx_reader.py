@@ -6,7 +6,6 @@ means is asked of `edgecomp.ops`.
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -29,13 +28,12 @@ from edgecomp.frontend.onnx_file import (
     refuse_inconsistent,
     refuse_unknown,
 )
+from edgecomp.frontend.onnx_sequences import Sequences
 from edgecomp.frontend.whole_numbers import MOVEMENTS, WHOLE_TYPES, WholeNumbers
 from edgecomp.ir import Array, Graph
 from edgecomp.ops import ONNX_IMPORTERS
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.expression import X
-from edgecomp.ops.movement import constant_ints
-from edgecomp.ops.slicing import axis_of, pieces
 from edgecomp.ops.unary import UnaryParams
 
 _DROPPED = frozenset({"Identity", "Dropout"})
@@ -91,7 +89,7 @@ class OnnxConversion:
         self._alias: dict[str, str] = {}
         self._codes: set[str] = set()
         self._whole = WholeNumbers(self._build)
-        self._sequences: dict[str, list[str]] = {}
+        self._sequences = Sequences(self._build)
         self._io_names: dict[str, str] = {}
         self._layers = layer_names(self._graph.node)
         masking = masking_nodes(self._graph.node, [value.name for value in self._graph.output])
@@ -219,8 +217,8 @@ class OnnxConversion:
             "CastLike": partial(self._cast, proto),
             "Div": partial(self._divide, proto),
             "Dropout": self._dropout,
-            "SplitToSequence": self._split_to_sequence,
-            "SequenceAt": self._sequence_at,
+            "SplitToSequence": self._sequences.split,
+            "SequenceAt": self._sequences.at,
         }
         try:
             if node.op_type in importers:
@@ -312,29 +310,6 @@ class OnnxConversion:
                 node, "it drops elements, as in training", "export in evaluation mode"
             )
         return node.inputs[0]
-
-    def _split_to_sequence(self, node: ImportedNode) -> str:
-        """Cut a tensor into a sequence, of which only constant places can be read."""
-        shape = self._build.shape(node.inputs[0])
-        axis = axis_of(node, self._build, int(node.attrs.get("axis", 0)), len(shape))
-        given = constant_ints(node, self._build, "split", 1) or [1]
-        sizes = given
-        if not node.has_input(1) or self._constant(node.inputs[1]).ndim == 0:
-            each = given[0]
-            sizes = [min(each, shape[axis] - start) for start in range(0, shape[axis], each)]
-        outputs = tuple(f"{node.outputs[0]}.{index}" for index in range(len(sizes)))
-        keep = bool(node.attrs.get("keepdims", 1)) or node.has_input(1)
-        parts = replace(node, outputs=outputs)
-        self._sequences[node.outputs[0]] = pieces(parts, self._build, axis, sizes, keep=keep)
-        return node.outputs[0]
-
-    def _sequence_at(self, node: ImportedNode) -> str:
-        """Take one of the tensors that SplitToSequence made."""
-        sequence = self._sequences.get(node.inputs[0])
-        place = self._build.value(node.inputs[1])
-        if sequence is None or place is None:
-            raise self._build.unsupported(node, "only constant places of a split tensor are read")
-        return sequence[int(place.reshape(()))]
 
     def _cast(self, proto: onnx.NodeProto, node: ImportedNode) -> str:
         """Turn elements into those of another type: the one named, or that of a second input."""

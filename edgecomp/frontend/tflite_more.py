@@ -20,7 +20,7 @@ from edgecomp.ops.products import import_matmul
 from edgecomp.ops.reduce import ReduceMaxParams
 from edgecomp.ops.reduce_mean import ReduceMeanParams
 from edgecomp.ops.resizing import coordinates, emit_resize
-from edgecomp.ops.slicing import axis_of, expanded, gathered, pieces
+from edgecomp.ops.slicing import axis_of, embedded, expanded, gathered, pieces
 
 TfliteImporter = Callable[[ImportedNode, GraphBuilder], str | list[str]]
 
@@ -134,8 +134,15 @@ def _broadcast(node: ImportedNode, build: GraphBuilder) -> str:
 def _gather(node: ImportedNode, build: GraphBuilder) -> str:
     if int(node.attrs.get("BatchDims", 0)):
         raise build.unsupported(node, "indices for each batch")
-    indices = constant_input(node, build, 1, "the indices")
-    return gathered(node, build, int(node.attrs.get("Axis", 0)), indices)
+    axis, indices = int(node.attrs.get("Axis", 0)), build.value(node.inputs[1])
+    if indices is None:
+        return embedded(node, build, axis)
+    return gathered(node, build, axis, indices)
+
+
+def _embedding_lookup(node: ImportedNode, build: GraphBuilder) -> str:
+    """EMBEDDING_LOOKUP: the indices come first."""
+    return embedded(replace(node, inputs=node.inputs[1::-1]), build, 0)
 
 
 def _mirror_pad(node: ImportedNode, build: GraphBuilder) -> str:
@@ -242,6 +249,7 @@ MORE_TFLITE: Mapping[str, TfliteImporter] = {
     "TILE": _tile,
     "BROADCAST_TO": _broadcast,
     "GATHER": _gather,
+    "EMBEDDING_LOOKUP": _embedding_lookup,
     "MIRROR_PAD": _mirror_pad,
     "RESIZE_BILINEAR": _resize,
     "RESIZE_NEAREST_NEIGHBOR": _resize,

@@ -26,9 +26,11 @@ _SAME = frozenset({_QUANTIZE, _DEQUANTIZE, "DENSIFY"})
 """Operators that change how numbers are stored, not the numbers."""
 _FLOATS = frozenset({"float32", "float16"})
 _CODES = frozenset({"int8", "uint8", "int16"})
-_INDICES = frozenset({"int32", "int64", "bool"})
-"""What layers of indices and truth values give: whole numbers, which others may only move."""
-_MOVES = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE"})
+_WHOLE = frozenset({"int32", "int64"})
+_READ_WHOLE = frozenset(
+    {"GATHER", "EMBEDDING_LOOKUP", "RESHAPE", "EXPAND_DIMS", "SQUEEZE", "TRANSPOSE"}
+)
+"""Operators whose indices are computed, and those that such indices pass unchanged."""
 _LARGEST_BIAS = 1 << 38
 
 
@@ -142,7 +144,7 @@ class TfliteConversion:
 
     def _input(self, index: int) -> str:
         tensor, name = self._file.tensors[index], self._names[index]
-        if tensor.dtype not in _FLOATS | _CODES:
+        if tensor.dtype not in _FLOATS | _CODES | _WHOLE:
             raise UserError(f"input {name!r} has elements of type {tensor.dtype}")
         self._io_names[self._build.add_input(name, tensor.shape)] = name
         self._annotate(name, tensor)
@@ -247,9 +249,8 @@ class TfliteConversion:
         if index < 0:
             return
         tensor = self._file.tensors[index]
-        if tensor.data is not None or tensor.dtype in _FLOATS | _CODES:
-            return
-        if tensor.dtype not in _INDICES or node.op_type not in _MOVES:
+        known = _FLOATS | _CODES | (_WHOLE if node.op_type in _READ_WHOLE else frozenset())
+        if tensor.data is None and tensor.dtype not in known:
             raise self._build.unsupported(node, f"activations of {tensor.dtype}")
 
     def _finish(self, node: ImportedNode, result: str, tensor: TfliteTensor) -> str:

@@ -39,7 +39,8 @@ def test_every_case_and_the_page_of_them(cases):
     passed = [(case, result) for case, result in found if result.kind == "passed"]
     assert len({case.op_type for case, _ in passed}) >= 45
     compared = {op for _, result in passed for op in result.layers}
-    assert compared >= set(OPS) - set(MADE_FOR_STREAMS)
+    # No indices are computed there.
+    assert compared >= set(OPS) - {"embedding", *MADE_FOR_STREAMS}
     if f"`onnx` {onnx.__version__}:" not in PAGE.read_text():
         pytest.skip("the page is of another version of onnx")
     assert table(cases, [result for _, result in found]) == PAGE.read_text()

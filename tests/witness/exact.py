@@ -256,6 +256,11 @@ def _gather(params, shapes, read, index):
     return read(0, tuple(i if table is None else table[i] for table, i in chosen))
 
 
+def _embedding(params, shapes, read, index):
+    row = min(max(int(read(0, index[:-1])), 0), shapes[1][0] - 1)
+    return read(1, (row, index[-1]))
+
+
 def _resize(params, shapes, read, index):
     total = Fraction(0)
     corners = []
@@ -321,6 +326,7 @@ _DEFINITIONS = {
     "pad": _pad,
     "concat": _concat,
     "gather": _gather,
+    "embedding": _embedding,
     "resize": _resize,
     "reshape": _reshape,
     "transpose": _transpose,

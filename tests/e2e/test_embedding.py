@@ -1,0 +1,186 @@
+"""Small classifiers of sequences of tokens, from torch: floats as torch, bits on every core."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecomp.frontend import read_model
+from edgecomp.interp import run_float
+from edgecomp.passes import run_passes
+from edgecomp.quant import QuantizeOptions, quantize_model
+from tests.cli.support import FAST, call, refused
+from tests.support.bundle import Model
+from tests.support.cases import one_line_each
+from tests.support.proof import ONE_NOW_ALL_LATER, board_differences, host_differences
+
+torch = pytest.importorskip("torch")
+
+TOKENS = 14
+SOURCE = """
+import torch
+from torch import nn
+
+
+class Bag(nn.Module):
+    def __init__(self, rows):
+        super().__init__()
+        self.words, self.out = nn.Embedding(rows, 24), nn.Linear(24, 4)
+
+    def forward(self, x):
+        return self.out(self.words(x).mean(dim=1))
+
+
+class Windows(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(256, 12, padding_idx=0)
+        self.near, self.out = nn.Conv1d(12, 16, 3, padding=1), nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.out(torch.relu(self.near(self.words(x).transpose(1, 2))).amax(dim=2))
+
+
+class Memory(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(80, 10)
+        self.memory, self.out = nn.LSTM(10, 12, batch_first=True), nn.Linear(12, 4)
+
+    def forward(self, x):
+        return self.out(self.memory(self.words(x))[0][:, -1])
+
+
+class Chosen(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.choice, self.words, self.out = nn.Linear(14, 9), nn.Embedding(9, 16), nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.out(self.words(self.choice(x).argmax(dim=-1)))
+
+
+def built(cls, *arguments, dtype=torch.long):
+    torch.manual_seed(0)
+    return cls(*arguments).eval(), torch.zeros(1, 14, dtype=dtype)
+
+
+def bag():
+    return built(Bag, 90)
+
+
+def large():
+    return built(Bag, 700)
+
+
+def windows():
+    return built(Windows, dtype=torch.int32)
+
+
+def memory():
+    return built(Memory)
+
+
+def chosen():
+    return built(Chosen, dtype=torch.float32)
+
+
+def no_example():
+    return built(Bag, 90)[0]
+"""
+ROWS = {"bag": 90, "windows": 256, "memory": 80, "chosen": 0, "large": 700}
+ERROR = 0.06
+"""Of int8, as a share of the outputs' standard deviation."""
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    path = tmp_path_factory.mktemp("embedding") / "nets.py"
+    path.write_text(SOURCE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def networks(source):
+    """Each network's float graph, integers, codes of its samples, and torch's outputs."""
+    scope = {}
+    exec(compile(SOURCE, str(source), "exec"), scope)
+    rng = np.random.default_rng(0)
+    made = {}
+    for name, rows in ROWS.items():
+        module, example = scope[name]()
+        x = rng.integers(0, rows, (32, 1, TOKENS)) if rows else rng.normal(size=(32, 1, TOKENS))
+        with torch.no_grad():
+            wanted = np.stack([module(torch.tensor(s).to(example.dtype)).numpy() for s in x])
+        graph = run_passes(read_model(f"{source}:{name}"))
+        real = {graph.inputs[0]: x.astype(np.float32)}
+        options = QuantizeOptions(numerics="int16" if name == "large" else None)
+        integers, _ = quantize_model(graph, real, options)
+        tensor = integers.tensors[integers.inputs[0]]
+        codes = tensor.qparams.quantize(x, *tensor.dtype.limits).astype(tensor.dtype.numpy)
+        made[name] = graph, real, Model(name, integers, {integers.inputs[0]: codes}), wanted
+    return made
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_floats_are_torchs_and_codes_are_near(networks, name):
+    graph, real, model, wanted = networks[name]
+    found = run_float(graph, real)[graph.outputs[0]].reshape(wanted.shape)
+    np.testing.assert_allclose(found, wanted, atol=2e-6)
+    (output,) = model.graph.outputs
+    found = model.graph.tensors[output].qparams.dequantize(model.expected()[output])
+    away = found.reshape(wanted.shape) - wanted
+    if name == "chosen":
+        # Where two scores are nearly equal, codes may choose another row.
+        away = away[np.abs(away).max(axis=(1, 2)) < 0.1]
+        assert len(away) >= 28
+    assert np.sqrt((away**2).mean()) < ERROR * wanted.std()
+
+
+def models(networks, *, wide):
+    return [made[2] for name, made in networks.items() if (name == "large") == wide]
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_host_c_computes_the_same(networks, wide, tmp_path):
+    found = host_differences(models(networks, wide=wide), tmp_path)
+    assert not found, one_line_each(found)
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("board", ONE_NOW_ALL_LATER)
+def test_emulated_core_computes_the_same(networks, board, wide, tmp_path):
+    found = board_differences(models(networks, wide=wide), tmp_path, board)
+    assert not found, one_line_each(found)
+
+
+@pytest.mark.device
+def test_from_token_ids_to_answers(source: Path, tmp_path: Path):
+    """`build`, `check` and `run` with a file of token ids, as integers of any type."""
+    rng = np.random.default_rng(1)
+    ids, out = tmp_path / "ids.npz", tmp_path / "out"
+    np.savez(ids, x=rng.integers(0, 90, (24, TOKENS)), y=rng.integers(0, 4, 24))
+    board = ("--board", "mps2-an386")
+    made = call("build", f"{source}:bag", *board, "--data", ids, *FAST, "-o", out, "--json")
+    assert made.code == 0, made.err
+    report = json.loads(made.out)
+    assert report["bit_exact"]["mismatches"] == 0
+    assert report["layers"][0]["kernel"] == "embedding_generic"
+    bytes_too = tmp_path / "bytes.npz"
+    np.savez(bytes_too, x=rng.integers(0, 90, (6, TOKENS)).astype(np.uint8))
+    checked = call("check", out, "--data", bytes_too)
+    assert checked.code == 0, checked.err
+    answer = call("run", out, "--input", bytes_too, "--json")
+    assert answer.code == 0, answer.err
+    np.save(tmp_path / "bytes.npy", np.load(bytes_too)["x"].astype(np.int8))
+    again = call("run", out, "--input", tmp_path / "bytes.npy", "--json")
+    assert json.loads(again.out)["outputs"] == json.loads(answer.out)["outputs"]
+    np.savez(tmp_path / "beyond.npz", x=np.full((6, TOKENS), 90))
+    refused(call("run", out, "--input", tmp_path / "beyond.npz"), "0 to 89", "90 rows")
+
+
+def test_token_ids_by_the_shape_alone(source: Path):
+    graph = run_passes(read_model(f"{source}:no_example", input_shapes={"": (1, TOKENS)}))
+    assert graph.nodes[0].op == "embedding"
