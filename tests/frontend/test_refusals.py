@@ -116,8 +116,8 @@ def test_tflite(case, tmp_path, reached, monkeypatch):
     check(case, report["refused"][-1])
 
 
-def test_inputs_of_integers(tmp_path, reached):
-    model = make_model([node("Cast", "x", "y", to=1)], {"x": (1, 4)}, ["y"], types={"x": 6})
+def test_inputs_of_truth_values(tmp_path, reached):
+    model = make_model([node("Cast", "x", "y", to=1)], {"x": (1, 4)}, ["y"], types={"x": 9})
     (refusal,) = check_model(str(save(model, tmp_path)), "mps2-an386")["refused"]
     assert refusal["op"] == "input"
     assert "float inputs" in refusal["suggestion"]
