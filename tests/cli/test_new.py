@@ -24,6 +24,15 @@ def test_a_network_is_measured_before_it_is_trained():
     assert found["ram"]["arena_bytes"] > 0
 
 
+@pytest.mark.device
+@pytest.mark.slow
+def test_weights_that_are_nothing_at_random_count():
+    answer = call("new", "mobilenet-v3-small", "--width", "0.25", "--input", "3,48,48",
+                  "--board", "nucleo_f446re", "--json")  # fmt: skip
+    found = json.loads(answer.out)
+    assert found["flash"]["weights_bytes"] > found["parameters"]
+
+
 def test_a_network_that_cannot_fit_says_so():
     answer = call("new", "lenet-300-100", "--board", "microbit")
     refused(answer, "does not fit", "--width", code=3)
