@@ -151,16 +151,20 @@ def _best(
     table: CostTable,
     times: tuple[str, ...] = (),
 ) -> Candidate:
-    found: list[Candidate] = []
-    for name in storages:
-        graph = _restricted(layer.graph, layer.inputs[1].name, (name,), times)
-        found += candidates(Layer(graph, layer.node), core, goal, table)
+    found = [one for name in storages for one in _stored(layer, name, core, goal, table, times)]
     return min(found, key=lambda one: _badness(one, goal))
 
 
-def _plain(layer: Layer, core: Core, goal: Goal, table: CostTable) -> list[Candidate]:
-    """Every kernel that computes the layer with plain weights."""
-    graph = _restricted(layer.graph, layer.inputs[1].name, (PLAIN,), ())
+def _stored(
+    layer: Layer,
+    storage: str,
+    core: Core,
+    goal: Goal,
+    table: CostTable,
+    times: tuple[str, ...] = (),
+) -> list[Candidate]:
+    """Every kernel that computes the layer with weights of one storage."""
+    graph = _restricted(layer.graph, layer.inputs[1].name, (storage,), times)
     return candidates(Layer(graph, layer.node), core, goal, table)
 
 
@@ -221,7 +225,8 @@ def _refusal(layer: Layer, storage: str, core: Core, times: tuple[str, ...]) -> 
 def _choose(
     layer: Layer, core: Core, goal: Goal, table: CostTable, times: tuple[str, ...]
 ) -> _Chosen:
-    plain = min(several := _plain(layer, core, goal, table), key=lambda one: _badness(one, goal))
+    several = _stored(layer, PLAIN, core, goal, table)
+    plain = min(several, key=lambda one: _badness(one, goal))
     reasons = {name: _refusal(layer, name, core, times) for name in layer.storages}
     refusals = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
     possible = tuple(name for name, reason in reasons.items() if reason is None)
