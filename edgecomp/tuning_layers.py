@@ -124,12 +124,15 @@ _CODED = (
     ("sparse", 127, 0.1),
     ("sparse", 127, 0.4),
 )
+_LIVE_BLOCKS = (0.15, 0.5)
+"""Shares of blocks of four weights that are not 0."""
 
 
 def tuning_graphs() -> Iterator[Graph]:
     """Yield one-layer networks; the same ones at every call."""
     yield from plain_graphs()
     yield from coded_graphs()
+    yield from sparse_graphs()
     yield from other_graphs()
     yield from recurrent_graphs()
 
@@ -137,17 +140,35 @@ def tuning_graphs() -> Iterator[Graph]:
 def coded_graphs() -> Iterator[Graph]:
     """Yield those whose weights are coded."""
     rng = np.random.default_rng(1)
+    for plain in _before_coding(rng):
+        yield from _coded(plain, rng)
+
+
+def sparse_graphs() -> Iterator[Graph]:
+    """Yield those whose zero weights come in blocks of four."""
+    rng = np.random.default_rng(2)
+    for plain in _before_coding(rng):
+        weights = plain.tensors["weights"]
+        for share in _LIVE_BLOCKS:
+            live = rng.random(-(-weights.size // 4)).repeat(4)[: weights.size] < share
+            kept = np.where(weights.value == 0, 1, weights.value) * live.reshape(weights.shape)
+            kept.reshape(-1)[-1] = 0
+            sparse = replace(weights, data=kept.astype(np.int8), storages=("sparse",))
+            yield plain.replace(tensors={**plain.tensors, "weights": sparse})
+
+
+def _before_coding(rng: np.random.Generator) -> Iterator[Graph]:
+    """The layers whose weights are to be coded, with plain ones."""
     for shape, channels, (kernel_h, kernel_w), more in _CODED_CONVOLUTIONS:
         params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, **more)
         weights = (channels, kernel_h, kernel_w, shape[2])
-        yield from _coded(_linear("conv2d", params, (1, *shape), weights, rng), rng)
+        yield _linear("conv2d", params, (1, *shape), weights, rng)
     for shape in _CODED_DEPTHWISE:
         more = {**_SAME, "groups": shape[2]}
         params = Conv2dParams(kernel_h=3, kernel_w=3, **more)
-        yield from _coded(_linear("conv2d", params, (1, *shape), (shape[2], 3, 3, 1), rng), rng)
+        yield _linear("conv2d", params, (1, *shape), (shape[2], 3, 3, 1), rng)
     for inputs, outputs in _CODED_DENSE:
-        layer = _linear("dense", DenseParams(), (1, inputs), (outputs, inputs), rng)
-        yield from _coded(layer, rng)
+        yield _linear("dense", DenseParams(), (1, inputs), (outputs, inputs), rng)
 
 
 def _coded(graph: Graph, rng: np.random.Generator) -> Iterator[Graph]:

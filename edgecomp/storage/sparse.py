@@ -36,7 +36,7 @@ class Sparse(Storage):
         singles = _coded(weights, 1, "sparse")
         if int(np.prod(weights.shape[1:])) % BLOCK:
             return singles
-        return min(_coded(weights, BLOCK, "sparse_blocks"), singles, key=lambda one: one.bytes)
+        return min(encode_blocks(weights), singles, key=lambda one: one.bytes)
 
     def decode(self, encoded: Encoded) -> Array:
         """Put the zeros back, row by row, as the device does."""
@@ -51,6 +51,15 @@ class Sparse(Storage):
             row[np.cumsum(gaps + 1) - 1] = values[value : value + count]
             value, byte = value + count, byte + len(own)
         return rows.reshape(encoded.shape)
+
+
+def encode_blocks(weights: Array) -> Encoded:
+    """Code blocks of four whatever single weights would take.
+
+    Args:
+        weights: int8, channels first; rows are multiples of four.
+    """
+    return _coded(weights, BLOCK, "sparse_blocks")
 
 
 def _coded(weights: Array, size: int, decoder: str) -> Encoded:

@@ -55,8 +55,36 @@ def test_the_smaller_of_two_is_taken_for_size():
     assert [stage.storage for stage in plan.stages] == ["huffman"]
 
 
+def convolution(live, size=1):
+    """64 to 64 channels, of which this share of the blocks of four weights is not 0."""
+    case = OpCase(
+        "one",
+        "conv2d",
+        Conv2dParams(kernel_h=size, kernel_w=size),
+        (Act((1, 8, 8, 64)), Weights((64, size, size, 64)), Bias()),
+    )
+    graph = case_graph(case)
+    name = graph.nodes[0].inputs[1]
+    blocks = np.random.default_rng(0).random(16 * 64 * size * size).repeat(4) < live
+    weights = graph.tensors[name]
+    data = replace(weights, data=weights.value * blocks.reshape(weights.shape).astype(np.int8))
+    graph = graph.replace(tensors={**graph.tensors, name: data})
+    return allow_storage(graph, name, ("dense8", "sparse"))
+
+
+@pytest.mark.parametrize("core", ["cortex-m4f", "cortex-m7", "cortex-m33"])
+@pytest.mark.parametrize("goal", ["balanced", "speed", "size"])
+@pytest.mark.parametrize("size", [1, 3])
+def test_blocks_of_zeros_save_cycles_and_flash(core, goal, size):
+    target = get_core(core)
+    (sparse,) = plan_graph(convolution(0.25, size), target, goal=goal).stages
+    assert sparse.kernel == "conv2d_sparse_blocks_dsp"
+    (plain,) = plan_graph(convolution(0.9, size), target, goal="speed").stages
+    assert plain.storage == "dense8"
+
+
 def test_what_costs_more_flash_and_more_cycles_is_refused_with_numbers():
-    plan = plan_graph(graph_of(0.95, ("sparse",)), M4)
+    plan = plan_graph(graph_of(0.95, ("sparse",), unit=8), M4)
     assert [stage.storage for stage in plan.stages] == ["dense8"]
     (choice,) = plan.storage_choices
     assert choice.was_refused

@@ -151,6 +151,8 @@ def signature(layer: Layer) -> str:
     if is_coded(layer):
         share = round(100 * _nonzero(layer) / layer.inputs[1].size)
         coded = f" {' or '.join(layer.storages)} {share}% not 0"
+        if "sparse" in layer.storages:
+            coded += f", {round(100 * _live_blocks(layer))}% of blocks"
     return f"{layer.node.op} {text} {parameters}".strip() + numerics + coded
 
 
@@ -161,6 +163,13 @@ def is_coded(layer: Layer) -> bool:
 
 def _nonzero(layer: Layer) -> int:
     return int(np.count_nonzero(layer.inputs[1].value))
+
+
+def _live_blocks(layer: Layer) -> float:
+    """The share of blocks of four neighbouring weights of a channel that are not all 0."""
+    rows = layer.inputs[1].value.reshape(layer.inputs[1].shape[0], -1)
+    blocks = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4))).reshape(-1, 4)
+    return float(blocks.any(axis=1).mean())
 
 
 def _is_row(text: str) -> bool:
@@ -198,13 +207,14 @@ def _plain(params: OpParams) -> dict[str, Any]:
 def sizes(layer: Layer) -> tuple[int, ...]:
     """The numbers that a layer's cost is taken to be a sum of.
 
-    Where weights are decoded, the last two are how many there are and how many are not 0.
+    Where weights are decoded, the last three are how many there are, how many are not 0, and the
+    multiply-accumulates of the blocks of four that are not all 0.
     """
     channels = max((1, *layer.output.shape)[-1], 1)
+    weights: tuple[int, ...] = layer.macs // channels, layer.output.size // channels
     if is_coded(layer):
-        weights = layer.inputs[1].size, _nonzero(layer)
-    else:
-        weights = layer.macs // channels, layer.output.size // channels
+        live = round(layer.macs * _live_blocks(layer))
+        weights = layer.inputs[1].size, _nonzero(layer), live
     return (
         1,
         layer.macs,
