@@ -200,7 +200,8 @@ class OnnxConversion:
             proto.op_type,
             layer,
             self._resolve(list(proto.input)),
-            tuple(proto.output),
+            # Further outputs that nobody reads are those of a layer that leaves them out.
+            tuple(o if i == 0 or o in self._read else "" for i, o in enumerate(proto.output)),
             onnx_fold.attributes(proto),
             self._opset,
         )

@@ -36,7 +36,10 @@ REFUSED = {
     "power": ([node("Pow", "x x", "y")], {}, "Pow", "base or exponent must be constant"),
     "long-index": ([node("Concat", "x x", "c", axis=1), node("Reshape", "c s", "r"),
                     node("ArgMax", "r", "y", axis=1)], {"s": ints(1, 384)}, "ArgMax", "256"),
-    "several": ([node("TopK", "x k", "y i", "top", axis=1)], {"k": ints(2)}, "TopK", "k = 1"),
+    "several": ([node("Concat", "x x", "c", axis=1), node("Reshape", "c s", "r"),
+                 node("TopK", "r k", "v i", "top", axis=1), node("Cast", "i", "f", to=1),
+                 node("Mul", "v f", "y")],
+                {"s": ints(1, 384), "k": ints(2)}, "TopK", "256"),
     "computed-weights": ([node("Conv", "x x", "y")], {}, "Conv", "constant"),
 }  # fmt: skip
 
