@@ -43,7 +43,6 @@ _ADVICE = (
     ("needed for every axis", "give scales or sizes of all axes, 1 for those that stay"),
     ("coordinates must lie", "resize without extrapolation"),
     ("coordinates", "use the coordinates half_pixel, asymmetric or align_corners"),
-    ("smoothing", "export without antialias: average pooling before the layer smooths, too"),
     ("padding value must be finite", "pad with a finite number: the layer's least value"),
     ("number of axes", "reshape the operands to the same number of axes"),
     ("must be computed", "fold what depends on constants only (onnxsim), or let a layer that adds "

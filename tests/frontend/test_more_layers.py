@@ -81,6 +81,17 @@ MODELS = {
     "cubic-inside": ([node("Resize", "x - s", "y", mode="cubic", exclude_outside=1,
                       cubic_coeff_a=-0.5, coordinate_transformation_mode="align_corners")], IMAGE,
                      {"s": np.array([1, 1, 2, 3], np.float32)}),
+    "smooth": ([node("Resize", "x - s", "y", mode="linear", antialias=1)], IMAGE,
+               {"s": np.array([1, 1, 0.4, 1.7], np.float32)}),
+    "smooth-cubic": ([node("Resize", "x - s", "y", mode="cubic", antialias=1)], IMAGE,
+                     {"s": np.array([1, 1, 0.6, 0.5], np.float32)}),
+    "smooth-cubic-inside": ([node("Resize", "x - - s", "y", mode="cubic", antialias=1,
+                             exclude_outside=1, cubic_coeff_a=-0.5)], IMAGE,
+                            {"s": ints(1, 4, 2, 8)}),
+    "region": ([node("Resize", "x r s", "y", mode="linear", extrapolation_value=2.0,
+                coordinate_transformation_mode="tf_crop_and_resize")], IMAGE,
+               {"r": np.float32([0, 0, -0.3, 0.2, 1, 1, 0.6, 1.4]),
+                "s": np.array([1, 1, 1.5, 2], np.float32)}),
     "constant-like": ([node("Mul", "x n", "m"), node("Cast", "m", "i", to=6),
                        node("CastLike", "h i", "c"), node("Add", "i c", "j"),
                        node("Cast", "j", "y", to=1)], IMAGE,
@@ -88,7 +99,14 @@ MODELS = {
     "upsample": ([node("Upsample", "x s", "y", mode="nearest")], IMAGE,
                  {"s": np.array([1, 1, 2, 3], np.float32)}),
 }  # fmt: skip
-OPSETS = {"upsample": 9, "group-norm": 21, "constant-like": 19}
+OPSETS = {
+    "upsample": 9,
+    "group-norm": 21,
+    "constant-like": 19,
+    "smooth": 18,
+    "smooth-cubic": 18,
+    "smooth-cubic-inside": 18,
+}
 
 
 @pytest.mark.parametrize("name", MODELS)
