@@ -6,6 +6,7 @@ from edgecomp.ir import OpParams
 from edgecomp.ops import (
     add,
     argmax,
+    batch_norm,
     conv2d,
     conv_transpose,
     convolutions,
@@ -93,6 +94,7 @@ OPS: dict[str, Op[Any]] = {
 
 ONNX_IMPORTERS: dict[str, Importer] = {
     **convolutions.ONNX,
+    **batch_norm.ONNX,
     **conv_transpose.ONNX,
     **products.ONNX,
     **einsum.ONNX,
