@@ -6,6 +6,7 @@ import onnx
 
 from edgecomp.frontend.onnx_builder import GraphBuilder
 from edgecomp.frontend.onnx_casts import FLOAT_TYPES
+from edgecomp.frontend.qdq import DEQUANTIZE
 from edgecomp.ops.base import ImportedNode
 
 WHOLE_TYPES = frozenset(
@@ -48,6 +49,7 @@ class WholeNumbers:
         """
         is_cast = node.op_type == "Cast"
         to_real = is_cast and int(node.attrs["to"]) in FLOAT_TYPES
+        to_real = to_real or node.op_type == DEQUANTIZE
         if is_cast and not to_real:
             self._names.update(name for name in proto.input if name in codes)
         whole = self._names.intersection(proto.input)

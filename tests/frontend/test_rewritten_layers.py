@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from edgecomp.frontend import read_model
 from edgecomp.interp import run_float
@@ -33,23 +34,32 @@ FORMS = {
     "powers": ([node("Abs", "x", "a"), node("Pow", "a e", "y"), node("Pow", "a f", "z")],
                {"e": RNG.permutation(30).reshape(6, 5).astype(np.float32) / 10,
                 "f": np.float32([2, 0.5, 1])[:, None, None]}),
-    "batch-norm": ([node("BatchNormalization", "x gain mean mean spread", "y z v", training_mode=1)],
-                   STATISTICS),
+    "batch-norm": ([node("BatchNormalization", "x gain mean mean spread", "y z v",
+                    training_mode=1)], STATISTICS),
     "batch-variance": ([node("BatchNormalization", "x gain mean mean spread", "y m z",
                         momentum=0.3, training_mode=1)], STATISTICS),
+    "codes-of-channels": ([node("DequantizeLinear", "x mean", "y"), node("Neg", "y", "z")],
+                          STATISTICS, TensorProto.UINT8),
+    "codes-of-16-bits": ([node("DequantizeLinear", "x s q", "y"), node("Neg", "y", "z")],
+                         {"s": np.float32(0.1), "q": np.array(40, np.int16)}, TensorProto.INT16),
+    "codes-of-4-bits": ([node("DequantizeLinear", "x s", "y"), node("Neg", "y", "z")],
+                        {"s": np.float32(0.1)}, TensorProto.UINT4),
 }  # fmt: skip
+"""Layers, constants and, where it is not float, the input's type."""
 
 
 def quantized(name, folder):
     """The form's quantized network, with samples of its input."""
-    layers, constants = FORMS[name]
-    path = save(make_model(layers, {"x": IMAGE}, ["y", "z"], constants, opset=18), folder)
-    graph = run_passes(read_model(path))
-    inputs = {
-        key: np.random.default_rng(5).normal(size=(SAMPLES, *graph.tensors[key].shape))
-        for key in graph.inputs
-    }
-    samples = {key: array.astype(np.float32) for key, array in inputs.items()}
+    layers, constants, *kind = FORMS[name]
+    model = make_model(
+        layers, {"x": IMAGE}, ["y", "z"], constants, opset=21 if kind else 18,
+        types={"x": kind[0]} if kind else None,
+    )  # fmt: skip
+    graph = run_passes(read_model(save(model, folder)))
+    rng, samples = np.random.default_rng(5), {}
+    for key in graph.inputs:
+        x = rng.normal(size=(SAMPLES, *graph.tensors[key].shape))
+        samples[key] = (np.rint(x * 30).clip(0, 90) if kind else x).astype(np.float32)
     return graph, quantize_model(graph, samples)[0], samples
 
 
