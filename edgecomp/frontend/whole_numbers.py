@@ -51,6 +51,7 @@ class WholeNumbers:
         to_real = is_cast and int(node.attrs["to"]) in FLOAT_TYPES
         to_real = to_real or node.op_type == DEQUANTIZE
         if is_cast and not to_real:
+            self._refuse_scaled(node, proto, codes)
             self._names.update(name for name in proto.input if name in codes)
         whole = self._names.intersection(proto.input)
         if not whole or to_real:
@@ -64,3 +65,15 @@ class WholeNumbers:
             )
         if node.op_type != "Gather" or proto.input[0] in whole:
             self._names.update(proto.output)
+
+    def _refuse_scaled(
+        self, node: ImportedNode, proto: onnx.NodeProto, codes: Collection[str]
+    ) -> None:
+        """Refuse codes that have a scale already: here they stand for the real values."""
+        for name, source in zip(proto.input, node.inputs, strict=True):
+            if name in codes and name not in self._names and self._build.qparams(source):
+                raise self._build.unsupported(
+                    node,
+                    f"its input {name!r} has codes of a scale, which are no whole numbers",
+                    "use the QDQ form: DequantizeLinear before, QuantizeLinear after each layer",
+                )

@@ -219,6 +219,8 @@ ONNX = (
          types={"y": TensorProto.UINT8}),
     Onnx("its input 'q' is integer", "Relu", "q", opset=14, before=QUANTIZED,
          constants={"s": UNIT, "z0": ZERO}, instead="QDQ form", types={"y": TensorProto.INT8}),
+    Onnx("codes of a scale", "Cast", "q", before=QUANTIZED, constants={"s": UNIT, "z0": ZERO},
+         attributes={"to": TensorProto.INT32}, types={"y": TensorProto.INT32}, instead="QDQ form"),
     Onnx("differs from that of", "DequantizeLinear", "q t z0", before=QUANTIZED,
          constants={"s": UNIT, "z0": ZERO, "t": np.float32(0.3)}),
     Onnx("further output", "BatchNormalization", "x k k k k", opset=13,
