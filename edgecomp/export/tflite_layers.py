@@ -208,6 +208,14 @@ def _embedding(build: TfliteBuilder, node: Node) -> None:
     )
 
 
+def _top(build: TfliteBuilder, node: Node) -> None:
+    raise build.refusal(
+        node,
+        "its operator has two results, one of them int32, and TFLite Micro does not have it",
+        "export as ONNX (qdq), or end the network at the scores",
+    )
+
+
 LAYERS: dict[str, Emitter] = {
     "embedding": _embedding,
     "dense": _dense,
@@ -225,5 +233,7 @@ LAYERS: dict[str, Emitter] = {
     "softmax": _fixed("SOFTMAX", "SoftmaxOptions", SOFTMAX_QPARAMS, Beta=1.0),
     "log_softmax": _fixed("LOG_SOFTMAX", "LogSoftmaxOptions", LOG_SOFTMAX_QPARAMS),
     "argmax": _argmax,
+    "top_values": _top,
+    "top_indices": _top,
 }
 """By operator: what adds it to the file."""

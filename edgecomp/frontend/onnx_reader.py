@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 
 from edgecomp.errors import EdgecompError, InternalError, UnsupportedError, UserError
-from edgecomp.frontend import onnx_fold, qdq
+from edgecomp.frontend import onnx_fold, qdq, qdq_inputs
 from edgecomp.frontend.masks import masking_nodes, with_finite_masks
 from edgecomp.frontend.names import c_identifier, qualified
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
@@ -39,7 +39,6 @@ from edgecomp.ops.unary import UnaryParams
 _DROPPED = frozenset({"Identity", "Dropout"})
 _MAY_BE_INFINITE = frozenset({"Clip", "Pad", "Min", "Max"})
 _MICROSOFT = "com.microsoft."
-_CODE_TYPES = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
 _KNOWN = (
     frozenset(ONNX_IMPORTERS)
     | _DROPPED
@@ -135,7 +134,7 @@ class OnnxConversion:
             raise UserError(f"input shapes must name the model's inputs, which are {names}")
         for value in values:
             shape, kind = input_shape(value, input_shapes, only=len(values) == 1)
-            if kind in _CODE_TYPES:
+            if kind in qdq_inputs.CODE_TYPES:
                 self._codes.add(value.name)
             elif kind in WHOLE_TYPES:
                 self._whole.add(value.name)
@@ -144,7 +143,7 @@ class OnnxConversion:
                 raise UnsupportedError(
                     "input",
                     value.name,
-                    f"elements of type {text}; only float, int8 or uint8 codes that are "
+                    f"elements of type {text}; only float, integer codes that are "
                     "dequantized, and indices of a table are supported",
                     "give the network float inputs",
                 )
@@ -200,7 +199,8 @@ class OnnxConversion:
             proto.op_type,
             layer,
             self._resolve(list(proto.input)),
-            tuple(proto.output),
+            # Further outputs that nobody reads are those of a layer that leaves them out.
+            tuple(o if i == 0 or o in self._read else "" for i, o in enumerate(proto.output)),
             onnx_fold.attributes(proto),
             self._opset,
         )
@@ -212,7 +212,7 @@ class OnnxConversion:
         result: str | list[str]
         importers: dict[str, Callable[[ImportedNode], str | list[str]]] = {
             qdq.QUANTIZE: self._quantize,
-            qdq.DEQUANTIZE: self._dequantize,
+            qdq.DEQUANTIZE: partial(self._dequantize, proto),
             "Cast": partial(self._cast, proto),
             "CastLike": partial(self._cast, proto),
             "Div": partial(self._divide, proto),
@@ -285,21 +285,14 @@ class OnnxConversion:
         qparams = qdq.activation_qparams(node, self._build)
         return qdq.rescaled(self._build, node.inputs[0], qparams, node)
 
-    def _dequantize(self, node: ImportedNode) -> str:
-        source = node.inputs[0]
-        codes = self._build.value(source)
+    def _dequantize(self, proto: onnx.NodeProto, node: ImportedNode) -> str:
+        codes = self._build.value(node.inputs[0])
         if codes is not None:
             constant = qdq.dequantized_constant(node, self._build, codes)
             return self._build.add_constant(node.outputs[0], constant)
-        qparams = qdq.activation_qparams(node, self._build)
-        given = self._build.qparams(source)
-        if given is None:
-            self._build.annotate(source, qparams)
-        elif given != qparams:
-            raise self._build.unsupported(
-                node, f"its scale or zero point differs from that of {source!r}'s quantization"
-            )
-        return source
+        source, kind = proto.input[0], self._types_of(proto)[0]
+        are_codes = source in self._codes and source not in self._whole
+        return qdq_inputs.dequantized(node, self._build, kind, are_codes=are_codes)
 
     def _dropout(self, node: ImportedNode) -> str:
         """Nothing happens, unless the file was exported for training."""

@@ -12,7 +12,7 @@ from edgecomp.errors import UnsupportedError
 from edgecomp.frontend.limits import LARGEST_NUMBER, SMALLEST_SCALE
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
 from edgecomp.frontend.refit import INT8_LIMITS, refitted
-from edgecomp.ir import Array, QParams
+from edgecomp.ir import Array, QParams, Shape
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.expression import X
 from edgecomp.ops.unary import UnaryParams
@@ -33,7 +33,9 @@ def activation_qparams(node: ImportedNode, build: GraphBuilder) -> QParams:
     Raises:
         UnsupportedError: per channel, by blocks, of another dtype, or not constant.
     """
-    scale, zero = _scale_and_zero(node, build)
+    if node.attrs.get("block_size", 0):
+        raise build.unsupported(node, "quantization by blocks", attribute="block_size")
+    scale, zero = scale_and_zero(node, build)
     if scale.size != 1:
         raise build.unsupported(
             node, "activations must be quantized per tensor", "quantize only weights per channel"
@@ -51,26 +53,22 @@ def dequantized_constant(node: ImportedNode, build: GraphBuilder, codes: Array) 
 
     Returns:
         float32 elements; qparams of int8 (or narrower) codes, symmetric where the codes allow;
-        none for int32 biases, whose scale is that of input times weights.  Codes that need nine
-        bits about their zero point get coarser scales per channel, or are marked to get them.
+        none for int32 biases, whose scale is that of input times weights, nor for blocks, which
+        are quantized as real weights are.  Codes that need nine bits about their zero point get
+        coarser scales per channel, or are marked to get them.
 
     Raises:
-        UnsupportedError: by blocks, or of a dtype without support.
+        UnsupportedError: of a dtype without support.
     """
-    scale, zero = _scale_and_zero(node, build)
-    integers = codes.astype(np.int64)
-    axis = int(node.attrs.get("axis", 1)) % max(codes.ndim, 1) if scale.size > 1 else None
-    shape = [1] * codes.ndim
-    if axis is not None:
-        shape[axis] = scale.size
-    centred = integers - zero.astype(np.int64).reshape(shape if zero.size > 1 else ())
-    factor = scale.astype(np.float64).reshape(shape if scale.size > 1 else ())
-    data = (centred * factor).astype(np.float32)
+    scale, zero = scale_and_zero(node, build)
     kind = str(codes.dtype)
-    if kind == "int32":
-        return Constant(data)
-    if kind not in {"int8", "uint8", "int4", "uint4", "int2", "uint2"}:
+    if kind not in {"int32", "int8", "uint8", "int4", "uint4", "int2", "uint2"}:
         raise build.unsupported(node, f"constants of {kind} are not supported")
+    axis = int(node.attrs.get("axis", 1)) % max(codes.ndim, 1) if scale.size > 1 else None
+    centred = codes.astype(np.int64) - spread(node, zero.astype(np.int64), codes.shape)
+    data = (centred * spread(node, scale.astype(np.float64), codes.shape)).astype(np.float32)
+    if kind == "int32" or (axis is not None and node.attrs.get("block_size", 0)):
+        return Constant(data)
     low, high = INT8_LIMITS
     fits = not codes.size or (centred.min() >= low and centred.max() <= high)
     if fits:
@@ -83,6 +81,17 @@ def dequantized_constant(node: ImportedNode, build: GraphBuilder, codes: Array) 
     return Constant(data, qparams, is_refitted=True)
 
 
+def spread(node: ImportedNode, values: Array, shape: Shape) -> Array:
+    """Scales or zero points as they are broadcast to `shape`: per tensor, axis or block."""
+    if values.size == 1:
+        return values.reshape(())
+    axis = int(node.attrs.get("axis", 1)) % len(shape)
+    block = int(node.attrs.get("block_size", 0))
+    if block:
+        return np.take(values, np.arange(shape[axis]) // block, axis)
+    return values.reshape([-1 if place == axis else 1 for place in range(len(shape))])
+
+
 def rescaled(build: GraphBuilder, name: str, qparams: QParams, node: ImportedNode) -> str:
     """Return an activation that has `qparams`: `name` itself, or a rescaled copy."""
     given = build.qparams(name)
@@ -92,10 +101,8 @@ def rescaled(build: GraphBuilder, name: str, qparams: QParams, node: ImportedNod
     return name
 
 
-def _scale_and_zero(node: ImportedNode, build: GraphBuilder) -> tuple[Array, Array]:
+def scale_and_zero(node: ImportedNode, build: GraphBuilder) -> tuple[Array, Array]:
     """Read the constant scale and zero point of a node; the zero point's dtype is the codes'."""
-    if node.attrs.get("block_size", 0):
-        raise build.unsupported(node, "quantization by blocks", attribute="block_size")
     scale = build.value(node.inputs[1])
     zero: Array | None = np.zeros((), _CODE_TYPES.get(node.attrs.get("output_dtype", 0), np.uint8))
     if node.has_input(2):

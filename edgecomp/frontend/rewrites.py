@@ -53,8 +53,6 @@ _INSTEAD = {
     "Erf": "use Gelu, or Tanh, which is near it",
     "OneHot": "compare the indices with constants: Equal",
     "ONE_HOT": "compare the indices with constants: EQUAL",
-    "TOPK_V2": "end the network at the scores, and sort on the host",
-    "TopK": "end the network at the scores, and sort on the host",
     "Hardmax": "use ArgMax, or end the network at the scores",
     "LRN": "use BatchNormalization or LayerNormalization",
     "LOCAL_RESPONSE_NORMALIZATION": "use batch normalization",

@@ -21,6 +21,7 @@ from edgecomp.ops.reduce import ReduceMaxParams
 from edgecomp.ops.reduce_mean import ReduceMeanParams
 from edgecomp.ops.resizing import coordinates, emit_resize
 from edgecomp.ops.slicing import axis_of, embedded, expanded, gathered, pieces
+from edgecomp.ops.top import TopParams, emit_top
 
 TfliteImporter = Callable[[ImportedNode, GraphBuilder], str | list[str]]
 
@@ -212,6 +213,12 @@ def _argmax(node: ImportedNode, build: GraphBuilder) -> str:
     return emit_argmax(node, build, place, params, keepdims=False)
 
 
+def _top(node: ImportedNode, build: GraphBuilder) -> list[str]:
+    """TOPK_V2: the largest elements of the last axis, and their indices below 256."""
+    (count,) = _numbers(node, build, 1, "the number of elements")
+    return emit_top(node, build, len(build.shape(node.inputs[0])) - 1, TopParams(count))
+
+
 def _batch_matmul(node: ImportedNode, build: GraphBuilder) -> str:
     """BATCH_MATMUL, either operand transposed."""
     names = []
@@ -260,6 +267,7 @@ MORE_TFLITE: Mapping[str, TfliteImporter] = {
     "REDUCE_MIN": _reduction("reduce_min"),
     "ARG_MAX": _argmax,
     "ARG_MIN": _argmax,
+    "TOPK_V2": _top,
     "BATCH_MATMUL": _batch_matmul,
     "TRANSPOSE_CONV": _transpose_conv,
 }

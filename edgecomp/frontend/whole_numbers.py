@@ -6,6 +6,7 @@ import onnx
 
 from edgecomp.frontend.onnx_builder import GraphBuilder
 from edgecomp.frontend.onnx_casts import FLOAT_TYPES
+from edgecomp.frontend.qdq import DEQUANTIZE
 from edgecomp.ops.base import ImportedNode
 
 WHOLE_TYPES = frozenset(
@@ -48,7 +49,9 @@ class WholeNumbers:
         """
         is_cast = node.op_type == "Cast"
         to_real = is_cast and int(node.attrs["to"]) in FLOAT_TYPES
+        to_real = to_real or node.op_type == DEQUANTIZE
         if is_cast and not to_real:
+            self._refuse_scaled(node, proto, codes)
             self._names.update(name for name in proto.input if name in codes)
         whole = self._names.intersection(proto.input)
         if not whole or to_real:
@@ -62,3 +65,15 @@ class WholeNumbers:
             )
         if node.op_type != "Gather" or proto.input[0] in whole:
             self._names.update(proto.output)
+
+    def _refuse_scaled(
+        self, node: ImportedNode, proto: onnx.NodeProto, codes: Collection[str]
+    ) -> None:
+        """Refuse codes that have a scale already: here they stand for the real values."""
+        for name, source in zip(proto.input, node.inputs, strict=True):
+            if name in codes and name not in self._names and self._build.qparams(source):
+                raise self._build.unsupported(
+                    node,
+                    f"its input {name!r} has codes of a scale, which are no whole numbers",
+                    "use the QDQ form: DequantizeLinear before, QuantizeLinear after each layer",
+                )

@@ -9,9 +9,12 @@ from edgecomp.kernels.conv2d_generic import Conv2dGeneric, conv2d_sizes, window_
 from edgecomp.kernels.dense_generic import DenseGeneric, dense_sizes
 from edgecomp.kernels.elementwise_generic import BinaryGeneric, UnaryTable
 from edgecomp.kernels.pool_generic import (
+    ArgMaxGeneric,
     AveragePoolGeneric,
     MaxPoolGeneric,
+    ReduceMaxGeneric,
     ReduceMeanGeneric,
+    ReduceMinGeneric,
     SoftmaxGeneric,
 )
 from edgecomp.kernels.schedule import Schedule
@@ -174,6 +177,24 @@ class ReduceSumInt16(ReduceMeanInt16):
 
     name: ClassVar[str] = "reduce_sum_int16"
     op: ClassVar[str] = "reduce_sum"
+
+
+class ReduceMaxInt16(Int16Kernel, ReduceMaxGeneric):
+    """The largest code over any axes."""
+
+    name: ClassVar[str] = "reduce_max_int16"
+
+
+class ReduceMinInt16(Int16Kernel, ReduceMinGeneric):
+    """The smallest code over any axes."""
+
+    name: ClassVar[str] = "reduce_min_int16"
+
+
+class ArgMaxInt16(Int16Kernel, ArgMaxGeneric):
+    """Walk along each row and remember where the best code stood."""
+
+    name: ClassVar[str] = "argmax_int16"
 
 
 class UnaryInt16(Int16Kernel, UnaryTable):

@@ -120,6 +120,11 @@ class ReduceMaxGeneric(ReduceMeanGeneric):
     op: ClassVar[str] = "reduce_max"
     template: ClassVar[str] = "reduce_max/generic.c.j2"
 
+    def context(self, layer: Layer) -> dict[str, Any]:
+        """Loops, the index of the input, and what every code is better than, or as good."""
+        worst = layer.output.dtype.limits[self.op == "reduce_min"]
+        return {**super().context(layer), "code_type": self.code_type, "worst": worst}
+
 
 class ReduceMinGeneric(ReduceMaxGeneric):
     """The smallest code over any axes."""
@@ -147,6 +152,7 @@ class ArgMaxGeneric(Kernel):
         return {
             "rows": layer.output.size,
             "classes": layer.inputs[0].shape[-1],
+            "code_type": self.code_type,
             "better": (">" if params.largest else "<") + ("=" if params.last else ""),
             "k": layer.prepared,
         }

@@ -6,6 +6,7 @@ from edgecomp.ir import OpParams
 from edgecomp.ops import (
     add,
     argmax,
+    batch_norm,
     conv2d,
     conv_transpose,
     convolutions,
@@ -38,6 +39,7 @@ from edgecomp.ops import (
     running,
     slicing,
     softmax,
+    top,
     unary,
     where,
 )
@@ -66,6 +68,8 @@ OPS: dict[str, Op[Any]] = {
         reduce.ReduceMax(),
         reduce.ReduceMin(),
         argmax.ArgMax(),
+        top.TopValues(),
+        top.TopIndices(),
         softmax.Softmax(),
         log_softmax.LogSoftmax(),
         layer_norm.LayerNorm(),
@@ -90,6 +94,7 @@ OPS: dict[str, Op[Any]] = {
 
 ONNX_IMPORTERS: dict[str, Importer] = {
     **convolutions.ONNX,
+    **batch_norm.ONNX,
     **conv_transpose.ONNX,
     **products.ONNX,
     **einsum.ONNX,
@@ -105,6 +110,7 @@ ONNX_IMPORTERS: dict[str, Importer] = {
     **reduce_mean.ONNX,
     **reduce.ONNX,
     **argmax.ONNX,
+    **top.ONNX,
     **softmax.ONNX,
     **log_softmax.ONNX,
     **normalization.ONNX,
@@ -135,6 +141,7 @@ PARAMS: dict[str, type[OpParams]] = {
         reduce_mean.ReduceMeanParams,
         reduce.ReduceMaxParams,
         argmax.ArgMaxParams,
+        top.TopParams,
         softmax.SoftmaxParams,
         log_softmax.LogSoftmaxParams,
         layer_norm.LayerNormParams,

@@ -37,11 +37,12 @@ _ADVICE = (
     ("sums of at most", "cut the matrices into parts of the inner axis, and add the products"),
     ("rows have at most", "normalize along a shorter axis, or pool before"),
     ("at most 256 elements", "end the network before the layer, and find the index on the host"),
+    ("elements taken", "take fewer elements, or end the network before and sort on the host"),
+    ("taken from it", "take fewer elements"),
     ("at most two axes", "resize two axes at a time"),
     ("needed for every axis", "give scales or sizes of all axes, 1 for those that stay"),
     ("coordinates must lie", "resize without extrapolation"),
     ("coordinates", "use the coordinates half_pixel, asymmetric or align_corners"),
-    ("smoothing", "export without antialias: average pooling before the layer smooths, too"),
     ("padding value must be finite", "pad with a finite number: the layer's least value"),
     ("number of axes", "reshape the operands to the same number of axes"),
     ("must be computed", "fold what depends on constants only (onnxsim), or let a layer that adds "

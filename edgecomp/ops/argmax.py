@@ -1,6 +1,6 @@
 """Index of the largest or smallest element along the last axis, as a code with scale 1.
 
-Source of the semantics: ONNX ArgMax, ArgMin, TopK with k = 1.
+Source of the semantics: ONNX ArgMax, ArgMin.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,6 @@ import numpy as np
 from edgecomp.fixedpoint import quantize_multiplier, rescale, saturate
 from edgecomp.ir import Array, OpParams, QParams, Shape, Tensor
 from edgecomp.ops.base import Builder, Constraint, ImportedNode, Importer, Op
-from edgecomp.ops.movement import constant_ints
-from edgecomp.ops.reduce import ReduceMaxParams
 
 INDEX_QPARAMS = QParams.per_tensor(1.0, -128)
 """What calibration gives an index: the codes -128 … 127 are the indices 0 … 255."""
@@ -40,6 +38,13 @@ class ArgMaxConstants:
     multiplier: int
     shift: int
     zero_point: int
+
+
+def index_constants(output: Tensor) -> ArgMaxConstants:
+    """Make the multiplier from an index to a code of `output`."""
+    assert output.qparams is not None
+    multiplier, shift = quantize_multiplier(1.0 / output.qparams.scalar)
+    return ArgMaxConstants(multiplier, shift, output.qparams.zero_point)
 
 
 def indices_are_codes(params: ArgMaxParams, inputs: Sequence[Tensor]) -> bool:
@@ -76,9 +81,7 @@ class ArgMax(Op[ArgMaxParams]):
         self, params: ArgMaxParams, inputs: Sequence[Tensor], output: Tensor
     ) -> ArgMaxConstants:
         """Make the multiplier from an index to a code."""
-        assert output.qparams is not None
-        multiplier, shift = quantize_multiplier(1.0 / output.qparams.scalar)
-        return ArgMaxConstants(multiplier, shift, output.qparams.zero_point)
+        return index_constants(output)
 
     def int_ref(
         self,
@@ -118,21 +121,4 @@ def _import(node: ImportedNode, build: Builder) -> str:
     return emit_argmax(node, build, axis, params, keepdims=bool(node.attrs.get("keepdims", 1)))
 
 
-def _top(node: ImportedNode, build: Builder) -> list[str]:
-    """Import ONNX TopK with k = 1: the largest or smallest element and its index."""
-    if constant_ints(node, build, "k", 1) != [1]:
-        raise build.unsupported(node, "only k = 1", "sort on the host", "k")
-    axis = int(node.attrs.get("axis", -1)) % len(build.shape(node.inputs[0]))
-    largest = bool(node.attrs.get("largest", 1))
-    op = "reduce_max" if largest else "reduce_min"
-    values = build.emit(op, node.inputs[:1], ReduceMaxParams((axis,)), node)
-    if len(node.outputs) < 2 or not node.outputs[1]:
-        return [values]
-    second = ImportedNode(
-        node.op_type, f"{node.name}.index", node.inputs, node.outputs[1:], node.attrs, node.opset
-    )
-    params = ArgMaxParams(largest)
-    return [values, emit_argmax(second, build, axis, params, keepdims=True)]
-
-
-ONNX: dict[str, Importer] = {"ArgMax": _import, "ArgMin": _import, "TopK": _top}
+ONNX: dict[str, Importer] = {"ArgMax": _import, "ArgMin": _import}

@@ -1,4 +1,4 @@
-"""How ONNX's convolutions and batch normalizations arrive."""
+"""How ONNX's convolutions arrive, and factors and addends per channel."""
 
 import math
 
@@ -40,17 +40,6 @@ def from_onnx(node: ImportedNode, build: Builder) -> str:
     return channels_first(node, build, emit_conv2d(node, build, inputs, params))
 
 
-def batch_norm_from_onnx(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX BatchNormalization (inference form) as a depthwise 1x1 convolution."""
-    x = node.inputs[0]
-    constants = [build.value(name) for name in node.inputs[1:5]]
-    if any(value is None for value in constants) or node.attrs.get("training_mode", 0):
-        raise build.unsupported(node, "statistics must be constants", "export in evaluation mode")
-    gamma, beta, mean, variance = (np.asarray(v, np.float64) for v in constants)
-    factor = gamma / np.sqrt(variance + node.attrs.get("epsilon", 1e-5))
-    return emit_per_channel(node, build, x, factor, beta - mean * factor)
-
-
 def emit_per_channel(
     node: ImportedNode, build: Builder, x: str, factor: Array, addend: Array
 ) -> str:
@@ -74,4 +63,4 @@ def emit_per_channel(
     return channels_first(node, build, y)
 
 
-ONNX: dict[str, Importer] = {"Conv": from_onnx, "BatchNormalization": batch_norm_from_onnx}
+ONNX: dict[str, Importer] = {"Conv": from_onnx}

@@ -31,9 +31,10 @@ def _constants(
     return found
 
 
-def _emit(
+def emit_normalized(
     node: ImportedNode, build: Builder, x: str, params: LayerNormParams, constants: list[Array]
 ) -> str:
+    """Emit a normalization of the rows `x` with gain and offset per channel."""
     names = [
         build.constant(np.ascontiguousarray(value), f"{node.name}.{what}", "C")
         for value, what in zip(constants, ("gain", "offset"), strict=True)
@@ -51,7 +52,7 @@ def _layer(node: ImportedNode, build: Builder) -> list[str]:
     params = LayerNormParams(float(node.attrs.get("epsilon", 1e-5)), centered)
     constants = _constants(node, build, 2 if centered else 1, size, shape[axis:])
     rows = build.reshape(x, (*shape[:axis], size), node)
-    y = build.reshape(_emit(node, build, rows, params, constants), shape, node)
+    y = build.reshape(emit_normalized(node, build, rows, params, constants), shape, node)
     kept = (*shape[:axis], *(1 for _ in shape[axis:]))
     return [y, *(build.reshape(name, kept, node) for name in _statistics(node, build, rows))]
 
@@ -61,18 +62,26 @@ def _statistics(node: ImportedNode, build: Builder, rows: str) -> list[str]:
     wanted = node.outputs[1:]
     if not any(wanted):
         return []
-    over = ReduceMeanParams((len(build.shape(rows)) - 1,))
-    part = replace(node, outputs=wanted[:1])
-    mean = build.emit("reduce_mean", [rows], over, part, ".mean")
-    if len(wanted) < 2 or not wanted[1]:
-        return [mean]
-    centred = build.emit("sub", [rows, mean], AddParams(), part, ".centred")
-    square = build.emit("unary", [centred], UnaryParams(call("mul", X, X)), part, ".square")
-    variance = build.emit("reduce_mean", [square], over, part, ".variance")
+    part = replace(node, outputs=wanted[:1] if wanted[0] else ())
+    moments = emit_moments(part, build, rows, 2 if len(wanted) > 1 and wanted[1] else 1)
+    if len(moments) == 1:
+        return moments
+    mean, variance = moments
     epsilon = float(node.attrs.get("epsilon", 1e-5))
     inverse = call("reciprocal", call("sqrt", call("add", X, epsilon)))
     last = replace(node, outputs=wanted[1:])
     return [mean, build.emit("unary", [variance], UnaryParams(inverse), last, ".inverse")]
+
+
+def emit_moments(node: ImportedNode, build: Builder, rows: str, count: int) -> list[str]:
+    """Emit the mean of each row (the last axis, which stays as 1) and, of 2, its variance."""
+    over = ReduceMeanParams((len(build.shape(rows)) - 1,))
+    mean = build.emit("reduce_mean", [rows], over, node, ".mean")
+    if count == 1:
+        return [mean]
+    centred = build.emit("sub", [rows, mean], AddParams(), node, ".centred")
+    square = build.emit("unary", [centred], UnaryParams(call("mul", X, X)), node, ".square")
+    return [mean, build.emit("reduce_mean", [square], over, node, ".variance")]
 
 
 def _groups(node: ImportedNode, build: Builder) -> str:
@@ -90,7 +99,7 @@ def _groups(node: ImportedNode, build: Builder) -> str:
     constants = [np.repeat(value, channels // count) for value in _constants(node, build, 2, count)]
     params = LayerNormParams(float(node.attrs.get("epsilon", 1e-5)), repeat=area)
     rows = build.reshape(x, (shape[0], int(groups), per_group * area), node)
-    return build.reshape(_emit(node, build, rows, params, constants), shape, node)
+    return build.reshape(emit_normalized(node, build, rows, params, constants), shape, node)
 
 
 ONNX: dict[str, Importer] = {

@@ -7,8 +7,9 @@ import numpy as np
 
 from edgecomp.ir import Array
 from edgecomp.ops.base import Builder, ImportedNode, Importer
-from edgecomp.ops.cubic import emit_cubic
+from edgecomp.ops.filters import LINEAR, cubic, emit_filters
 from edgecomp.ops.gather import emit_gather
+from edgecomp.ops.movement import PadParams
 from edgecomp.ops.resize import MAX_AXES, ResizeParams
 
 NEAREST: dict[str, Callable[[Array], Array]] = {
@@ -143,9 +144,19 @@ def _cropped(
         raise build.unsupported(node, "the region must be constant", attribute="roi")
     start, end = (float(region.reshape(2, count)[part, index]) for part in (0, 1))
     at = np.linspace(start, end, out) if out > 1 else np.array([0.5 * (start + end)])
-    if min(start, end) < 0 or max(start, end) > 1:
-        raise build.unsupported(node, "the region reaches outside of the input", "pad before it")
+    if not ((at >= 0) & (at <= 1)).any():
+        raise build.unsupported(node, "the region lies outside of the input", "choose another one")
     return np.asarray(at * (size - 1))
+
+
+def _bordered(node: ImportedNode, build: Builder, y: str, axes: dict[int, tuple[int, int]]) -> str:
+    """Emit the border of a region that reaches outside of the input, by axis its two widths."""
+    if not any(any(widths) for widths in axes.values()):
+        return y
+    rank = len(build.shape(y))
+    before, after = (tuple(axes.get(a, (0, 0))[side] for a in range(rank)) for side in (0, 1))
+    value = float(node.attrs.get("extrapolation_value", 0.0))
+    return build.emit("pad", [y], PadParams(before, after, value), node, ".border")
 
 
 def _resize(node: ImportedNode, build: Builder) -> str:
@@ -159,24 +170,38 @@ def _resize(node: ImportedNode, build: Builder) -> str:
     axes, scales, sizes = _scales_and_sizes(node, build, shape)
     if min(sizes) < 1:
         raise build.unsupported(node, "its result would be empty", "enlarge the scales")
-    if node.attrs.get("antialias", 0) and min(scales) < 1:
-        raise build.unsupported(node, "smoothing before downsampling", "", "antialias")
     kind = node.attrs.get("coordinate_transformation_mode", "half_pixel")
-    found = {}
+    smooths = bool(node.attrs.get("antialias", 0)) and mode != "nearest"
+    found: dict[int, Array] = {}
+    filters: dict[int, tuple[Array, float]] = {}
+    borders: dict[int, tuple[int, int]] = {}
     for index, (axis, scale, out) in enumerate(zip(axes, scales, sizes, strict=True)):
         if kind == CROP:
-            found[axis] = _cropped(node, build, index, len(axes), (shape[axis], out))
-        elif out != shape[axis] or scale != 1.0:
-            at = coordinates(kind, shape[axis], out, scale)
-            if at is None:
-                raise build.unsupported(
-                    node, f"the coordinates {kind}", "", "coordinate_transformation_mode"
-                )
+            at = _cropped(node, build, index, len(axes), (shape[axis], out))
+            (there,) = np.nonzero((at >= 0) & (at <= shape[axis] - 1))
+            borders[axis] = (int(there[0]), int(out - 1 - there[-1]))
+            at = at[there]
+        elif out == shape[axis] and scale == 1.0:
+            continue
+        else:
+            at = _known(node, build, coordinates(kind, shape[axis], out, scale))
+        if mode == "cubic" or (smooths and scale < 1):
+            filters[axis] = (at, min(scale, 1.0) if smooths else 1.0)
+        else:
             found[axis] = at
-    if mode == "cubic":
-        return emit_cubic(node, build, found)
     nearest = node.attrs.get("nearest_mode", "round_prefer_floor") if mode == "nearest" else None
-    return emit_resize(build, node, found, nearest)
+    y = emit_resize(build, node, found, nearest) if found else node.inputs[0]
+    filter_ = cubic(float(node.attrs.get("cubic_coeff_a", -0.75))) if mode == "cubic" else LINEAR
+    y = emit_filters(node, build, y, filter_, filters)
+    return _bordered(node, build, y, borders)
+
+
+def _known(node: ImportedNode, build: Builder, at: Array | None) -> Array:
+    """Coordinates of a mode that exists."""
+    if at is None:
+        attribute = "coordinate_transformation_mode"
+        raise build.unsupported(node, f"the coordinates {node.attrs[attribute]}", "", attribute)
+    return at
 
 
 ONNX: dict[str, Importer] = {"Resize": _resize, "Upsample": _upsample}

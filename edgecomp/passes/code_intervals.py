@@ -146,6 +146,7 @@ _RULES: dict[str, Callable[[_Layer, Sequence[Interval]], Interval]] = {
     "reduce_sum": _rising,
     "reduce_max": _rising,
     "reduce_min": _rising,
+    "top_values": _rising,
     "pad": _rising,
     "concat": _rising,
     "gather": _rising,

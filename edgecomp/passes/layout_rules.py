@@ -272,6 +272,8 @@ RULES: dict[str, Rule] = {
     "reduce_max": reduce_mean,
     "reduce_min": reduce_mean,
     "argmax": softmax,
+    "top_values": softmax,
+    "top_indices": softmax,
     "matmul": keep,
     "softmax": softmax,
     "log_softmax": softmax,

@@ -266,6 +266,8 @@ RULES: dict[str, Rule] = {
     "log_softmax": along_the_last_axis,
     "layer_norm": along_the_last_axis,
     "argmax": along_the_last_axis,
+    "top_values": along_the_last_axis,
+    "top_indices": along_the_last_axis,
     "prelu": along_the_last_axis,
     "unary": frame_by_frame,
     "add": operands,

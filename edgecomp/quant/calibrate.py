@@ -182,7 +182,8 @@ def _settled(graph: Graph, group: Group, symmetric: bool) -> Calibration | None:
     if len(fixed) != 1 or any(group.paddings):
         return None
     qparams = fixed.pop()
-    return None if qparams is None else Calibration("fixed", 0.0, 0.0, None, qparams)
+    method = "index" if qparams == INDEX_QPARAMS else "fixed"
+    return None if qparams is None else Calibration(method, 0.0, 0.0, None, qparams)
 
 
 def _of_tables(tables: Sequence[Tensor], symmetric: bool) -> Calibration:
@@ -205,7 +206,7 @@ def _by_meaning(node: Node, symmetric: bool) -> QParams | None:
         return hidden_qparams(node)
     if node.op == "compare":
         return TRUTH_QPARAMS
-    if node.op == "argmax":
+    if node.op in {"argmax", "top_indices"}:
         return INDEX_QPARAMS
     if function == ("tanh", ("x",)):
         return QParams.per_tensor(1 / 128, 0)

@@ -11,7 +11,7 @@ from edgecomp.requant.float32 import FLOAT32_OPS
 
 _ROUNDED_ONCE = frozenset(
     {"unary", "matmul", "maximum", "minimum", "max_pool", "average_pool", "compare", "where"}
-    | {"reduce_mean", "reduce_sum", "reduce_max", "reduce_min", "argmax"}
+    | {"reduce_mean", "reduce_sum", "reduce_max", "reduce_min", "argmax", "top_indices"}
 )
 """Operators whose codes are their real results rounded once, within 1e-6 of a code."""
 

@@ -65,11 +65,20 @@ class QdqBuilder:
         self.initializers[name] = numpy_helper.from_array(np.asarray(data, order="C"), name)
         return name
 
-    def emit(self, op_type: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        """Add a node and return the name of its output."""
+    def emit(
+        self,
+        op_type: str,
+        inputs: Sequence[str],
+        output: str,
+        *,
+        beside: Sequence[str] = (),
+        **attributes: Any,
+    ) -> str:
+        """Add a node and return the name of its output; `beside` are names of further ones."""
         output = self.unique(output)
         given = {key: value for key, value in attributes.items() if value is not None}
-        self.nodes.append(helper.make_node(op_type, list(inputs), [output], name=output, **given))
+        outputs = [output, *beside]
+        self.nodes.append(helper.make_node(op_type, list(inputs), outputs, name=output, **given))
         return output
 
     def needs_opset(self, version: int) -> None:

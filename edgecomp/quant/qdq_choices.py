@@ -6,6 +6,7 @@ from onnx import TensorProto
 from edgecomp.ir import Node
 from edgecomp.ops.gather import GatherParams
 from edgecomp.ops.resize import ResizeParams
+from edgecomp.ops.top import TopParams
 from edgecomp.quant.qdq_builder import QdqBuilder, channels_first
 from edgecomp.quant.qdq_spatial import Emitted, operands, real_name
 
@@ -68,3 +69,19 @@ def emit_resize(build: QdqBuilder, node: Node) -> Emitted:
             parts.append(build.emit("Mul", [taken, factor], f"{label}.part"))
         name = build.emit("Add", parts, f"{real_name(node)}.{axis}")
     return name, first
+
+
+def emit_top(build: QdqBuilder, node: Node) -> Emitted:
+    """Add a TopK, of whose two results one is read."""
+    params = node.params
+    assert isinstance(params, TopParams)
+    x = build.take(node.inputs[0], first=False)
+    count = build.constant(np.array([params.count], np.int64), f"{node.name}.k")
+    is_index = node.op == "top_indices"
+    values = f"{node.output}.values" if is_index else real_name(node)
+    index = build.unique(f"{node.output}.index")
+    largest = int(params.largest)
+    y = build.emit("TopK", [x, count], values, beside=[index], axis=-1, largest=largest)
+    if is_index:
+        y = build.emit("Cast", [index], real_name(node), to=TensorProto.FLOAT)
+    return y, False

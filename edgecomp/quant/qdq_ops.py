@@ -19,7 +19,7 @@ from edgecomp.ops.reduce_mean import ReduceMeanParams
 from edgecomp.ops.unary import UnaryParams
 from edgecomp.ops.where import CompareParams
 from edgecomp.quant.qdq_builder import QdqBuilder, channels_first
-from edgecomp.quant.qdq_choices import emit_embedding, emit_gather, emit_resize
+from edgecomp.quant.qdq_choices import emit_embedding, emit_gather, emit_resize, emit_top
 from edgecomp.quant.qdq_recurrent import emit_recurrent
 from edgecomp.quant.qdq_spatial import (
     Emitted,
@@ -249,6 +249,8 @@ EMITTERS: dict[str, Emitter] = {
     "reduce_max": _reduction("ReduceMax"),
     "reduce_min": _reduction("ReduceMin"),
     "argmax": _argmax,
+    "top_values": emit_top,
+    "top_indices": emit_top,
     "matmul": _matmul,
     "softmax": _softmax,
     "log_softmax": _softmax,

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgecomp.errors import UnsupportedError
 from edgecomp.fixedpoint import IntArray, round_half_up
-from edgecomp.ir import Array, Node, Tensor
+from edgecomp.ir import NO_CLAMP, Array, Node, Tensor
 from edgecomp.ops import OPS
 from edgecomp.ops.base import as_nhwc, exact_matmul
 from edgecomp.ops.conv2d import convolve
@@ -241,6 +241,15 @@ def _looked_up_rows(node: Node, k: Any, inputs: Sequence[Tensor], arrays: Sequen
     return OPS[node.op].int_ref(node.params, k, inputs, arrays)
 
 
+def _index(node: Node, inputs: Sequence[Tensor], output: Tensor) -> Factor:
+    return Factor.of([1.0 / _scale(output)], output, NO_CLAMP)
+
+
+def _found(node: Node, k: Factor, inputs: Sequence[Tensor], arrays: Sequence[Array]) -> Array:
+    codes = [array.astype(np.int64) for array in arrays]
+    return k.finish(OPS[node.op].float_ref(node.params, inputs, codes))
+
+
 LAYERS: Mapping[str, tuple[Prepare, Compute]] = {
     "conv2d": (_linear, _conv2d),
     "dense": (_linear, _dense),
@@ -250,6 +259,11 @@ LAYERS: Mapping[str, tuple[Prepare, Compute]] = {
     "average_pool": (_average, _averaged),
     "max_pool": (_nothing, _largest),
     "reduce_mean": (_mean, _averaged_axes),
+    "reduce_max": (_nothing, _moved),
+    "reduce_min": (_nothing, _moved),
+    "argmax": (_index, _found),
+    "top_values": (_nothing, _moved),
+    "top_indices": (_index, _found),
     "unary": (_table, _looked_up),
     "softmax": (_softmax, _shares),
     "pad": (_border, _moved),

@@ -31,12 +31,15 @@ REFUSED = {
                    node("LSTM", "r a b", "y", hidden_size=2, activations=["Relu", "Tanh", "Tanh"])],
                   {"s": ints(1, 1, 192), "a": np.zeros((1, 8, 192), np.float32),
                    "b": np.zeros((1, 8, 2), np.float32)}, "LSTM", "activations"),
-    "antialias": ([node("Resize", "x - s", "y", mode="linear", antialias=1)],
-                  {"s": np.array([1, 1, 0.5, 0.5], np.float32)}, "Resize", "antialias"),
+    "area": ([node("Resize", "x - s", "y", mode="area")],
+             {"s": np.array([1, 1, 0.5, 0.5], np.float32)}, "Resize", "area"),
     "power": ([node("Pow", "x x", "y")], {}, "Pow", "base or exponent must be constant"),
     "long-index": ([node("Concat", "x x", "c", axis=1), node("Reshape", "c s", "r"),
                     node("ArgMax", "r", "y", axis=1)], {"s": ints(1, 384)}, "ArgMax", "256"),
-    "several": ([node("TopK", "x k", "y i", "top", axis=1)], {"k": ints(2)}, "TopK", "k = 1"),
+    "several": ([node("Concat", "x x", "c", axis=1), node("Reshape", "c s", "r"),
+                 node("TopK", "r k", "v i", "top", axis=1), node("Cast", "i", "f", to=1),
+                 node("Mul", "v f", "y")],
+                {"s": ints(1, 384), "k": ints(2)}, "TopK", "256"),
     "computed-weights": ([node("Conv", "x x", "y")], {}, "Conv", "constant"),
 }  # fmt: skip
 
@@ -59,7 +62,7 @@ def several_refusals():
         node("GridSample", "c g", "d", "grid"),
         node("Relu", "d", "r"),
         node("Pow", "r r", "p", "power"),
-        node("Resize", "p - s", "u", "up", mode="linear", antialias=1),
+        node("Resize", "p - s", "u", "up", mode="area"),
         node("CumSum", "u a", "y", "sum"),
     ]
     constants = {

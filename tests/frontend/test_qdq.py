@@ -343,14 +343,104 @@ def test_explicit_quantization_as_tensorrt_has_it(tmp_path: Path) -> None:
 def test_type_of_codes_as_an_attribute(tmp_path: Path) -> None:
     nodes = [node(Q, "x s", "q", output_dtype=TensorProto.INT8), node(D, "q s", "y")]
     model = make_model(nodes, {"x": [1, 4]}, ["y"], {"s": scalar(S1)}, opset=21)
-    with pytest.raises(UnsupportedError, match="differs"):
-        read_model(save(model, tmp_path))
+    assert read_model(save(model, tmp_path)).tensor("x").qparams == QParams.per_tensor(S1, 0)
     nodes[1] = node(D, "q s z", "y")
     model = make_model(
         nodes, {"x": [1, 4]}, ["y"], {"s": scalar(S1), "z": scalar(0, np.int8)}, opset=21
     )
     graph = read_model(save(model, tmp_path))
     assert graph.tensor("x").qparams == QParams.per_tensor(S1, 0)
+
+
+def float_run(model: onnx.ModelProto, folder: Path, numbers: np.ndarray) -> np.ndarray:
+    """The real output for an input of codes or whole numbers, as the file's type has them."""
+    graph = read_model(save(model, folder))
+    (x,) = graph.inputs
+    q = graph.tensor(x).qparams
+    shift = 128 if numbers.dtype == np.uint8 else 0
+    codes = numbers.astype(np.int64) - shift
+    real = (codes + shift if q is None else q.dequantize(codes)).astype(np.float64)
+    return run_graph(graph, {x: real[None]})["y"][0]
+
+
+INPUTS = {
+    "uint8": (TensorProto.UINT8, np.uint8, (), {}),
+    "int8": (TensorProto.INT8, np.int8, (), {}),
+    "uint16": (TensorProto.UINT16, np.uint16, (), {}),
+    "int16": (TensorProto.INT16, np.int16, (), {}),
+    "int32": (TensorProto.INT32, np.int32, (), {}),
+    "per-axis": (TensorProto.UINT8, np.uint8, (6,), {"axis": 1}),
+    "last-axis": (TensorProto.INT8, np.int8, (4,), {"axis": -1}),
+    "16-bits-per-axis": (TensorProto.INT16, np.int16, (6,), {"axis": 1}),
+    "blocks": (TensorProto.UINT8, np.uint8, (2, 2, 4), {"axis": 1, "block_size": 4}),
+    "16-bits-by-blocks": (TensorProto.INT16, np.int16, (2, 6, 2), {"axis": 2, "block_size": 2}),
+}
+"""Element type of the input, shape of the scales, attributes."""
+
+
+@pytest.mark.parametrize("zero", [True, False])
+@pytest.mark.parametrize("name", INPUTS)
+def test_dequantized_inputs_are_onnxruntimes(name: str, zero: bool, tmp_path: Path) -> None:
+    kind, dtype, scales, attrs = INPUTS[name]
+    constants = {"s": RNG.uniform(0.01, 0.1, scales).astype(np.float32)}
+    if zero:
+        ends = (0, 1) if kind == TensorProto.INT32 else (1, 100)
+        constants["z"] = np.asarray(RNG.integers(*ends, scales), dtype)
+    layer = node(D, "x s z" if zero else "x s", "y", **attrs)
+    model = make_model([layer], {"x": [2, 6, 4]}, ["y"], constants, opset=21, types={"x": kind})
+    x = RNG.integers(0, 120, (2, 6, 4)).astype(dtype)
+    ours = float_run(model, tmp_path, x)
+    (theirs,) = run_onnxruntime(tmp_path / "net.onnx", {"x": x}, ["y"])
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_numbers_that_were_cast_are_no_codes(tmp_path: Path) -> None:
+    nodes = [node("Cast", "x", "c", to=TensorProto.UINT8), node(D, "c s z", "y")]
+    constants = {"s": scalar(0.5), "z": scalar(3, np.uint8)}
+    model = make_model(nodes, {"x": [1, 4]}, ["y"], constants)
+    ours = float_run(model, tmp_path, np.array([[7.0, 0.0, 250.0, 3.0]]))
+    np.testing.assert_allclose(ours, [[2.0, -1.5, 123.5, 0.0]])
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+def test_weights_quantized_by_blocks_are_real_weights(dtype: type, tmp_path: Path) -> None:
+    low = 0 if dtype is np.uint8 else -127
+    constants = {
+        "w": codes(10, 5, low=low, high=127),
+        "s": RNG.uniform(0.01, 0.1, (3, 5)).astype(np.float32),
+        "z": np.full((3, 5), low + 20, dtype),
+    }  # fmt: skip
+    nodes = [node(D, "w s z", "v", axis=0, block_size=4), node("MatMul", "x v", "y")]
+    model = make_model(nodes, {"x": [1, 10]}, ["y"], constants, opset=21)
+    x = RNG.standard_normal((1, 10)).astype(np.float32)
+    ours = run_graph(read_model(save(model, tmp_path)), {"x": x[None]})["y"][0]
+    (theirs,) = run_onnxruntime(tmp_path / "net.onnx", {"x": x}, ["y"])
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_blocks_of_weights_between_quantized_activations(tmp_path: Path) -> None:
+    """Their codes cannot stay: each output channel is rounded once more, to one scale."""
+    constants = {
+        "s1": scalar(S1), "z1": scalar(0, np.int8), "s2": scalar(S3), "z2": scalar(0, np.int8),
+        "w": codes(10, 5), "s": RNG.uniform(0.002, 0.004, (3, 5)).astype(np.float32),
+    }  # fmt: skip
+    nodes = [
+        *pair("x", "xd", "s1", "z1"),
+        node(D, "w s", "v", axis=0, block_size=4),
+        node("MatMul", "xd v", "m"),
+        *pair("m", "y", "s2", "z2"),
+    ]
+    model = make_model(nodes, {"x": [1, 10]}, ["y"], constants, opset=21)
+    graph = run_passes(read_model(save(model, tmp_path)))
+    integers, _ = quantize_model(graph, None)
+    x = RNG.uniform(-6, 6, (6, 1, 10)).astype(np.float32)
+    q, out = integers.tensor("x").qparams, integers.tensor(integers.outputs[0]).qparams
+    assert q is not None
+    assert out is not None
+    found = run_int(integers, {"x": q.quantize(x).astype(np.int8)})[integers.outputs[0]]
+    for sample, got in zip(x, out.dequantize(found), strict=True):
+        (theirs,) = run_onnxruntime(tmp_path / "net.onnx", {"x": sample}, ["y"])
+        assert np.abs(got - theirs).max() <= 1.01 * out.scalar
 
 
 def test_scale_that_is_not_positive_is_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from edgecomp.ops.gather import GatherParams
 from edgecomp.ops.layer_norm import LayerNormParams
 from edgecomp.ops.matmul import MatMulParams
 from edgecomp.ops.prelu import PReluParams
+from edgecomp.ops.top import TopParams
 from edgecomp.ops.where import CompareParams
 from tests.frontend.onnx_cases import make_model, node, save
 from tests.frontend.refusals import ONNX, TFLITE, UNKNOWN
@@ -44,7 +45,7 @@ KEPT_BY_READERS = {
     "ranks_are_equal", "ranks_agree", "one_is_computed", "weights_are_constant", "matrices_fit",
     "weights_are_symmetric", "slopes_are_constant", "indices_are_codes", "gains_are_constant",
     "indices_are_inside", "at_most_two_axes", "coordinates_are_inside",
-    "states_are_of_one_sequence", "table_is_constant",
+    "states_are_of_one_sequence", "table_is_constant", "there_are_as_many",
 }  # fmt: skip
 """Limits of operators that the readers keep, or refuse by a reason of their own."""
 
@@ -173,6 +174,8 @@ def const(*shape):
         ("conv2d", Conv2dParams(1, 1), [act(1, 2, 2, 3), act(4, 1, 1, 3)], "must be constants"),
         ("prelu", PReluParams(), [act(1, 2, 2, 3), act(3)], "must be a constant"),
         ("argmax", ArgMaxParams(), [act(1, 300)], "256 elements"),
+        ("top_indices", TopParams(2), [act(1, 300)], "256 elements"),
+        ("top_values", TopParams(3), [act(1, 2)], "at least as many"),
         ("layer_norm", LayerNormParams(1e-5, True), [act(1, 4), act(4), act(4)], "constants"),
         ("gather", GatherParams((None, (7,))), [act(1, 4)], "inside the input"),
     ],

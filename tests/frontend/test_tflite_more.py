@@ -129,9 +129,17 @@ def test_pieces():
         np.testing.assert_array_equal(row, X[:, index])
 
 
+def test_largest_elements():
+    values, indices = results("TOPK_V2", None, 3, count=2)
+    order = np.argsort(-X, axis=-1, kind="stable")[..., :3]
+    np.testing.assert_array_equal(indices, order)
+    np.testing.assert_array_equal(values, np.take_along_axis(X, order, -1))
+
+
 @pytest.mark.parametrize(
     ("call", "attrs", "message"),
     [
+        (("TOPK_V2", None, 9), {}, "9 elements of 8"),
         (("SLICE", None, [0, 9, 0, 0], [1, 1, 1, 1]), {}, "outside"),
         (("STRIDED_SLICE", None, [0], [1], [1]), {"EllipsisMask": 1}, "masks"),
         (("GATHER", None, [9]), {"Axis": 1}, "indices outside"),

@@ -37,6 +37,8 @@ from tests.ops import (
     softmax,
     sub,
     taps,
+    top_indices,
+    top_values,
     transpose,
     unary,
     where,
@@ -44,7 +46,8 @@ from tests.ops import (
 
 MODULES = (
     conv2d, dense, matmul, add, sub, mul, div, maximum, minimum, compare, where, unary,
-    prelu, max_pool, average_pool, reduce_mean, reduce_sum, reduce_max, reduce_min, argmax, softmax,
+    prelu, max_pool, average_pool, reduce_mean, reduce_sum, reduce_max, reduce_min, argmax,
+    top_values, top_indices, softmax,
     log_softmax, layer_norm, lstm, gru, rnn, pad, concat, gather, embedding, resize, shift, ring,
     taps, running_sum, running_mean, reshape, transpose,
     conv2d_rows,

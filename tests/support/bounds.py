@@ -53,7 +53,7 @@ def code_error_bound(graph: Graph, node: Node) -> float:
             error = 255.0 * 2.0 ** (int(np.max(k.shift)) - 31)
         case "mul" | "matmul":
             error = _largest_sum(layer) * 2.0 ** (k.shift - 31)
-        case "argmax":
+        case "argmax" | "top_indices":
             error = 255.0 * 2.0 ** (k.shift - 31)
         case "log_softmax" | "layer_norm" | "lstm" | "gru" | "rnn":
             error = _OF_ROWS.get(node.op, recurrent_error)(layer)

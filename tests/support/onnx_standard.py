@@ -148,10 +148,43 @@ def _with_constants(
     return model, computed
 
 
+def _with_codes(case: Standard) -> tuple[onnx.ModelProto, object]:
+    """The model of a DequantizeLinear whose first input is computed, and that input's codes."""
+    model = onnx.ModelProto()
+    model.CopyFrom(case.model)
+    codes, *constants = (
+        numpy_helper.to_array(x) if isinstance(x, onnx.TensorProto) else np.asarray(x)
+        for x in case.inputs
+    )
+    for value, array in zip(list(model.graph.input)[1:], constants, strict=True):
+        model.graph.initializer.append(numpy_helper.from_array(array, value.name))
+        model.graph.input.remove(value)
+    return model, codes
+
+
+def _dequantized(case: Standard) -> Outcome:
+    """The outcome of a case that turns the codes of an input into real numbers."""
+    model, given = _with_codes(case)
+    try:
+        graph = run_passes(convert(checked(model, case.name), "standard", {}))
+    except InternalError as error:
+        return Outcome("wrong", str(error))
+    except EdgecompError as error:
+        return Outcome("refused", _short(error))
+    (name,) = graph.inputs
+    q, numbers = graph.tensors[name].qparams, np.asarray(given).astype(np.int64)
+    # Codes of uint8 lie 128 lower on the device.
+    shift = 128 if np.asarray(given).dtype == np.uint8 else 0
+    real = numbers.astype(np.float64) if q is None else q.dequantize(numbers - shift)
+    return _compared(case, graph, {model.graph.input[0].name: real})
+
+
 def outcome(case: Standard) -> Outcome:
     """Read, compute, quantize and compare one case."""
     if not all(_is_real(y) or getattr(y, "dtype", None) == np.int64 for y in case.outputs):
         return Outcome("other", "its outputs are no real numbers")
+    if case.op_type == "DequantizeLinear":
+        return _dequantized(case)
     if not any(_is_real(x) for x in case.inputs):
         return Outcome("other", "its inputs are no real numbers")
     if any(_is_real(x) and _overflows(np.asarray(x)) for x in case.inputs):

@@ -460,7 +460,8 @@ def _argmax(net: WildNet, x: str, shape: Shape) -> Any:
 
 def _topk(net: WildNet, x: str, shape: Shape) -> Any:
     axis = net.between(-len(shape), len(shape) - 1)
-    return [x, net.ints(net.pick(1, 1, 2))], {"axis": axis, "_outputs": 2}
+    options = {"axis": axis, "largest": net.pick(None, 0), "_outputs": 2}
+    return [x, net.ints(net.between(1, shape[axis] + 1))], options
 
 
 def _cumsum(net: WildNet, x: str, shape: Shape) -> Any:

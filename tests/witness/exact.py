@@ -134,6 +134,12 @@ def _argmax(params, shapes, read, index):
     return Fraction(found[-1] if params.last else found[0])
 
 
+def _top(params, shapes, read, index):
+    row = [read(0, (*index[:-1], i)) for i in range(shapes[0][-1])]
+    sign = -1 if params.largest else 1
+    return sorted((sign * value, i) for i, value in enumerate(row))[index[-1]]
+
+
 def _matmul(params, shapes, read, index):
     *batch, row, column = index
     return sum(
@@ -316,6 +322,8 @@ _DEFINITIONS = {
     "reduce_max": lambda *args: max(_reduced(*args)),
     "reduce_min": lambda *args: min(_reduced(*args)),
     "argmax": _argmax,
+    "top_values": lambda params, *rest: _top(params, *rest)[0] * (-1 if params.largest else 1),
+    "top_indices": lambda *args: Fraction(_top(*args)[1]),
     "matmul": _matmul,
     "softmax": _softmax,
     "log_softmax": _log_softmax,

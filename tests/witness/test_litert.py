@@ -11,11 +11,13 @@ import pytest
 
 from edgecomp.fixedpoint import saturate
 from edgecomp.frontend import read_model
+from edgecomp.interp import run_int
 from edgecomp.ops import OPS
 from edgecomp.passes import run_passes
 from edgecomp.quant import quantize_model
 from edgecomp.requant import prepare_node
 from edgecomp.requant.tflite import TfliteConstants
+from tests.support.tflite_net import Subgraph, content
 from tests.witness.test_tflite_micro import FILES
 
 litert = pytest.importorskip(
@@ -93,3 +95,29 @@ def test_every_layer_computes_what_litert_computes(name, count, data_dir: Path):
         np.testing.assert_array_equal(got, wanted, err_msg=node.name)
     if name == "ad":
         assert once > 0, "two roundings and one never differed: the witness saw nothing"
+
+
+@pytest.mark.parametrize("count", [1, 4, 12])
+def test_largest_elements_are_litert_s(count, tmp_path):
+    """Values and indices, of equal ones the first first; LiteRT orders codes as it does reals."""
+    net = Subgraph()
+    x = net.tensor((1, 3, 12), scale=0.05, zero=-7)
+    values = net.tensor((1, 3, count), scale=0.05, zero=-7)
+    indices = net.tensor((1, 3, count), "int32")
+    net.operator("TOPK_V2", [x, net.constant(np.int32(count))], [values, indices], "TopKV2Options")
+    net.inputs, net.outputs = [x], [values, indices]
+    path = tmp_path / "top.tflite"
+    path.write_bytes(content(net))
+    graph, _ = quantize_model(run_passes(read_model(path)), None)
+    codes = np.random.default_rng(4).integers(-6, 6, (MANY, 1, 3, 12)).astype(np.int8)
+    found = [run_int(graph, {graph.inputs[0]: codes})[name] for name in graph.outputs]
+    interpreter = litert.Interpreter(str(path))
+    interpreter.allocate_tensors()
+    places = [detail["index"] for detail in interpreter.get_output_details()]
+    for number, sample in enumerate(codes):
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], sample)
+        interpreter.invoke()
+        wanted = [interpreter.get_tensor(place) for place in places]
+        np.testing.assert_array_equal(found[0][number].reshape(wanted[0].shape), wanted[0])
+        index = graph.tensors[graph.outputs[1]].qparams.dequantize(found[1][number])
+        np.testing.assert_array_equal(index.reshape(wanted[1].shape), wanted[1])

@@ -251,6 +251,13 @@ def test_a_layer_that_tflite_has_not_is_refused_by_name():
         export_tflite(graph)
 
 
+@pytest.mark.parametrize("op", ["top_values", "top_indices"])
+def test_largest_elements_are_refused_by_name(op):
+    case = next(case for case in ALL_CASES if case.op == op)
+    with pytest.raises(UnsupportedError, match="two results"):
+        export_tflite(case_graph(case))
+
+
 def test_what_is_not_quantized_is_refused():
     with pytest.raises(InternalError, match="not quantized"):
         export_tflite(example())

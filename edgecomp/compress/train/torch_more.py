@@ -75,6 +75,16 @@ def _argmax(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
     return (x.shape[-1] - 1 - index if params.last else index).to(x.dtype)
 
 
+def _top(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
+    """The best elements, or their indices, through which no gradient flows."""
+    import torch
+
+    params: Any = node.params
+    order = torch.argsort(arrays[0], dim=-1, descending=params.largest, stable=True)
+    index = order[..., : params.count]
+    return index.to(arrays[0].dtype) if node.op == "top_indices" else arrays[0].gather(-1, index)
+
+
 def _matmul(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
     params: Any = node.params
     y = arrays[0] @ arrays[1]
@@ -117,6 +127,8 @@ MORE: dict[str, Compute] = {
     "reduce_max": _reduced("amax"),
     "reduce_min": _reduced("amin"),
     "argmax": _argmax,
+    "top_values": _top,
+    "top_indices": _top,
     "matmul": _matmul,
     "compare": _compare,
     "where": lambda graph, node, arrays: arrays[1].where(arrays[0] != 0, arrays[2]),
