@@ -200,7 +200,8 @@ class OnnxConversion:
             proto.op_type,
             layer,
             self._resolve(list(proto.input)),
-            tuple(proto.output),
+            # What is not read further is not made.
+            (*proto.output[:1], *(n if n in self._read else "" for n in proto.output[1:])),
             onnx_fold.attributes(proto),
             self._opset,
         )

@@ -15,6 +15,7 @@ from edgecomp.ops.base import Builder, ImportedNode, Importer
 from edgecomp.ops.gather import emit_gather
 from edgecomp.ops.movement import ConcatParams, PadParams
 from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
+from edgecomp.ops.pool_indices import check_windows, emit_indices
 from edgecomp.ops.spatial import (
     SpatialAxis,
     channels_first,
@@ -98,6 +99,7 @@ def emit_average_pool(
 def _average_volume(
     node: ImportedNode, build: Builder, x: str, axes: Sequence[SpatialAxis], clamp: Clamp
 ) -> str:
+    check_windows(node, build, axes)
     depth, rows, columns = axes
     # Taps of planes between those of columns are no longer equally far apart.
     is_mixed = depth.kernel > 1 and columns.kernel > 1 and columns.dilation > 1
@@ -134,10 +136,6 @@ def _by_taps(
     """
     parts = []
     for taps, windows in groupby(axis.taps, len):
-        if not taps:
-            raise build.unsupported(
-                node, "every window must contain at least one element of the input"
-            )
         parts.append(pool(taps, [tap for window in windows for tap in window]))
     if len(parts) == 1:
         return parts[0]
@@ -169,13 +167,14 @@ def _average_planes(
     return build.transpose(build.reshape(y, shape, node), (2, 3, 0, 1, 4), node)
 
 
-def _import_max(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX MaxPool: any number of spatial axes."""
+def _import_max(node: ImportedNode, build: Builder) -> list[str]:
+    """Import ONNX MaxPool: any number of spatial axes; indices of inputs of up to 256 elements."""
     x = node.inputs[0]
     axes = import_axes(node, build, node.attrs["kernel_shape"], build.shape(x)[2:])
-    return channels_first(
-        node, build, emit_max_pool(node, build, channels_last(node, build, x), axes)
-    )
+    indexed = len(node.outputs) > 1 and node.outputs[1]
+    indices = [emit_indices(node, build, axes)] if indexed else []
+    y = emit_max_pool(node, build, channels_last(node, build, x), axes)
+    return [channels_first(node, build, y), *indices]
 
 
 def _import_average(node: ImportedNode, build: Builder) -> str:

@@ -45,7 +45,7 @@ KEPT_BY_READERS = {
     "ranks_are_equal", "ranks_agree", "one_is_computed", "weights_are_constant", "matrices_fit",
     "weights_are_symmetric", "slopes_are_constant", "indices_are_codes", "gains_are_constant",
     "indices_are_inside", "at_most_two_axes", "coordinates_are_inside",
-    "states_are_of_one_sequence", "table_is_constant", "batch_is_one",
+    "states_are_of_one_sequence", "table_is_constant", "batch_is_one", "each_row_starts_somewhere",
 }  # fmt: skip
 """Limits of operators that the readers keep, or refuse by a reason of their own."""
 
@@ -177,6 +177,7 @@ def const(*shape):
         ("average_pool", AveragePoolParams(1, 1), [act(2, 2, 2, 3)], "batch must be 1"),
         ("prelu", PReluParams(), [act(1, 2, 2, 3), act(3)], "must be a constant"),
         ("argmax", ArgMaxParams(), [act(1, 300)], "256 elements"),
+        ("argmax", ArgMaxParams(starts=(0, 5)), [act(1, 3)], "start for each row"),
         ("layer_norm", LayerNormParams(1e-5, True), [act(1, 4), act(4), act(4)], "constants"),
         ("gather", GatherParams((None, (7,))), [act(1, 4)], "inside the input"),
     ],
