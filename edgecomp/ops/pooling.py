@@ -12,6 +12,7 @@ from itertools import groupby
 
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.base import Builder, ImportedNode, Importer
+from edgecomp.ops.expression import X, call
 from edgecomp.ops.gather import emit_gather
 from edgecomp.ops.movement import ConcatParams, PadParams
 from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
@@ -23,6 +24,7 @@ from edgecomp.ops.spatial import (
     import_axes,
     window_of,
 )
+from edgecomp.ops.unary import UnaryParams
 from edgecomp.ops.volumes import check_axes
 
 
@@ -187,6 +189,40 @@ def _import_average(node: ImportedNode, build: Builder) -> str:
     return channels_first(node, build, y)
 
 
+def _import_norm(node: ImportedNode, build: Builder) -> str:
+    """Import ONNX LpPool: a table, an average pool and the root of its sums."""
+    x = node.inputs[0]
+    axes = import_axes(node, build, node.attrs["kernel_shape"], build.shape(x)[2:])
+    # Zeros add nothing: all that a window reaches is divided by, and multiplied again.
+    axes = [replace(axis, after=axis.after + axis.extra, extra=0) for axis in axes]
+    return _emit_norm(node, build, channels_last(node, build, x), axes)
+
+
+def _import_global_norm(node: ImportedNode, build: Builder) -> str:
+    """Import ONNX GlobalLpPool: the norm of each channel."""
+    x = channels_last(node, build, node.inputs[0])
+    count, *sizes, channels = build.shape(x)
+    row = build.reshape(x, (count, math.prod(sizes), channels), node)
+    y = _emit_norm(node, build, row, [SpatialAxis(math.prod(sizes), math.prod(sizes))])
+    return build.reshape(y, (count, channels, *(1 for _ in sizes)), node)
+
+
+def _emit_norm(node: ImportedNode, build: Builder, x: str, axes: Sequence[SpatialAxis]) -> str:
+    """Emit `(Σ |x|^p)^(1/p)` over the windows of a channels-last input, channels first."""
+    p = float(node.attrs.get("p", 2))
+    terms = UnaryParams(call("pow", call("abs", X), p))
+    mean = emit_average_pool(
+        node,
+        build,
+        build.emit("unary", [x], terms, node, ".terms"),
+        axes,
+        count_include_pad=True,
+    )
+    total = call("mul", X, float(math.prod(axis.kernel for axis in axes)))
+    root = UnaryParams(call("pow", call("max", total, 0.0), 1 / p))
+    return channels_first(node, build, build.emit("unary", [mean], root, node, ".root"))
+
+
 def _import_global(node: ImportedNode, build: Builder) -> str:
     """Import ONNX GlobalMaxPool and GlobalAveragePool: a window as large as the input."""
     x = channels_last(node, build, node.inputs[0])
@@ -202,6 +238,8 @@ def _import_global(node: ImportedNode, build: Builder) -> str:
 ONNX: dict[str, Importer] = {
     "MaxPool": _import_max,
     "AveragePool": _import_average,
+    "LpPool": _import_norm,
+    "GlobalLpPool": _import_global_norm,
     "GlobalMaxPool": _import_global,
     "GlobalAveragePool": _import_global,
 }

@@ -40,16 +40,18 @@ SHAPES = [(1, 3, 5, 6, 7), (2, 3, 5, 6, 7), (3, 2, 6, 7), (3, 2, 7)]
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("kind", POOLS)
-@pytest.mark.parametrize("op", ["MaxPool", "AveragePool", "padding-counts"])
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool", "padding-counts", "LpPool"])
 def test_pool_is_onnxruntimes(op, kind, shape, tmp_path):
     attributes = spatial(len(shape) - 2, **POOLS[kind])
     if op == "padding-counts":
         op, attributes = "AveragePool", {**attributes, "count_include_pad": 1}
+    if op == "LpPool":
+        attributes["p"] = len(shape) - 2
     model = make_model([node(op, "x", "y", **attributes)], {"x": shape}, ["y"], opset=19)
     check_model(model, tmp_path)
 
 
-@pytest.mark.parametrize("op", ["GlobalMaxPool", "GlobalAveragePool"])
+@pytest.mark.parametrize("op", ["GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_global_pool_is_onnxruntimes(op, shape, tmp_path):
     graph = check_model(make_model([node(op, "x", "y")], {"x": shape}, ["y"]), tmp_path)
@@ -106,6 +108,18 @@ def test_transposed_convolution_of_a_volume_is_onnxruntimes(attributes, group, c
     weights = {"w": real(4, 3, 2, 3, 2), "b": real(3 * group)}
     layer = node("ConvTranspose", "x w b", "y", group=group, **attributes)
     check_model(make_model([layer], {"x": (count, 4, 3, 2, 3)}, ["y"], weights), tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 5, 6, 5), (3, 2, 6, 5)], ids=str)
+def test_batch_norm_folds_into_the_convolution(shape, tmp_path):
+    """That of a volume, or of a batch, is one of many planes."""
+    constants = {"w": real(4, 2, *[3] * (len(shape) - 2)), "v": np.abs(real(4)) + 0.5}
+    constants |= {name: real(4) for name in "bgs"}
+    layers = [node("Conv", "x w b", "a"), node("BatchNormalization", "a g s b v", "c"),
+              node("Relu", "c", "y")]  # fmt: skip
+    graph = check_model(make_model(layers, {"x": shape}, ["y"], constants), tmp_path)
+    assert ops(graph).count("conv2d") == 1
+    assert "unary" not in ops(graph)
 
 
 def test_layers_of_a_volume_have_no_transposes_between_them(tmp_path):
