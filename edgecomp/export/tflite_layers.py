@@ -184,10 +184,11 @@ def _argmax(build: TfliteBuilder, node: Node) -> None:
     params = node.params
     assert isinstance(params, ArgMaxParams)
     readers = build.graph.consumers()[node.output]
-    if params.last or any(reader.op != "reshape" for reader in readers):
+    if params.last or params.starts or any(reader.op != "reshape" for reader in readers):
         raise build.refusal(
             node,
-            "indices are int32 there, which no layer reads, and of equal elements the first wins",
+            "indices are int32 there, which no layer reads, count from 0 in each row, and of equal "
+            "elements the first wins",
             "let it be the last layer, and take the first of equal ones",
         )
     x = build.take(node.inputs[0])

@@ -29,7 +29,7 @@ _OPERATORS = {
     _BOXES: "NonMaxSuppression NON_MAX_SUPPRESSION_V4 NON_MAX_SUPPRESSION_V5 RoiAlign MaxRoiPool",
     _TRIANGLE: "CumSum CUMSUM",
     _SCATTER: "Scatter ScatterND ScatterElements TensorScatter SCATTER_ND SELECT SELECT_V2 Trilu",
-    _NORM: "LpNormalization MeanVarianceNormalization L2_NORMALIZATION LpPool GlobalLpPool",
+    _NORM: "LpNormalization MeanVarianceNormalization L2_NORMALIZATION",
     _STATICALLY: "DynamicQuantizeLinear ConvInteger MatMulInteger "
     "com.microsoft.DynamicQuantizeMatMul com.microsoft.MatMulIntegerToFloat",
     _RANDOM: "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform "

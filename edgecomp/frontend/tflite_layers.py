@@ -18,6 +18,7 @@ from edgecomp.frontend.tflite_svdf import SVDF, import_svdf
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.add import AddParams
 from edgecomp.ops.base import ImportedNode
+from edgecomp.ops.batches import emit_conv2d
 from edgecomp.ops.binary import align, import_binary
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
@@ -26,10 +27,10 @@ from edgecomp.ops.expression import X, call
 from edgecomp.ops.maximum import MaximumParams
 from edgecomp.ops.movement import ConcatParams, PadParams
 from edgecomp.ops.mul import MulParams
-from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
+from edgecomp.ops.pooling import emit_average_pool, emit_max_pool
 from edgecomp.ops.power import import_power
 from edgecomp.ops.reduce_mean import ReduceMeanParams
-from edgecomp.ops.spatial import Window
+from edgecomp.ops.spatial import SpatialAxis, same_padding, window_of
 from edgecomp.ops.unary import UnaryParams
 
 _ACTIVATIONS: Mapping[int, Clamp] = {
@@ -49,29 +50,23 @@ def _clamp(node: ImportedNode, build: GraphBuilder) -> Clamp:
     return _ACTIVATIONS[number]
 
 
-def _window(
+def _axes(
     node: ImportedNode, build: GraphBuilder, kernel: Sequence[int], shape: Sequence[int]
-) -> Window:
+) -> list[SpatialAxis]:
     """Strides, dilations and padding of a window over an NHWC `shape`."""
     strides = [int(node.attrs.get(f"Stride{axis}", 1)) for axis in "HW"]
     dilations = [int(node.attrs.get(f"Dilation{axis}Factor", 1)) for axis in "HW"]
     if min(*strides, *dilations, *kernel) < 1 or len(shape) != 4:
         raise build.unsupported(node, "strides, dilations and windows must be positive, inputs 4-D")
-    pads = []
-    for size, window, stride, dilation in zip(shape[1:3], kernel, strides, dilations, strict=True):
-        span = dilation * (window - 1) + 1
-        total = 0
+    axes = []
+    for numbers in zip(shape[1:3], kernel, strides, dilations, strict=True):
+        axis = SpatialAxis(*(int(n) for n in numbers))
         if int(node.attrs.get("Padding", _SAME)) == _SAME:
-            total = max(0, (-(-size // stride) - 1) * stride + span - size)
-        if size + total < span:
+            axis = same_padding(axis)
+        if axis.length < 1:
             raise build.unsupported(node, "the kernel is larger than its padded input")
-        pads.append((total // 2, total - total // 2))
-    return Window(
-        kernel_h=int(kernel[0]), kernel_w=int(kernel[1]),
-        stride_h=strides[0], stride_w=strides[1],
-        dilation_h=dilations[0], dilation_w=dilations[1],
-        pad_top=pads[0][0], pad_bottom=pads[0][1], pad_left=pads[1][0], pad_right=pads[1][1],
-    )  # fmt: skip
+        axes.append(axis)
+    return axes
 
 
 def _linear_inputs(
@@ -102,23 +97,23 @@ def _conv(node: ImportedNode, build: GraphBuilder) -> str:
     """CONV_2D; groups follow from the shapes."""
     weights = constant_input(node, build, 1, "the weights")
     shape = build.shape(node.inputs[0])
-    window = _window(node, build, weights.shape[1:3], shape)
+    window = window_of(_axes(node, build, weights.shape[1:3], shape))
     groups = max(shape[3] // weights.shape[3], 1)
     params = Conv2dParams(**vars(window), groups=groups, clamp=_clamp(node, build))
     inputs = _linear_inputs(node, build, node.inputs[0], weights, "OHWI")
-    return build.emit("conv2d", inputs, params, node)
+    return emit_conv2d(node, build, inputs, params)
 
 
 def _depthwise(node: ImportedNode, build: GraphBuilder) -> str:
     """DEPTHWISE_CONV_2D."""
     weights = constant_input(node, build, 1, "the weights")
     shape = build.shape(node.inputs[0])
-    window = _window(node, build, weights.shape[1:3], shape)
+    window = window_of(_axes(node, build, weights.shape[1:3], shape))
     params = Conv2dParams(**vars(window), groups=shape[3], clamp=_clamp(node, build))
     moved = np.ascontiguousarray(weights.transpose(3, 1, 2, 0))
     inputs = _linear_inputs(node, build, node.inputs[0], moved, "OHWI")
     _refuse_narrow_bias(node, build, inputs)
-    return build.emit("conv2d", inputs, params, node)
+    return emit_conv2d(node, build, inputs, params)
 
 
 def _fully_connected(node: ImportedNode, build: GraphBuilder) -> str:
@@ -140,12 +135,11 @@ def _fully_connected(node: ImportedNode, build: GraphBuilder) -> str:
 def _pool(node: ImportedNode, build: GraphBuilder) -> str:
     """AVERAGE_POOL_2D and MAX_POOL_2D; averages leave the padding out."""
     kernel = (int(node.attrs["FilterHeight"]), int(node.attrs["FilterWidth"]))
-    window = vars(_window(node, build, kernel, build.shape(node.inputs[0])))
+    axes = _axes(node, build, kernel, build.shape(node.inputs[0]))
     clamp = _clamp(node, build)
     if node.op_type == "AVERAGE_POOL_2D":
-        params = AveragePoolParams(**window, clamp=clamp)
-        return build.emit("average_pool", node.inputs[:1], params, node)
-    y = build.emit("max_pool", node.inputs[:1], MaxPoolParams(**window), node)
+        return emit_average_pool(node, build, node.inputs[0], axes, clamp=clamp)
+    y = emit_max_pool(node, build, node.inputs[0], axes)
     return _clamped(node, build, y, clamp)
 
 

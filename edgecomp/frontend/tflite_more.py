@@ -243,7 +243,7 @@ def _transpose_conv(node: ImportedNode, build: GraphBuilder) -> str:
         total = max((size - 1) * stride + weights.shape[axis] - outputs[axis], 0)
         axes.append(TransposedAxis(size, stride, int(outputs[axis]), total // 2))
     like = (node.inputs[1], node.inputs[3] if bias is not None else "")
-    return emit_conv_transpose(node, build, x, weights[None], bias, (axes[0], axes[1]), like=like)
+    return emit_conv_transpose(node, build, x, weights[None], bias, axes, like=like)
 
 
 MORE_TFLITE: Mapping[str, TfliteImporter] = {

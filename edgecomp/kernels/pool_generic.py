@@ -9,6 +9,7 @@ from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.elementwise_generic import index_text
 from edgecomp.kernels.events import in_order, window_reads
+from edgecomp.kernels.gather_generic import unsigned_type
 from edgecomp.kernels.schedule import Reads, Schedule
 from edgecomp.ops.pool import AveragePool
 
@@ -146,10 +147,19 @@ class ArgMaxGeneric(Kernel):
         first = np.arange(layer.output.size, dtype=np.int64) * classes
         return in_order(Reads(first, first + classes - 1))
 
+    def constants(self, layer: Layer) -> Sequence[Constant]:
+        """Where the rows' indices start."""
+        starts = layer.params.starts
+        if not starts:
+            return ()
+        kind = unsigned_type(starts)
+        return (Constant("starts", kind, np.array(starts), False, "index of each row's first"),)
+
     def context(self, layer: Layer) -> dict[str, Any]:
         """Rows, their length, and which code is better."""
         params = layer.params
         return {
+            "has_starts": bool(params.starts),
             "rows": layer.output.size,
             "classes": layer.inputs[0].shape[-1],
             "code_type": self.code_type,

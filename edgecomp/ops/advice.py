@@ -52,8 +52,6 @@ _ADVICE = (
     ("keeps its value between", "export without variables; recurrent layers keep their own state"),
     ("fused activation", "use relu, relu6 or none, and put others into layers of their own"),
     ("activations ", "use sigmoid and tanh, the operator's own"),
-    ("column-major", "export with storage_order 0; only the indices depend on it"),
-    ("count_include_pad", "pad in a layer of its own, and pool without padding"),
     ("larger than its padded", "pad the input, or use a smaller kernel"),
     ("every window", "pad by less than the kernel"),
     ("at least one element", "pad by less than the kernel"),

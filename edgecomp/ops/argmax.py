@@ -3,6 +3,7 @@
 Source of the semantics: ONNX ArgMax, ArgMin.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -25,10 +26,12 @@ class ArgMaxParams(OpParams):
     Attributes:
         largest: the largest element, or the smallest.
         last: of equal ones the last, or the first.
+        starts: the index of each row's first element, where that is not 0.
     """
 
     largest: bool = True
     last: bool = False
+    starts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ def indices_are_codes(params: ArgMaxParams, inputs: Sequence[Tensor]) -> bool:
     return inputs[0].shape[-1] <= MOST
 
 
+def each_row_starts_somewhere(params: ArgMaxParams, inputs: Sequence[Tensor]) -> bool:
+    """There must be a start for each row, or none at all."""
+    return len(params.starts) in {0, math.prod(inputs[0].shape[:-1])}
+
+
 class ArgMax(Op[ArgMaxParams]):
     """Index of the winner along the last axis, which becomes 1."""
 
@@ -59,7 +67,7 @@ class ArgMax(Op[ArgMaxParams]):
 
     def constraints(self) -> Sequence[Constraint[ArgMaxParams]]:
         """Limits of an index."""
-        return (indices_are_codes,)
+        return (indices_are_codes, each_row_starts_somewhere)
 
     def infer(self, params: ArgMaxParams, inputs: Sequence[Tensor]) -> Shape:
         """Output shape: the last axis is 1."""
@@ -68,8 +76,12 @@ class ArgMax(Op[ArgMaxParams]):
     def _index(self, params: ArgMaxParams, x: Array) -> Array:
         find = np.argmax if params.largest else np.argmin
         if params.last:
-            return np.asarray(x.shape[-1] - 1 - find(x[..., ::-1], axis=-1, keepdims=True))
-        return np.asarray(find(x, axis=-1, keepdims=True))
+            index = x.shape[-1] - 1 - find(x[..., ::-1], axis=-1, keepdims=True)
+        else:
+            index = find(x, axis=-1, keepdims=True)
+        if params.starts:
+            index = index + np.array(params.starts).reshape(index.shape[1:])
+        return np.asarray(index)
 
     def float_ref(
         self, params: ArgMaxParams, inputs: Sequence[Tensor], arrays: Sequence[Array]

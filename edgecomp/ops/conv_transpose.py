@@ -8,17 +8,17 @@ is multiplied by the zeros between pixels, and every kernel of convolutions serv
 Source of the semantics: ONNX ConvTranspose.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from edgecomp.ir import NO_CLAMP, Array, Clamp
+from edgecomp.ir import Array
 from edgecomp.ops.base import Builder, ImportedNode, Importer
-from edgecomp.ops.batches import emit_conv2d
-from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.gather import emit_gather
-from edgecomp.ops.spatial import channels_first, channels_last
+from edgecomp.ops.spatial import SpatialAxis, channels_first, channels_last
+from edgecomp.ops.volumes import emit_convolution
 
 
 @dataclass(frozen=True)
@@ -44,80 +44,66 @@ def emit_conv_transpose(
     x: str,
     weights: Array,
     bias: Array | None,
-    axes: tuple[TransposedAxis, TransposedAxis],
+    axes: Sequence[TransposedAxis],
     groups: int = 1,
-    clamp: Clamp = NO_CLAMP,
     like: tuple[str, str] = ("", ""),
 ) -> str:
-    """Emit a transposed convolution of a channels-last map.
+    """Emit a transposed convolution of a channels-last input.
 
     Args:
         node: the layer.
         build: the graph in the making.
-        x: NHWC, or NWC where the first axis has size 1.
-        weights: `(groups, outputs per group, kernel_h, kernel_w, inputs per group)`.
+        x: channels last, with one to three spatial axes.
+        weights: `(groups, outputs per group, kernel…, inputs per group)`.
         bias: one number per output channel, or None.
-        axes: height and width.
+        axes: the spatial axes.
         groups: of channels.
-        clamp: fused activation.
         like: names of the file's weights and bias, whose quantization is kept.
 
     Returns:
         The output's name, channels last.
     """
-    _, outputs, kernel_h, kernel_w, inputs = weights.shape
-    batch, rank = build.shape(x)[0], len(build.shape(x))
-    rows, columns = axes
+    outputs, inputs, rank = weights.shape[1], weights.shape[-1], len(axes)
+    strides = [axis.stride for axis in axes]
     taps = [
         max(-(-max(kernel, axis.pad + axis.out - (axis.size - 1) * axis.stride) // axis.stride), 1)
-        for kernel, axis in zip((kernel_h, kernel_w), axes, strict=True)
+        for kernel, axis in zip(weights.shape[2:-1], axes, strict=True)
     ]
-    blocks = np.zeros(
-        (groups, outputs, taps[0] * rows.stride, taps[1] * columns.stride, inputs), weights.dtype
-    )
-    blocks[:, :, :kernel_h, :kernel_w] = weights
-    blocks = blocks.reshape(groups, outputs, taps[0], rows.stride, taps[1], columns.stride, inputs)
+    whole = [count * stride for count, stride in zip(taps, strides, strict=True)]
+    blocks = np.zeros((groups, outputs, *whole, inputs), weights.dtype)
+    blocks[tuple(slice(n) for n in weights.shape)] = weights
+    pairs = [n for pair in zip(taps, strides, strict=True) for n in pair]
+    blocks = blocks.reshape(groups, outputs, *pairs, inputs)
     # Tap j reads the pixel j before: the window of a convolution runs the other way.
-    blocks = blocks[:, :, ::-1, :, ::-1].transpose(0, 3, 5, 1, 2, 4, 6)
-    area = rows.stride * columns.stride
-    constants = [
-        build.constant(
-            np.ascontiguousarray(blocks).reshape(groups * area * outputs, *taps, inputs),
-            f"{node.name}.weights",
-            "OHWI",
-            like[0] if groups == 1 else "",
-        )
-    ]
+    tap_axes, stride_axes = range(2, 2 + 2 * rank, 2), range(3, 3 + 2 * rank, 2)
+    blocks = np.flip(blocks, tuple(tap_axes)).transpose(0, *stride_axes, 1, *tap_axes, -1)
+    area = math.prod(strides)
     if bias is not None:
-        every = np.broadcast_to(bias.reshape(groups, 1, outputs), (groups, area, outputs))
-        constants.append(
-            build.constant(
-                every.reshape(-1), f"{node.name}.bias", "O", like[1] if groups == 1 else ""
-            )
-        )
-    pads = [count - 1 for count in taps]
-    params = Conv2dParams(
-        kernel_h=taps[0], kernel_w=taps[1], pad_top=pads[0], pad_bottom=pads[0],
-        pad_left=pads[1], pad_right=pads[1], groups=groups, clamp=clamp,
-    )  # fmt: skip
-    y = emit_conv2d(node, build, [x, *constants], params)
-    height, width = (axis.size + count - 1 for axis, count in zip(axes, taps, strict=True))
-    if area > 1:
-        split = (batch, height, width, groups, rows.stride, columns.stride, outputs)
-        y = build.transpose(build.reshape(y, split, node), (0, 1, 4, 2, 5, 3, 6), node)
-    whole = (height * rows.stride, width * columns.stride, groups * outputs)
-    y = build.reshape(y, (batch, *(whole if rank == 4 else whole[1:])), node)
-    return emit_gather(
-        build,
+        bias = np.broadcast_to(bias.reshape(groups, 1, outputs), (groups, area, outputs))
+        bias = bias.reshape(-1)
+    y = emit_convolution(
         node,
-        y,
-        {
-            place: range(axis.pad, axis.pad + axis.out)
-            for place, axis in zip((1, 2) if rank == 4 else (-1, 1), axes, strict=True)
-            if place > 0
-        },
-        ".cut",
+        build,
+        x,
+        np.ascontiguousarray(blocks).reshape(groups * area * outputs, *taps, inputs),
+        bias,
+        [
+            SpatialAxis(axis.size, count, before=count - 1, after=count - 1)
+            for axis, count in zip(axes, taps, strict=True)
+        ],
+        groups=groups,
+        like=like if groups == 1 else ("", ""),
     )
+    batch, *sizes, _ = build.shape(y)
+    if area > 1:
+        dealt = [n for axis in range(rank) for n in (1 + axis, 2 + rank + axis)]
+        split = (batch, *sizes, groups, *strides, outputs)
+        moved = (0, *dealt, 1 + rank, 2 + 2 * rank)
+        y = build.transpose(build.reshape(y, split, node), moved, node)
+    spread = (size * stride for size, stride in zip(sizes, strides, strict=True))
+    y = build.reshape(y, (batch, *spread, groups * outputs), node)
+    kept = {place: range(a.pad, a.pad + a.out) for place, a in enumerate(axes, start=1)}
+    return emit_gather(build, node, y, kept, ".cut")
 
 
 def _geometry(
@@ -160,8 +146,6 @@ def _import(node: ImportedNode, build: Builder) -> str:
     if weights is None:
         raise build.unsupported(node, "the weights must be a constant")
     rank = len(shape) - 2
-    if rank not in {1, 2}:
-        raise build.unsupported(node, f"{rank} spatial axes", "use 1-D or 2-D layers")
     groups = int(node.attrs.get("group", 1))
     dilations = [int(d) for d in node.attrs.get("dilations") or [1] * rank]
     # (inputs, outputs per group, kernel...), a dilated window with zeros between its taps.
@@ -172,17 +156,13 @@ def _import(node: ImportedNode, build: Builder) -> str:
         *(range(0, k, d) for k, d in zip(kernel, dilations, strict=True)),
     )
     dilated[places] = weights
-    if rank == 1:
-        dilated = dilated[:, :, None, :]
-    ordered = dilated.reshape(groups, -1, *dilated.shape[1:]).transpose(0, 2, 3, 4, 1)
+    ordered = np.moveaxis(dilated.reshape(groups, -1, *dilated.shape[1:]), 1, -1)
     bias = build.value(node.inputs[2]) if node.has_input(2) else None
     if bias is None and node.has_input(2):
         raise build.unsupported(node, "the bias must be a constant")
     axes = _geometry(node, build, shape[2:], kernel)
-    height = TransposedAxis(1, 1, 1, 0) if rank == 1 else axes[0]
-    y = emit_conv_transpose(
-        node, build, channels_last(node, build, x), ordered, bias, (height, axes[-1]), groups
-    )
+    last = channels_last(node, build, x)
+    y = emit_conv_transpose(node, build, last, ordered, bias, axes, groups)
     return channels_first(node, build, y)
 
 

@@ -6,38 +6,37 @@ import numpy as np
 
 from edgecomp.ir import Array
 from edgecomp.ops.base import Builder, ImportedNode, Importer
-from edgecomp.ops.batches import emit_conv2d
 from edgecomp.ops.conv2d import Conv2dParams
-from edgecomp.ops.spatial import channels_first, channels_last, import_window
+from edgecomp.ops.spatial import channels_first, channels_last, import_axes
+from edgecomp.ops.volumes import emit_convolution
 
 MAP_RANK = 4
 """Most axes of what a convolution takes as it is."""
 
 
 def from_onnx(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX Conv: NCHW or NCW input, OIHW or OIW weights."""
+    """Import ONNX Conv: one to three spatial axes, constant weights."""
     x, weights_name = node.inputs[:2]
     weights = build.value(weights_name)
     if weights is None:
         raise build.unsupported(
             node, "the weights must be a constant", "export with folded weights"
         )
-    kernel = tuple(int(k) for k in weights.shape[2:])
-    window, _ = import_window(node, build, kernel, tuple(build.shape(x)[2:]))
-    ohwi = np.moveaxis(
-        weights.reshape(weights.shape[0], weights.shape[1], window.kernel_h, window.kernel_w), 1, 3
-    )
-    inputs = [
+    axes = import_axes(node, build, weights.shape[2:], build.shape(x)[2:])
+    bias = build.value(node.inputs[2]) if node.has_input(2) else None
+    if bias is None and node.has_input(2):
+        raise build.unsupported(node, "the bias must be a constant")
+    y = emit_convolution(
+        node,
+        build,
         channels_last(node, build, x),
-        build.constant(ohwi, f"{node.name}.weights", "OHWI", weights_name),
-    ]
-    if node.has_input(2):
-        bias = build.value(node.inputs[2])
-        if bias is None:
-            raise build.unsupported(node, "the bias must be a constant")
-        inputs.append(build.constant(bias, f"{node.name}.bias", "O"))
-    params = Conv2dParams(**vars(window), groups=int(node.attrs.get("group", 1)))
-    return channels_first(node, build, emit_conv2d(node, build, inputs, params))
+        np.moveaxis(weights, 1, -1),
+        bias,
+        axes,
+        groups=int(node.attrs.get("group", 1)),
+        like=(weights_name, ""),
+    )
+    return channels_first(node, build, y)
 
 
 def emit_per_channel(

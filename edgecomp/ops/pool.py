@@ -13,8 +13,8 @@ import numpy as np
 
 from edgecomp.fixedpoint import IntArray, quantize_multipliers, rescale, saturate
 from edgecomp.ir import NO_CLAMP, Array, Clamp, Shape, Tensor
-from edgecomp.ops.base import Builder, Constraint, ImportedNode, Importer, Op, as_nhwc, like_rank
-from edgecomp.ops.spatial import Window, channels_first, channels_last, import_window
+from edgecomp.ops.base import Constraint, Op, as_nhwc, like_rank
+from edgecomp.ops.spatial import Window
 
 
 @dataclass(frozen=True)
@@ -187,61 +187,3 @@ class AveragePool(Op[AveragePoolParams]):
         acc = params.taps(params.pad(x, 0)).sum(axis=(3, 4))
         divisors = self.divisors(params, inputs[0])[:, :, None]
         return _shaped(inputs, prepared.average(acc, divisors))
-
-
-def _import_pool(node: ImportedNode, build: Builder, *, average: bool) -> str:
-    x = node.inputs[0]
-    spatial = tuple(build.shape(x)[2:])
-    if node.attrs.get("storage_order", 0):
-        raise build.unsupported(node, "column-major order", attribute="storage_order")
-    kernel = tuple(int(k) for k in node.attrs["kernel_shape"])
-    window, extended = import_window(node, build, kernel, spatial)
-    if not average:
-        y = build.emit(
-            "max_pool", [channels_last(node, build, x)], MaxPoolParams(**vars(window)), node
-        )
-        return channels_first(node, build, y)
-    include = bool(node.attrs.get("count_include_pad", 0))
-    if include and extended:
-        if any(node.attrs.get("pads") or ()):
-            raise build.unsupported(
-                node, "count_include_pad together with ceil_mode and padding", attribute="ceil_mode"
-            )
-        include = False
-    params = AveragePoolParams(**vars(window), count_include_pad=include and window.has_padding)
-    return channels_first(
-        node, build, build.emit("average_pool", [channels_last(node, build, x)], params, node)
-    )
-
-
-def _import_max(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX MaxPool."""
-    return _import_pool(node, build, average=False)
-
-
-def _import_average(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX AveragePool."""
-    return _import_pool(node, build, average=True)
-
-
-def _import_global(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX GlobalMaxPool and GlobalAveragePool: a window as large as the input."""
-    spatial = build.shape(node.inputs[0])[2:]
-    if len(spatial) not in {1, 2}:
-        raise build.unsupported(node, f"{len(spatial)} spatial axes", "use 1-D or 2-D layers")
-    kernel = (1,) * (2 - len(spatial)) + tuple(spatial)
-    window = Window(kernel_h=kernel[0], kernel_w=kernel[1])
-    x = channels_last(node, build, node.inputs[0])
-    if node.op_type == "GlobalMaxPool":
-        y = build.emit("max_pool", [x], MaxPoolParams(**vars(window)), node)
-    else:
-        y = build.emit("average_pool", [x], AveragePoolParams(**vars(window)), node)
-    return channels_first(node, build, y)
-
-
-ONNX: dict[str, Importer] = {
-    "MaxPool": _import_max,
-    "AveragePool": _import_average,
-    "GlobalMaxPool": _import_global,
-    "GlobalAveragePool": _import_global,
-}

@@ -1,6 +1,7 @@
 """Geometry shared by convolutions and pools: windows, padding, how ONNX spells them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,63 +68,127 @@ class Window(OpParams):
         return np.asarray(taps.sum(axis=(3, 4))[0, ..., 0])
 
 
-def import_window(
-    node: ImportedNode, build: Builder, kernel: tuple[int, ...], spatial: tuple[int, ...]
-) -> tuple[Window, bool]:
+@dataclass(frozen=True)
+class SpatialAxis:
+    """One axis that windows slide along.
+
+    Attributes:
+        size: of the input.
+        kernel: taps of a window.
+        stride: between windows.
+        dilation: between taps.
+        before: padding.
+        after: padding behind the input.
+        extra: what the last window reaches further than the padding behind, by `ceil_mode`.
+    """
+
+    size: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+    after: int = 0
+    extra: int = 0
+
+    @property
+    def span(self) -> int:
+        """Elements from a window's first tap to its last."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def length(self) -> int:
+        """Number of windows."""
+        reach = self.size + self.before + self.after + self.extra - self.span
+        return reach // self.stride + 1
+
+    @property
+    def taps(self) -> list[list[int]]:
+        """For each window the places of its taps inside the input."""
+        begins = range(-self.before, self.length * self.stride - self.before, self.stride)
+        last = self.dilation * self.kernel
+        return [
+            [place for place in range(i, i + last, self.dilation) if 0 <= place < self.size]
+            for i in begins
+        ]
+
+    @property
+    def is_point(self) -> bool:
+        """Whether each window is the element at its own place."""
+        return self.kernel == self.stride == 1 and self.length == self.size and not self.before
+
+    @property
+    def tiles(self) -> bool:
+        """Whether inputs one behind the other have the windows of each one."""
+        padded = self.before or self.after or self.extra
+        return not padded and self.span <= self.stride and self.size % self.stride == 0
+
+
+_POINT = SpatialAxis(1, 1)
+
+
+def window_of(axes: Sequence[SpatialAxis]) -> Window:
+    """The window of one or two axes."""
+    rows, columns = (_POINT, *axes)[-2:]
+    return Window(
+        kernel_h=rows.kernel, kernel_w=columns.kernel,
+        stride_h=rows.stride, stride_w=columns.stride,
+        dilation_h=rows.dilation, dilation_w=columns.dilation,
+        pad_top=rows.before, pad_bottom=rows.after + rows.extra,
+        pad_left=columns.before, pad_right=columns.after + columns.extra,
+    )  # fmt: skip
+
+
+def import_axes(
+    node: ImportedNode, build: Builder, kernel: Sequence[int], spatial: Sequence[int]
+) -> list[SpatialAxis]:
     """Read kernel, strides, dilations and padding of an ONNX Conv or pool.
 
     Args:
         node: the node, with `strides`, `dilations`, `pads`, `auto_pad`, `ceil_mode`.
         build: for errors.
-        kernel: kernel size per spatial axis (one or two).
+        kernel: kernel size per spatial axis.
         spatial: input size per spatial axis.
-
-    Returns:
-        The window, and whether `ceil_mode` made it reach further than the padding that was asked.
     """
     rank = len(kernel)
-    if rank not in {1, 2}:
-        raise build.unsupported(node, f"{rank} spatial axes", "use 1-D or 2-D layers")
     strides = tuple(node.attrs.get("strides") or [1] * rank)
     dilations = tuple(node.attrs.get("dilations") or [1] * rank)
     pads = list(node.attrs.get("pads") or [0] * (2 * rank))
     auto_pad = node.attrs.get("auto_pad", "NOTSET") or "NOTSET"
-    spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True)]
-    if auto_pad in {"SAME_UPPER", "SAME_LOWER"}:
-        for axis in range(rank):
-            out = -(-spatial[axis] // strides[axis])
-            total = max(0, (out - 1) * strides[axis] + spans[axis] - spatial[axis])
-            small, large = total // 2, total - total // 2
-            begin, end = (small, large) if auto_pad == "SAME_UPPER" else (large, small)
-            pads[axis], pads[axis + rank] = begin, end
-    elif auto_pad == "VALID":
+    if auto_pad != "NOTSET":
         pads = [0] * (2 * rank)
     if min(pads) < 0:
         raise build.unsupported(node, "negative padding", "crop with Slice before", "pads")
-    extended = False
-    if node.attrs.get("ceil_mode", 0):
-        for axis in range(rank):
-            reach = spatial[axis] + pads[axis] + pads[axis + rank] - spans[axis]
-            missing = -reach % strides[axis]
-            out = (reach + missing) // strides[axis]
-            # A last window that would begin in the end padding is dropped (as PyTorch does).
-            if missing and out * strides[axis] < spatial[axis] + pads[axis]:
-                pads[axis + rank] += missing
-                extended = True
-    for axis in range(rank):
-        if spatial[axis] + pads[axis] + pads[axis + rank] < spans[axis]:
+    axes = []
+    numbers = zip(spatial, kernel, strides, dilations, pads[:rank], pads[rank:], strict=True)
+    for size, taps, stride, dilation, before, after in numbers:
+        axis = SpatialAxis(
+            int(size), int(taps), int(stride), int(dilation), int(before), int(after)
+        )
+        if auto_pad in {"SAME_UPPER", "SAME_LOWER"}:
+            axis = same_padding(axis, more_before=auto_pad == "SAME_LOWER")
+        if node.attrs.get("ceil_mode", 0):
+            axis = _with_last_window(axis)
+        if axis.length < 1:
             raise build.unsupported(node, "the kernel is larger than its padded input")
-    if rank == 1:
-        kernel, strides, dilations = (1, *kernel), (1, *strides), (1, *dilations)
-        pads = [0, pads[0], 0, pads[1]]
-    window = Window(
-        kernel_h=int(kernel[0]), kernel_w=int(kernel[1]),
-        stride_h=int(strides[0]), stride_w=int(strides[1]),
-        dilation_h=int(dilations[0]), dilation_w=int(dilations[1]),
-        pad_top=int(pads[0]), pad_left=int(pads[1]),
-        pad_bottom=int(pads[2]), pad_right=int(pads[3]),
-    )  # fmt: skip
-    return window, extended
+        axes.append(axis)
+    return axes
+
+
+def same_padding(axis: SpatialAxis, *, more_before: bool = False) -> SpatialAxis:
+    """Padding with which there is a window for every stride."""
+    out = -(-axis.size // axis.stride)
+    total = max(0, (out - 1) * axis.stride + axis.span - axis.size)
+    small, large = total // 2, total - total // 2
+    before, after = (large, small) if more_before else (small, large)
+    return replace(axis, before=before, after=after)
+
+
+def _with_last_window(axis: SpatialAxis) -> SpatialAxis:
+    """A last window reaches further than the padding, unless it would begin in it (as PyTorch)."""
+    reach = axis.size + axis.before + axis.after - axis.span
+    missing = -reach % axis.stride
+    begin = reach + missing
+    return replace(axis, extra=missing) if begin < axis.size + axis.before else axis
 
 
 def channels_last(node: ImportedNode, build: Builder, name: str) -> str:

@@ -1,6 +1,7 @@
 """BatchNorm and other factors and addends per channel disappear in the layer beside them."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from edgecomp.ir import Graph, Node, Tensor
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
+from edgecomp.ops.gather import GatherParams
 from edgecomp.ops.unary import UnaryParams
 from edgecomp.passes.affine import Affine, Float64, as_affine
 from edgecomp.passes.edit import clamp_of, sole_reader, unused_name, with_changes, with_clamp
@@ -19,9 +21,10 @@ MAX_RANK = 4
 def fold_affine(graph: Graph) -> Graph:
     """Fold affine layers into the convolution or dense layer before or after them.
 
-    Two that follow each other become one.  Into the layer after only where its padding adds
-    nothing: there the border is 0 before the affine map, and must be 0 after it.  Nothing is
-    folded across a tensor with qparams, nor into quantized weights: their layer takes addends only.
+    Two that follow each other become one.  Into the layer before also where whole pixels are moved
+    in between; into the layer after only where its padding adds nothing: there the border is 0
+    before the affine map, and must be 0 after it.  Nothing is folded across a tensor with qparams,
+    nor into quantized weights: their layer takes addends only.
     """
     while True:
         folded = _fold_one(graph)
@@ -37,10 +40,9 @@ def _fold_one(graph: Graph) -> Graph | None:
         affine = as_affine(graph, node)
         if affine is None or _is_identity_of_scale(node):
             continue
-        maker = producers.get(affine.source)
-        alone = sole_reader(graph, consumers, affine.source) is not None
-        if maker is not None and alone and graph.tensor(affine.source).qparams is None:
-            folded = _into_maker(graph, maker, node, affine)
+        maker, moved = _maker(graph, producers, consumers, affine.source)
+        if maker is not None:
+            folded = _into_maker(graph, maker, moved, node, affine)
             if folded is not None:
                 return folded
         reader = sole_reader(graph, consumers, node.output)
@@ -49,6 +51,33 @@ def _fold_one(graph: Graph) -> Graph | None:
             if folded is not None:
                 return folded
     return None
+
+
+def _maker(
+    graph: Graph,
+    producers: Mapping[str, Node],
+    consumers: Mapping[str, list[Node]],
+    name: str,
+) -> tuple[Node | None, list[Node]]:
+    """What computes a tensor for one reader, and what moves whole pixels of it, the last first."""
+    moved: list[Node] = []
+    while True:
+        maker = producers.get(name)
+        alone = sole_reader(graph, consumers, name) is not None
+        if maker is None or not alone or graph.tensor(name).qparams is not None:
+            return None, []
+        if not _moves_pixels(graph, maker):
+            return maker, moved
+        moved.append(maker)
+        name = maker.inputs[0]
+
+
+def _moves_pixels(graph: Graph, node: Node) -> bool:
+    """Whether a layer leaves the channels, which are last, as they are."""
+    if isinstance(node.params, GatherParams):
+        return node.params.indices[-1] is None
+    channels = graph.node_output(node).shape[-1:]
+    return node.op == "reshape" and graph.tensor(node.inputs[0]).shape[-1:] == channels
 
 
 def _is_identity_of_scale(node: Node) -> bool:
@@ -82,19 +111,27 @@ def _rebuilt(
     return (node.inputs[0], weights_name, bias_name), tensors
 
 
-def _into_maker(graph: Graph, maker: Node, node: Node, affine: Affine) -> Graph | None:
-    """Scale the outputs of the layer before."""
+def _into_maker(
+    graph: Graph, maker: Node, moved: Sequence[Node], node: Node, affine: Affine
+) -> Graph | None:
+    """Scale the outputs of the layer before, or of that before what moves its pixels."""
     clamp = clamp_of(maker.params)
     parts = _constants(graph, maker)
     if clamp is None or not clamp.is_none:
+        return None
+    if parts is None and moved:
         return None
     if parts is None:
         return _biased(graph, maker, node, affine) or _merged(graph, maker, node, affine)
     _, weights, bias = parts
     factor = affine.factor.reshape(-1, *(1,) * (weights.ndim - 1))
     inputs, tensors = _rebuilt(graph, maker, weights * factor, bias * affine.factor + affine.addend)
-    made = with_clamp(maker, affine.clamp, inputs=inputs, output=node.output)
-    return with_changes(graph, {maker.output: made, node.output: None}, tensors)
+    changes: dict[str, Node | None] = {node.output: None}
+    if moved:
+        changes[moved[0].output] = replace(moved[0], output=node.output)
+    output = maker.output if moved else node.output
+    changes[maker.output] = with_clamp(maker, affine.clamp, inputs=inputs, output=output)
+    return with_changes(graph, changes, tensors)
 
 
 def _biased(graph: Graph, maker: Node, node: Node, affine: Affine) -> Graph | None:

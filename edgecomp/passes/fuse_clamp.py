@@ -6,7 +6,7 @@ from edgecomp.ir import Clamp, Graph, Node
 from edgecomp.ops.unary import UnaryParams
 from edgecomp.passes.edit import clamp_of, sole_reader, with_changes, with_clamp
 
-COMMUTES = frozenset({"max_pool", "reshape", "transpose"})
+COMMUTES = frozenset({"max_pool", "reshape", "transpose", "gather"})
 """Layers that a clamp may be moved in front of: the maximum of clamped values is the clamped
 maximum."""
 
@@ -14,7 +14,7 @@ maximum."""
 def fuse_clamp(graph: Graph) -> Graph:
     """Fuse clamps into the layer that makes their input, if nobody else reads it.
 
-    A clamp after max pools and reshapes moves in front of them.  Nothing is fused across a tensor
+    A clamp after max pools and movements moves in front of them.  Nothing is fused across a tensor
     that has qparams of its own, other than those of the clamp's output.
     """
     for node in graph.nodes:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgecomp.ir import Array, Node, OpParams, QParams, Tensor
+from edgecomp.ops.argmax import ArgMaxParams
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.gather import GatherParams
 from edgecomp.ops.movement import ConcatParams, PadParams, TransposeParams
@@ -121,6 +122,12 @@ def softmax(rewriter: Rewriter, node: Node) -> None:
         _emit_permuted(rewriter, node, perm)
     else:
         keep(rewriter, node)
+
+
+def argmax(rewriter: Rewriter, node: Node) -> None:
+    """Indices along the last axis; rows whose indices start at places of their own stay."""
+    assert isinstance(node.params, ArgMaxParams)
+    (keep if node.params.starts else softmax)(rewriter, node)
 
 
 def dense(rewriter: Rewriter, node: Node) -> None:
@@ -271,7 +278,7 @@ RULES: dict[str, Rule] = {
     "reduce_sum": reduce_mean,
     "reduce_max": reduce_mean,
     "reduce_min": reduce_mean,
-    "argmax": softmax,
+    "argmax": argmax,
     "top_values": softmax,
     "top_indices": softmax,
     "matmul": keep,

@@ -149,6 +149,11 @@ def _argmax(build: QdqBuilder, node: Node) -> Emitted:
         keepdims=1,
         select_last_index=int(params.last),
     )
+    if params.starts:
+        shape = build.graph.tensors[node.output].shape
+        starts = np.array(params.starts, np.int64).reshape(shape)
+        added = [index, build.constant(starts, f"{node.name}.starts")]
+        index = build.emit("Add", added, f"{node.output}.index_of_all")
     return build.emit("Cast", [index], real_name(node), to=TensorProto.FLOAT), False
 
 

@@ -74,7 +74,7 @@ class Onnx:
         )
 
 
-FLAT = "use 1-D or 2-D layers"
+FLAT = "use 1-D, 2-D or 3-D layers"
 VOLUME = (1, 2, 4, 4, 4)
 POOL = {"kernel_shape": [2, 2]}
 WEIGHTS = {"w": reals(2, 2, 3, 3)}
@@ -91,12 +91,9 @@ ONNX = (
     Onnx("not supported", "CumSum", "x a", constants={"a": np.array(1)}, instead="triangular"),
     Onnx("not supported", "Hardmax", instead="ArgMax"),
     Onnx("not supported", "Det", shape=(1, 2, 6, 6), instead="on the host"),
-    Onnx("column-major", "MaxPool", attributes={**POOL, "storage_order": 1}),
-    Onnx("together with ceil_mode", "AveragePool", shape=(1, 2, 7, 7), attributes={
-        "kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 0, 0], "ceil_mode": 1,
-        "count_include_pad": 1}),
-    Onnx("3 spatial axes", "GlobalMaxPool", shape=VOLUME, instead=FLAT),
-    Onnx("3 spatial axes", "MaxPool", shape=VOLUME, attributes={"kernel_shape": [2, 2, 2]},
+    Onnx("4 spatial axes", "AveragePool", shape=(*VOLUME, 4),
+         attributes={"kernel_shape": [2, 2, 2, 2]}, instead=FLAT),
+    Onnx("4 spatial axes", "Conv", "x w", (*VOLUME, 4), {"w": reals(2, 2, 2, 2, 2, 2)},
          instead=FLAT),
     Onnx("negative padding", "MaxPool", attributes={**POOL, "pads": [-1, 0, 0, 0]}, before=UNKNOWN,
          instead="crop with Slice"),
@@ -104,8 +101,12 @@ ONNX = (
     Onnx("every window", "MaxPool", shape=(1, 2, 2, 2), attributes={**POOL, "pads": [2, 2, 2, 2]}),
     Onnx("every window", "AveragePool", shape=(1, 2, 2, 2),
          attributes={**POOL, "pads": [2, 2, 2, 2]}),
-    Onnx("batch must be 1", "MaxPool", shape=(2, 2, 6, 6), attributes=POOL),
-    Onnx("batch must be 1", "AveragePool", shape=(2, 2, 6, 6), attributes=POOL),
+    Onnx("every window", "AveragePool", shape=VOLUME, instead="less than the kernel",
+         attributes={"kernel_shape": [2, 2, 2], "pads": [2, 0, 0, 2, 0, 0]}),
+    Onnx("every window", "MaxPool", shape=(1, 1, 4, 4), outputs="y i",
+         attributes={**POOL, "pads": [2, 0, 2, 0]}, types={"i": TensorProto.INT64}),
+    Onnx("indices of 288 elements", "MaxPool", shape=(1, 2, 12, 12), attributes=POOL,
+         outputs="y i", types={"i": TensorProto.INT64}, instead="first output only"),
     Onnx("weights must be a constant", "Conv", "x z", second=(2, 2, 3, 3),
          instead="folded weights"),
     Onnx("bias must be a constant", "Conv", "x w z", constants=WEIGHTS, second=(2,)),
@@ -116,7 +117,7 @@ ONNX = (
     Onnx("an output of", "ConvTranspose", "x w", (1, 2, 1, 1), {"w": reals(2, 2, 2, 2)},
          {"pads": [1, 1, 1, 1]}),
     Onnx("weights must be a constant", "ConvTranspose", "x z", second=(2, 2, 3, 3)),
-    Onnx("3 spatial axes", "ConvTranspose", "x w", VOLUME, {"w": reals(2, 2, 2, 2, 2)},
+    Onnx("4 spatial axes", "ConvTranspose", "x w", (*VOLUME, 4), {"w": reals(2, 2, 2, 2, 2, 2)},
          instead=FLAT),
     Onnx("bias must be a constant", "ConvTranspose", "x w z", constants=WEIGHTS, second=(2,)),
     Onnx("its R must be constant", "LSTM", "x w z", (4, 1, 3), STATES, {"hidden_size": 2},

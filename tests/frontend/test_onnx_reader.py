@@ -331,9 +331,9 @@ def test_constant_output_is_refused(tmp_path: Path) -> None:
 
 
 def test_further_outputs_that_are_used_are_refused(tmp_path: Path) -> None:
-    nodes = [node("MaxPool", "x", "p index", "pool", kernel_shape=[2, 2]), node("Relu", "p", "y")]
-    model = make_model(nodes, {"x": [1, 1, 4, 4]}, ["y", "index"], types={"index": 7})
-    with pytest.raises(UnsupportedError, match=r"MaxPool in layer 'pool'.*'index' is used"):
+    nodes = [node("Dropout", "x", "p kept", "drop"), node("Relu", "p", "y")]
+    model = make_model(nodes, {"x": [1, 1, 4, 4]}, ["y", "kept"], types={"kept": 9})
+    with pytest.raises(UnsupportedError, match=r"Dropout in layer 'drop'.*'kept' is used"):
         read_model(save(model, tmp_path))
 
 

@@ -20,6 +20,7 @@ from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.gather import GatherParams
 from edgecomp.ops.layer_norm import LayerNormParams
 from edgecomp.ops.matmul import MatMulParams
+from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
 from edgecomp.ops.prelu import PReluParams
 from edgecomp.ops.top import TopParams
 from edgecomp.ops.where import CompareParams
@@ -45,7 +46,8 @@ KEPT_BY_READERS = {
     "ranks_are_equal", "ranks_agree", "one_is_computed", "weights_are_constant", "matrices_fit",
     "weights_are_symmetric", "slopes_are_constant", "indices_are_codes", "gains_are_constant",
     "indices_are_inside", "at_most_two_axes", "coordinates_are_inside",
-    "states_are_of_one_sequence", "table_is_constant", "there_are_as_many",
+    "states_are_of_one_sequence", "table_is_constant", "there_are_as_many", "batch_is_one",
+    "each_row_starts_somewhere",
 }  # fmt: skip
 """Limits of operators that the readers keep, or refuse by a reason of their own."""
 
@@ -172,10 +174,14 @@ def const(*shape):
         ("compare", CompareParams("less"), [act(1, 2), act(2)], "same number of axes"),
         ("matmul", MatMulParams(), [act(1, 2, 3), act(1, 4, 5)], "rows of the right one"),
         ("conv2d", Conv2dParams(1, 1), [act(1, 2, 2, 3), act(4, 1, 1, 3)], "must be constants"),
+        ("conv2d", Conv2dParams(1, 1), [act(2, 2, 2, 3), const(4, 1, 1, 3)], "batch must be 1"),
+        ("max_pool", MaxPoolParams(1, 1), [act(2, 2, 2, 3)], "batch must be 1"),
+        ("average_pool", AveragePoolParams(1, 1), [act(2, 2, 2, 3)], "batch must be 1"),
         ("prelu", PReluParams(), [act(1, 2, 2, 3), act(3)], "must be a constant"),
         ("argmax", ArgMaxParams(), [act(1, 300)], "256 elements"),
         ("top_indices", TopParams(2), [act(1, 300)], "256 elements"),
         ("top_values", TopParams(3), [act(1, 2)], "at least as many"),
+        ("argmax", ArgMaxParams(starts=(0, 5)), [act(1, 3)], "start for each row"),
         ("layer_norm", LayerNormParams(1e-5, True), [act(1, 4), act(4), act(4)], "constants"),
         ("gather", GatherParams((None, (7,))), [act(1, 4)], "inside the input"),
     ],

@@ -13,11 +13,11 @@ RNG = np.random.default_rng(3)
 X = RNG.normal(size=(1, 6, 4, 8)).astype(np.float32)
 
 
-def results(op_type, *inputs, count=1, **attrs):
-    """Import one layer by itself and compute it; None among the inputs stands for `X`."""
+def results(op_type, *inputs, count=1, x=X, **attrs):
+    """Import one layer by itself and compute it; None among the inputs stands for `x`."""
     names = tuple("x" if value is None else f"c{i}" for i, value in enumerate(inputs))
     build = GraphBuilder([*dict.fromkeys(names), *(f"y{i}" for i in range(count))])
-    build.add_input("x", X.shape)
+    build.add_input("x", x.shape)
     for name, value in zip(names, inputs, strict=True):
         if value is not None:
             build.add_constant(name, Constant(np.asarray(value)))
@@ -25,7 +25,7 @@ def results(op_type, *inputs, count=1, **attrs):
     made = TFLITE[op_type](node, build)
     outputs = [made] if isinstance(made, str) else made
     graph = build.build("graph", ["x"], outputs, {})
-    found = run_float(graph, {"x": X[None]})
+    found = run_float(graph, {"x": x[None]})
     return [found[name][0] for name in outputs]
 
 
@@ -88,6 +88,26 @@ def test_layer_computes_what_numpy_does(name):
     (found,) = results(op_type, *inputs, **attrs)
     assert found.shape == wanted.shape
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+WINDOWS = {
+    "MAX_POOL_2D": (),
+    "AVERAGE_POOL_2D": (),
+    "CONV_2D": (RNG.normal(size=(5, 3, 2, 8)).astype(np.float32),),
+    "DEPTHWISE_CONV_2D": (RNG.normal(size=(1, 3, 2, 8)).astype(np.float32),),
+}
+
+
+@pytest.mark.parametrize("padding", [0, 1], ids=["same", "valid"])
+@pytest.mark.parametrize("op_type", WINDOWS)
+def test_images_of_a_batch_are_as_each_alone(op_type, padding):
+    images = RNG.normal(size=(3, 6, 4, 8)).astype(np.float32)
+    attrs = {"FilterHeight": 3, "FilterWidth": 2, "StrideH": 2, "StrideW": 1, "Padding": padding}
+    attrs |= {"FusedActivationFunction": 1}
+    (found,) = results(op_type, None, *WINDOWS[op_type], x=images, **attrs)
+    each = [results(op_type, None, *WINDOWS[op_type], x=image[None], **attrs)[0]
+            for image in images]  # fmt: skip
+    np.testing.assert_allclose(found, np.concatenate(each), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("centered", [False, True])

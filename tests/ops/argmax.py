@@ -30,6 +30,8 @@ CASES = (
     argmax("one-class", (1, 5, 1), few_codes=True),
     argmax("two-classes", (1, 9, 2), few_codes=True),
     argmax("vector", (1, 19)),
+    argmax("starts", (1, 3, 4, 15), ArgMaxParams(starts=(0, 3, 5, 9, *range(70, 141, 10)))),
+    argmax("far-starts", (1, 3, 4), ArgMaxParams(starts=(0, 250, 256)), out=(0, 300)),
     argmax("256", (1, 40, 256)),
     argmax("another-scale", (1, 12, 20), out=(0, 25)),
     argmax("coarse-scale", (1, 12, 100), out=(0, 5000), few_codes=True),

@@ -131,7 +131,8 @@ def _argmax(params, shapes, read, index):
     row = [read(0, (*index[:-1], i)) for i in range(shapes[0][-1])]
     best = max(row) if params.largest else min(row)
     found = [i for i, value in enumerate(row) if value == best]
-    return Fraction(found[-1] if params.last else found[0])
+    start = params.starts[np.ravel_multi_index(index[:-1], shapes[0][:-1])] if params.starts else 0
+    return Fraction(int(start) + (found[-1] if params.last else found[0]))
 
 
 def _top(params, shapes, read, index):

@@ -72,7 +72,10 @@ def _argmax(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
     x = arrays[0].flip(-1) if params.last else arrays[0]
     find = torch.argmax if params.largest else torch.argmin
     index = find(x, dim=-1, keepdim=True)
-    return (x.shape[-1] - 1 - index if params.last else index).to(x.dtype)
+    index = x.shape[-1] - 1 - index if params.last else index
+    if params.starts:
+        index = index + index.new_tensor(params.starts).reshape(index.shape[1:])
+    return index.to(x.dtype)
 
 
 def _top(graph: Graph, node: Node, arrays: "Sequence[Tensor]") -> "Tensor":
