@@ -26,7 +26,7 @@ def check_file(request: Request, graph: Graph) -> None:
     what = "variables" if graph.states else "int16 activations"
     for option, asked in (
         ("a recurrent layer that keeps its state", keeps_states(graph) and graph.states),
-        ("--stream", request.stream is not None),
+        ("--stream", request.stream is not None and graph.states),
         ("--stream-input", request.stream_input),
         ("--weights-slot", request.weights_slot and graph.states),
         ("--protocol mlperf", request.protocol == "mlperf"),
