@@ -18,6 +18,7 @@ from edgecomp.frontend.tflite_svdf import SVDF, import_svdf
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.add import AddParams
 from edgecomp.ops.base import ImportedNode
+from edgecomp.ops.batches import emit_conv2d
 from edgecomp.ops.binary import align, import_binary
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
@@ -106,7 +107,7 @@ def _conv(node: ImportedNode, build: GraphBuilder) -> str:
     groups = max(shape[3] // weights.shape[3], 1)
     params = Conv2dParams(**vars(window), groups=groups, clamp=_clamp(node, build))
     inputs = _linear_inputs(node, build, node.inputs[0], weights, "OHWI")
-    return build.emit("conv2d", inputs, params, node)
+    return emit_conv2d(node, build, inputs, params)
 
 
 def _depthwise(node: ImportedNode, build: GraphBuilder) -> str:
@@ -118,7 +119,7 @@ def _depthwise(node: ImportedNode, build: GraphBuilder) -> str:
     moved = np.ascontiguousarray(weights.transpose(3, 1, 2, 0))
     inputs = _linear_inputs(node, build, node.inputs[0], moved, "OHWI")
     _refuse_narrow_bias(node, build, inputs)
-    return build.emit("conv2d", inputs, params, node)
+    return emit_conv2d(node, build, inputs, params)
 
 
 def _fully_connected(node: ImportedNode, build: GraphBuilder) -> str:
