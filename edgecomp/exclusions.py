@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from edgecomp.errors import UserError
-from edgecomp.ir import Graph
+from edgecomp.ir import DType, Graph
 from edgecomp.passes.keep_states import keeps_states
 from edgecomp.request import Request, StreamRequest
 
@@ -24,10 +24,12 @@ def check_options(request: Request) -> None:
 
 
 def check_file(request: Request, graph: Graph) -> None:
-    """Refuse what does not go with variables or int16 activations of the model file."""
-    if not graph.states and not graph.has_int16:
+    """Refuse what does not go with variables, int16 activations or indices of int16."""
+    wide = any(graph.tensors[name].dtype is DType.INT16 for name in graph.inputs)
+    if not graph.states and not graph.has_int16 and not wide:
         return
-    what = "variables" if graph.states else "int16 activations"
+    what = "int16 activations" if graph.has_int16 else "indices of int16"
+    what = "variables" if graph.states else what
     for option, asked in (
         ("a recurrent layer that keeps its state", keeps_states(graph) and graph.states),
         ("--stream-input", request.stream_input),

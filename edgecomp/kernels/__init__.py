@@ -221,6 +221,7 @@ KERNELS: dict[str, Kernel] = {
         running_generic.RunningMeanGeneric(),
         gather_generic.GatherGeneric(),
         embedding_generic.EmbeddingGeneric(),
+        embedding_generic.EmbeddingWide(),
         gather_generic.ResizeGeneric(),
         depthwise16_mve.DepthwiseInt16Mve(),
         depthwise16_dsp.DepthwiseInt16Dsp(),
