@@ -145,7 +145,7 @@ class ModelContext:
     @property
     def levels(self) -> int:
         """Codes that an input can have."""
-        return 256 ** self.inputs[0].tensor.dtype.size_bytes
+        return 1 << 8 * self.inputs[0].tensor.dtype.size_bytes
 
     @property
     def arena_align(self) -> int:

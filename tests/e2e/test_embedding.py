@@ -210,6 +210,8 @@ def test_few_bytes_of_ram_and_a_verdict_for_many_rows(source: Path, tmp_path: Pa
     (header,) = (path.read_text() for path in (out / "src").glob("*.h") if path.stem != "edgecomp")
     assert re.search(r"^int16_t \*\w+_input\(", header, re.MULTILINE)
     assert re.search(r"^const int8_t \*\w+_output\(", header, re.MULTILINE)
+    again = call("build", f"{source}:many", *options[:-1], tmp_path / "rows", "--stream-input")
+    refused(again, "indices of int16", "--stream-input")
     refused(call("export", out, "-o", tmp_path / "again.onnx"), "indices of int16")
 
 
