@@ -1,9 +1,13 @@
 """Options of a build that exclude each other, or what a model file brings."""
 
+from collections.abc import Callable
+
 from edgecomp.errors import UserError
-from edgecomp.ir import Graph
+from edgecomp.ir import DType, Graph
 from edgecomp.passes.keep_states import keeps_states
-from edgecomp.request import Request
+from edgecomp.request import Request, StreamRequest
+
+Say = Callable[[str], None]
 
 
 def check_options(request: Request) -> None:
@@ -20,19 +24,37 @@ def check_options(request: Request) -> None:
 
 
 def check_file(request: Request, graph: Graph) -> None:
-    """Refuse what does not go with variables or int16 activations of the model file."""
-    if not graph.states and not graph.has_int16:
+    """Refuse what does not go with variables, int16 activations or indices of int16."""
+    wide = any(graph.tensors[name].dtype is DType.INT16 for name in graph.inputs)
+    if not graph.states and not graph.has_int16 and not wide:
         return
-    what = "variables" if graph.states else "int16 activations"
+    what = "int16 activations" if graph.has_int16 else "indices of int16"
+    what = "variables" if graph.states else what
     for option, asked in (
         ("a recurrent layer that keeps its state", keeps_states(graph) and graph.states),
-        ("--stream", request.stream is not None),
         ("--stream-input", request.stream_input),
         ("--weights-slot", request.weights_slot and graph.states),
         ("--protocol mlperf", request.protocol == "mlperf"),
     ):
         if asked:
             raise UserError(f"the model has {what}, with which {option} does not go")
+
+
+def asked_ticks(request: Request, graph: Graph, say: Say) -> StreamRequest | None:
+    """How a network is to be run tick by tick; one with variables is so without being asked.
+
+    Raises:
+        UserError: ticks are asked for that such a network has not.
+    """
+    if request.stream is None or not graph.states:
+        return request.stream
+    if request.stream != StreamRequest():
+        raise UserError(
+            "the model has variables: each run of it is a tick already\n"
+            "  leave out --stream-axis and --stream-frames"
+        )
+    say("the model has variables: each run of it is a tick already, --stream changes nothing")
+    return None
 
 
 def asked_numerics(request: Request, activations: str) -> str | None:

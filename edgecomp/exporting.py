@@ -7,7 +7,7 @@ from pathlib import Path
 from edgecomp.artifact import GRAPH_FILE, WHOLE_FILE
 from edgecomp.errors import UserError
 from edgecomp.export.tflite import export_tflite
-from edgecomp.ir import Graph
+from edgecomp.ir import DType, Graph
 from edgecomp.ir.serialize import load_graph
 from edgecomp.ops import PARAMS
 from edgecomp.passes.keep_states import keeps_states
@@ -30,6 +30,8 @@ def onnx_refusal(graph: Graph) -> str | None:
     """Say why ONNX cannot express a quantized network; None if it can."""
     if graph.has_int16:
         return "networks with int16 activations cannot be written as ONNX"
+    if any(graph.tensors[name].dtype is DType.INT16 for name in graph.inputs):
+        return "networks with indices of int16 cannot be written as ONNX"
     if graph.states:
         return "a network that keeps tensors between runs cannot be written as ONNX"
     for node in graph.nodes:

@@ -31,7 +31,7 @@ from edgecomp.config import Quantize, Recipe
 from edgecomp.data import Preprocessing
 from edgecomp.device_form import device_form, takes_what_it_finds
 from edgecomp.errors import ToolError, UserError
-from edgecomp.exclusions import asked_numerics, check_file, check_options
+from edgecomp.exclusions import asked_numerics, asked_ticks, check_file, check_options
 from edgecomp.exporting import EXPORTERS, exporter_for, onnx_refusal
 from edgecomp.ir import Graph
 from edgecomp.ir.serialize import save_graph
@@ -86,7 +86,7 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
         full_graph,
         takes_found=not decided and takes_what_it_finds(request.model, request.optimize),
         keeps_channels=keeps_channels,
-        asked=request.stream,
+        asked=asked_ticks(request, full_graph, say),
         say=say,
     )
     return QuantizedModel(float_graph, full_graph, graph, report, samples, recipe, streamed)

@@ -127,14 +127,25 @@ class ModelContext:
         return tuple(found)
 
     @property
-    def code_type(self) -> str:
-        """C type of the codes of inputs and outputs."""
+    def input_type(self) -> str:
+        """C type of the codes of inputs."""
         return f"{self.inputs[0].tensor.dtype.value}_t"
 
     @property
-    def code_bytes(self) -> int:
-        """Bytes of such a code."""
-        return self.inputs[0].tensor.dtype.size_bytes
+    def output_type(self) -> str:
+        """C type of the codes of outputs."""
+        return f"{self.outputs[0].tensor.dtype.value}_t"
+
+    @property
+    def code_text(self) -> str:
+        """What codes are, for a reader."""
+        types = self.input_type[:-2], self.output_type[:-2]
+        return types[0] if types[0] == types[1] else f"{types[0]} indices, {types[1]} outputs"
+
+    @property
+    def levels(self) -> int:
+        """Codes that an input can have."""
+        return 1 << 8 * self.inputs[0].tensor.dtype.size_bytes
 
     @property
     def arena_align(self) -> int:

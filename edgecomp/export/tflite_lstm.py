@@ -6,7 +6,7 @@ import numpy as np
 
 from edgecomp.export.tflite_builder import TfliteBuilder
 from edgecomp.export.tflite_file import ABSENT
-from edgecomp.ir import Node, QParams, Tensor
+from edgecomp.ir import DType, Node, QParams, Tensor
 from edgecomp.ops.lstm import LstmParams, gate_scales
 
 OPERATOR = "UNIDIRECTIONAL_SEQUENCE_LSTM"
@@ -24,7 +24,7 @@ def emit_lstm(build: TfliteBuilder, node: Node) -> None:
     assert isinstance(params, LstmParams)
     x, weights, recurrent, bias = build.graph.node_inputs(node)[:4]
     scales = [gate_scales(tensor) for tensor in (weights, recurrent)]
-    if not params.keeps or node.numerics != "tflite" or None in scales:
+    if not params.keeps or node.numerics not in {"tflite", "tflite16"} or None in scales:
         raise build.refusal(
             node,
             "TFLite's LSTM keeps its state, in TFLite's own arithmetic",
@@ -55,9 +55,10 @@ def emit_lstm(build: TfliteBuilder, node: Node) -> None:
             build, f"{label}.{gate}_bias", x, bias.value[rows], scales[0][ours]
         )
     cell = QParams.per_tensor(2.0**-params.cell_bits)
+    code_type = build.graph.tensors[node.output].dtype.value
     state = (1, units)
     for place, name, dtype, scale in (
-        (HIDDEN, "hidden", "int8", q),
+        (HIDDEN, "hidden", code_type, q),
         (CELL, "cell", "int16", cell),
     ):
         inputs[place] = build.file.tensor(
@@ -73,7 +74,7 @@ def emit_lstm(build: TfliteBuilder, node: Node) -> None:
     )
     # LiteRT asks for five: four that layer normalization would need, and the hidden state.
     within = [build.file.tensor(f"{label}.within", (0,), "float32") for _ in GATES]
-    within.append(build.file.tensor(f"{label}.effective_hidden", (0,), "int8", q))
+    within.append(build.file.tensor(f"{label}.effective_hidden", (0,), code_type, q))
     build.file.has_within(within)
     if is_last:
         begin = build.numbers(out, ".begin", [0, steps - 1, 0])
@@ -82,8 +83,9 @@ def emit_lstm(build: TfliteBuilder, node: Node) -> None:
 
 
 def _bias(build: TfliteBuilder, name: str, x: Tensor, real: np.ndarray, weight_scale: float) -> int:
-    """The biases of a gate, int32 at the scale of the products with the input."""
+    """The biases of a gate at the scale of the products with the input, int32; int64 for int16."""
     assert x.qparams is not None
     scale = x.qparams.scalar * weight_scale
-    codes = np.rint(real.astype(np.float64) / scale).astype(np.int32)
-    return build.file.tensor(name, codes.shape, "int32", QParams.per_tensor(scale), codes)
+    kind = np.int64 if x.dtype is DType.INT16 else np.int32
+    codes = np.rint(real.astype(np.float64) / scale).astype(kind)
+    return build.file.tensor(name, codes.shape, codes.dtype.name, QParams.per_tensor(scale), codes)

@@ -1,4 +1,4 @@
-"""TFLite's UNIDIRECTIONAL_SEQUENCE_LSTM: float, and int8 with an int16 cell state.
+"""TFLite's UNIDIRECTIONAL_SEQUENCE_LSTM: float, and int8 or 16x8 with an int16 cell state.
 
 Source: TensorFlow Lite `schema/schema.fbs`; TensorFlow Lite for Microcontrollers
 `kernels/lstm_shared.h` for the order of the inputs.
@@ -89,7 +89,8 @@ def import_lstm(node: ImportedNode, build: GraphBuilder) -> str:
     )
     y = build.emit("lstm", operands, params, node)
     if hidden.scale:
-        build.annotate(y, QParams.per_tensor(hidden.scale[0], hidden.zero_point[0]))
+        qparams = QParams.per_tensor(hidden.scale[0], hidden.zero_point[0])
+        build.annotate(y, replace(qparams, is_wide=hidden.dtype == "int16"))
     return _turned(node, build, y) if time_major else y
 
 
@@ -116,7 +117,7 @@ def _has_any(node: ImportedNode, places: range) -> bool:
 
 
 def _states(node: ImportedNode, build: GraphBuilder) -> tuple[TfliteTensor, TfliteTensor]:
-    """Hidden state and cell state, float32, or int8 and int16."""
+    """Hidden state, of the input's type, and cell state; float32, or int8 or int16 and int16."""
     operands: Operands = node.attrs["operands"]
     hidden, cell = (operands[place] for place in (HIDDEN, CELL))
     if hidden is None or cell is None:
@@ -124,9 +125,17 @@ def _states(node: ImportedNode, build: GraphBuilder) -> tuple[TfliteTensor, Tfli
     kinds = hidden.dtype, cell.dtype
     if kinds == ("float32", "float32"):
         return hidden, cell
-    if kinds != ("int8", "int16") or len(hidden.scale) != 1 or len(cell.scale) != 1:
+    x = build.qparams(node.inputs[0])
+    codes = "int16" if x is not None and x.is_wide else "int8"
+    if kinds != (codes, "int16") or len(hidden.scale) != 1 or len(cell.scale) != 1:
         raise build.unsupported(
-            node, f"states of {hidden.dtype} and {cell.dtype}", "quantize to int8, or not at all"
+            node,
+            f"states of {hidden.dtype} and {cell.dtype}, and an input of {codes}",
+            "quantize to int8 or 16x8, or not at all",
+        )
+    if codes == "int16" and hidden.zero_point[0]:
+        raise build.unsupported(
+            node, f"a hidden state of int16 with the zero point {hidden.zero_point[0]}"
         )
     bits = -math.log2(cell.scale[0])
     if bits != int(bits) or not 0 <= bits <= UNIT_BITS or cell.zero_point[0]:
@@ -171,7 +180,10 @@ def _stacked(node: ImportedNode, build: GraphBuilder, first: int) -> Constant:
 
 
 def _bias(node: ImportedNode, build: GraphBuilder, weights: Constant) -> Constant:
-    """The biases of all gates; int32 codes count at the scale of the products, not their own."""
+    """The biases of all gates; codes count at the scale of the products, not their own.
+
+    With an input of int16 codes they have 64 bits.
+    """
     x = build.qparams(node.inputs[0])
     places = [BIAS + gate for gate in GATES]
     real = np.concatenate([constant_input(node, build, place, "biases") for place in places])
@@ -179,6 +191,10 @@ def _bias(node: ImportedNode, build: GraphBuilder, weights: Constant) -> Constan
     is_real = len(codes) < len(places) or any(data.dtype.kind != "i" for data in codes)
     if x is None or weights.qparams is None or is_real:
         return Constant(real.astype(np.float32))
+    if {data.dtype for data in codes} != {np.dtype(np.int64 if x.is_wide else np.int32)}:
+        wanted = "int16 codes with biases of int64" if x.is_wide else "int8 codes, of int32"
+        kinds = sorted({data.dtype.name for data in codes})
+        raise build.unsupported(node, f"biases of {', '.join(kinds)}: TFLite has {wanted}")
     scales = x.scalar * np.array(weights.qparams.scale)
     return Constant(np.concatenate(codes).astype(np.float64) * scales, is_exact=True)
 

@@ -63,8 +63,13 @@ class Graph:
 
     @property
     def has_int16(self) -> bool:
-        """Whether activations have int16 codes: all of them then."""
-        return any(node.is_int16 for node in self.nodes)
+        """Whether activations have int16 codes: all of them then, not only indices of tables."""
+        return any(node.is_int16 and not self._is_index(node.output) for node in self.nodes)
+
+    def _is_index(self, name: str) -> bool:
+        """Whether codes are whole numbers in a network of int8 codes."""
+        q = self.tensors[name].qparams
+        return q is not None and q.is_wide and q.scale == (1.0,)
 
     def tensor(self, name: str) -> Tensor:
         """Return the tensor called `name`."""

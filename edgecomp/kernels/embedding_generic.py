@@ -11,6 +11,7 @@ from edgecomp.kernels.int16_generic import Int16Kernel
 from edgecomp.kernels.movement_generic import LEAST_MOVE
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.embedding import EmbeddingConstants
+from edgecomp.targets.cores import Core
 
 
 class EmbeddingGeneric(Kernel):
@@ -19,6 +20,11 @@ class EmbeddingGeneric(Kernel):
     name: ClassVar[str] = "embedding_generic"
     op: ClassVar[str] = "embedding"
     template: ClassVar[str] = "embedding/generic.c.j2"
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Indices and rows of one size."""
+        narrow = layer.inputs[0].dtype is layer.output.dtype
+        return None if narrow else "indices have more bits than rows"
 
     def schedule(self, layer: Layer) -> Schedule:
         """The output in order; an index is read before the first element of its row is written."""
@@ -42,7 +48,8 @@ class EmbeddingGeneric(Kernel):
         return {
             "count": layer.inputs[0].size,
             "width": table.shape[1],
-            "code_type": self.code_type,
+            "row_type": f"{layer.output.dtype.value}_t",
+            "index_type": f"{layer.inputs[0].dtype.value}_t",
             "row_bytes": table.shape[1] * table.dtype.size_bytes,
             "zero_point": k.zero_point,
             "last": k.last,
@@ -50,6 +57,26 @@ class EmbeddingGeneric(Kernel):
             "may_be_beyond": high - k.zero_point > k.last,
             "least_move": LEAST_MOVE,
         }
+
+
+class EmbeddingWide(EmbeddingGeneric):
+    """Copy a row of int8 codes for each int16 index."""
+
+    name: ClassVar[str] = "embedding_wide"
+    code_type: ClassVar[str] = "int16_t"
+
+    def applies(self, layer: Layer, core: Core) -> str | None:
+        """Indices of two bytes, rows of one."""
+        return None if super().applies(layer, core) else "indices and rows have one size"
+
+    def schedule(self, layer: Layer) -> Schedule:
+        """The bytes of an index are read where one of a byte would be."""
+        events = super().schedule(layer)
+        size = layer.inputs[0].dtype.size_bytes
+        (reads,) = events.reads.values()
+        low = np.where(reads.low == NOTHING, NOTHING, reads.low * size)
+        high = np.where(reads.high < 0, reads.high, reads.high * size + size - 1)
+        return Schedule(events.writes, {0: Reads(low, high)})
 
 
 class EmbeddingInt16(Int16Kernel, EmbeddingGeneric):

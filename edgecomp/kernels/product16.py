@@ -37,6 +37,11 @@ def refusal(layer: Layer) -> str | None:
     k = layer.prepared
     if not isinstance(k, LinearFactor):
         return "not the arithmetic of int16 codes"
+    return factor_refusal(k)
+
+
+def factor_refusal(k: LinearFactor) -> str | None:
+    """Say why sums and factors are not for the blocks; None if they are."""
     if not k.is_narrow:
         return "sums need 64 bits"
     if k.shift.min() < LEAST_SHIFT:

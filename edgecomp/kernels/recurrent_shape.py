@@ -10,7 +10,7 @@ from edgecomp.kernels.base import Constant, Layer
 from edgecomp.ops import OPS
 from edgecomp.ops.gru import GruParams
 from edgecomp.ops.recurrent import Recurrent
-from edgecomp.ops.recurrent_constants import RecurrentConstants
+from edgecomp.ops.recurrent_constants import StateConstants
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,14 @@ class RecurrentShape:
         return [names[r] for r, tensor in roles.items() if r in names and not tensor.is_const]
 
     @property
+    def code_type(self) -> str:
+        """C type of input, output and states."""
+        return f"{self.layer.output.dtype.value}_t"
+
+    @property
     def parameters(self) -> str:
         """These as parameters of the layer's function."""
-        return "".join(f", const int8_t *{name}" for name in self.computed)
+        return "".join(f", const {self.code_type} *{name}" for name in self.computed)
 
     @property
     def sequence_parameters(self) -> str:
@@ -105,10 +110,10 @@ class RecurrentShape:
 
     def starts(self) -> list[Constant]:
         """Constant states to begin with."""
-        k: RecurrentConstants = self.layer.prepared
+        k: StateConstants = self.layer.prepared
         comment, found = "before the first step", []
         if self.begins != "state" and not self.computes_hidden:
-            found.append(Constant("first_hidden", "int8_t", k.first_hidden, True, comment))
+            found.append(Constant("first_hidden", self.code_type, k.first_hidden, True, comment))
         if self.has_first_memory:
             found.append(Constant("first_memory", "int16_t", k.first_memory, True, comment))
         return found
@@ -127,21 +132,21 @@ class RecurrentShape:
         return self.has_rows or (self.emits == "state" and self.has_memory)
 
     @property
-    def output_bytes(self) -> int:
-        """Bytes that a sequence gives."""
+    def output_codes(self) -> int:
+        """Codes that a sequence gives."""
         return self.layer.output.size // self.batch
 
     @property
     def computes_hidden(self) -> bool:
         """Whether the first hidden codes are computed."""
-        k: RecurrentConstants = self.layer.prepared
+        k: StateConstants = self.layer.prepared
         follows = k.memory_start is not None and self.memory_role == "hidden"
         return self.begins == "given" and (k.hidden_start is not None or follows)
 
     @property
     def has_first_memory(self) -> bool:
         """Whether the layer begins with a constant memory that is not 0."""
-        k: RecurrentConstants = self.layer.prepared
+        k: StateConstants = self.layer.prepared
         constant = self.has_memory and self.begins != "state" and k.memory_start is None
         return constant and bool(np.any(k.first_memory))
 
@@ -158,7 +163,8 @@ class RecurrentShape:
     @property
     def first_at(self) -> int:
         """Where the first hidden state lies in the scratch."""
-        return self.rows_at + (2 * self.units if self.has_rows else 0)
+        row_bytes = self.units * self.layer.output.dtype.size_bytes
+        return self.rows_at + (2 * row_bytes if self.has_rows else 0)
 
     @property
     def kept_at(self) -> int:

@@ -19,7 +19,7 @@ class TfliteLstmDsp(TfliteLstmGeneric):
         refused = super().applies(layer, core)
         if refused is not None:
             return refused
-        k = layer.prepared
+        k = layer.prepared.cell
         return refusal(layer, core, max(k.inputs.largest, k.hidden.largest))
 
     def shape(self, layer: Layer) -> RecurrentShape:

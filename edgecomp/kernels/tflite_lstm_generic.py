@@ -59,7 +59,7 @@ class TfliteLstmGeneric(Kernel):
         """Sizes, integers, and the table of the sigmoid."""
         return {
             "s": self.shape(layer),
-            "k": layer.prepared,
+            "k": layer.prepared.cell,
             "calls": gate_calls(layer),
             "table": np.array(sigmoid_table()),
             "fast": None,
@@ -69,7 +69,7 @@ class TfliteLstmGeneric(Kernel):
 def gate_calls(layer: Layer) -> tuple[RowCall, RowCall]:
     """Both matrices, the four gates of a unit at a time; the sums of the second lie behind."""
     inputs, hidden = row_calls(layer)
-    k = layer.prepared
+    k = layer.prepared.cell
     return (
         replace(inputs, bias=inputs.ordered(k.inputs.bias)),
         replace(hidden, bias=hidden.ordered(k.hidden.bias), first=inputs.end),

@@ -6,8 +6,9 @@ the int16 numbers behind it (an LSTM's cell state; the hidden state of a GRU, ex
 
 Streaming.  With `begins="state"` the last operand is the state that the layer begins with, and with
 `emits="state"` the output ends with the one that it leaves.  Both are int8 tensors of
-`state_size(params, inputs)` codes: the hidden state, then the high digits of the memory, then the
-low ones (`memory = 256 * high + low`).  A layer of one step that emits its state has just this as
+`state_size(inputs)` codes: the hidden state, then the high digits of the memory, then the low ones
+(`memory = 256 * high + low`).  Where activations have 16 bits, both are int16 tensors, of which the
+memory is one part.  A layer of one step that emits its state has just this as
 its output, `(1, state_size)`; its first `units` codes are the hidden state, as a layer that emits
 its sequence would give it.  With T steps the output is `(1, (T - 1) * units + state_size)`: T rows
 of hidden states, behind which the memory's digits follow, so that the last `state_size` codes are
@@ -27,12 +28,13 @@ import numpy as np
 
 from edgecomp.errors import InternalError
 from edgecomp.fixedpoint import IntArray
-from edgecomp.ir import Array, OpParams, QParams, Shape, Tensor
+from edgecomp.ir import Array, DType, OpParams, QParams, Shape, Tensor
 from edgecomp.ops.base import Constraint, Op
 from edgecomp.ops.gates import UNIT_BITS, memory_range, pre_activations
 from edgecomp.ops.recurrent_constants import (
     Finish,
     RecurrentConstants,
+    StateConstants,
     clip_units,
     computed_start,
     constant_state,
@@ -114,7 +116,8 @@ class Recurrent(Op[P]):
 
     def state_size(self, inputs: Sequence[Tensor]) -> int:
         """Codes of a state."""
-        return self.units(inputs) * (3 if self.has_memory else 1)
+        digits = 1 if inputs[0].dtype is DType.INT16 else 2
+        return self.units(inputs) * (1 + digits * self.has_memory)
 
     def infer(self, params: P, inputs: Sequence[Tensor]) -> Shape:
         """Output shape by what is emitted."""
@@ -223,14 +226,14 @@ class Recurrent(Op[P]):
         # A memory of its own has hidden codes beside it; else they follow from it.
         follows = self.has_memory and self.memory_role == "hidden"
         return RecurrentConstants(
-            pre,
-            clip_units(params.clip, pre.bits),
-            finish,
             None if follows else computed_start(given.get("hidden"), hidden.scalar),
             computed_start(given.get(self.memory_role), unit) if self.has_memory else None,
             finish(memory) if follows else hidden.quantize(first_hidden),
             memory,
             None if emits_hidden else Finish.of(unit, output.qparams),
+            pre,
+            clip_units(params.clip, pre.bits),
+            finish,
         )
 
     def initial_state(self, params: P, prepared: Any, name: str) -> Array:
@@ -244,14 +247,14 @@ class Recurrent(Op[P]):
         Raises:
             InternalError: the layer begins with states that are computed.
         """
-        k: RecurrentConstants = prepared
+        k: StateConstants = prepared
         if params.begins == "state" or k.hidden_start is not None or k.memory_start is not None:
             raise InternalError(f"{name!r}: its first state is not constant")
-        return self._state_codes(k.first_hidden, k.digits(k.first_memory))
+        return self._state_codes(k, k.first_hidden, k.first_memory)
 
-    def _state_codes(self, hidden: Array, memory: tuple[Array, Array]) -> Array:
-        parts = (hidden, *memory) if self.has_memory else (hidden,)
-        return np.concatenate(parts, axis=-1).astype(np.int8)
+    def _state_codes(self, k: StateConstants, hidden: Array, memory: Array) -> Array:
+        parts = (hidden, *k.digits(memory)) if self.has_memory else (hidden,)
+        return np.concatenate(parts, axis=-1).astype(k.code_type)
 
     def int_ref(
         self, params: P, prepared: Any, inputs: Sequence[Tensor], arrays: Sequence[Array]
@@ -268,12 +271,12 @@ class Recurrent(Op[P]):
             states = self.int_step(params, k, pre[:, step], states, given)
             rows.append(states[0])
         if params.emits == "state":
-            ended = [*rows[:-1], self._state_codes(states[0], k.digits(states[1]))]
-            return np.concatenate(ended, axis=-1).astype(np.int8)[:, None]
+            ended = [*rows[:-1], self._state_codes(k, *states)]
+            return np.concatenate(ended, axis=-1).astype(k.code_type)[:, None]
         if k.emitted is not None:
             rows = [k.emitted(states[1])]
         wanted = rows if params.emits == "sequence" else rows[-1:]
-        stacked = np.stack(wanted, axis=1).astype(np.int8)
+        stacked = np.stack(wanted, axis=1).astype(k.code_type)
         return stacked.reshape(samples, batch, len(wanted), -1)
 
     def _first_states(
@@ -285,7 +288,7 @@ class Recurrent(Op[P]):
             parts = [codes[:, i : i + units] for i in range(0, codes.shape[1], units)]
             if not self.has_memory:
                 return parts[0], parts[0]
-            return parts[0], k.memory_of(parts[1], parts[2])
+            return parts[0], k.memory_of(*parts[1:])
         hidden, memory = (
             np.broadcast_to(first, shape).reshape(-1, units)
             for first in (k.first_hidden, k.first_memory)

@@ -57,14 +57,10 @@ class Finish:
 
 
 @dataclass(frozen=True)
-class RecurrentConstants:
-    """Integers that all recurrent layers need; see docs/numerics.md.
+class StateConstants:
+    """With what states every recurrent layer begins, and which codes they are in a state tensor.
 
     Attributes:
-        pre: pre-activations.
-        clip: their largest size in units, or None.
-        finish: what makes hidden codes: of real numbers in units of 2^-15, or in those of
-            pre-activations (RNN with ReLU).
         hidden_start: what rescales a hidden state that is computed; else None.
         memory_start: likewise a memory.
         first_hidden: codes of a constant hidden state to begin with, `(batch, units)`.
@@ -72,16 +68,41 @@ class RecurrentConstants:
         emitted: from the memory to codes of the output, for layers that emit it.
     """
 
-    arithmetic: ClassVar[str] = "edgecomp"
+    code_type: ClassVar[type[np.int8] | type[np.int16]] = np.int8
+    """Of hidden states and state tensors."""
 
-    pre: PreActivations
-    clip: int | None
-    finish: Finish
     hidden_start: Start | None
     memory_start: Start | None
     first_hidden: IntArray
     first_memory: IntArray
     emitted: Finish | None
+
+    def digits(self, memory: Array) -> tuple[IntArray, ...]:
+        """Split an int16 memory into codes, the high one first."""
+        return digits(memory)
+
+    def memory_of(self, *parts: Array) -> IntArray:
+        """The memory that such codes stand for, whatever they are."""
+        high, low = parts
+        return memory_range(256 * high + low)
+
+
+@dataclass(frozen=True)
+class RecurrentConstants(StateConstants):
+    """Integers that all recurrent layers need; see docs/numerics.md.
+
+    Attributes:
+        pre: pre-activations.
+        clip: their largest size in units, or None.
+        finish: what makes hidden codes: of real numbers in units of 2^-15, or in those of
+            pre-activations (RNN with ReLU).
+    """
+
+    arithmetic: ClassVar[str] = "edgecomp"
+
+    pre: PreActivations
+    clip: int | None
+    finish: Finish
 
     def clamped(self, pre: IntArray) -> IntArray:
         """Clamp pre-activations."""
@@ -90,14 +111,6 @@ class RecurrentConstants:
     def input_part(self, codes: Array, weights: Array) -> IntArray:
         """The input's part of the pre-activations, with the bias."""
         return self.pre.inputs.part(codes, weights) + self.pre.bias
-
-    def digits(self, memory: Array) -> tuple[IntArray, IntArray]:
-        """Split an int16 memory into two int8 codes, the high one first."""
-        return digits(memory)
-
-    def memory_of(self, high: Array, low: Array) -> IntArray:
-        """The memory that two codes stand for, whatever they are."""
-        return memory_range(256 * high + low)
 
 
 def clip_units(size: float, bits: int) -> int | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgecomp.errors import UnsupportedError
-from edgecomp.ir import Graph, Node, OpParams, Shape, State, Tensor
+from edgecomp.ir import DType, Graph, Node, OpParams, Shape, State, Tensor
 from edgecomp.ops import OPS
 from edgecomp.ops.expression import X
 from edgecomp.ops.gather import GatherParams
@@ -152,7 +152,8 @@ class Ticks:
         is_window = (last, spacing) == (0, 1)
         by_ring = (line.frames + count) * frame + (count + 1) * TAP_BYTES
         by_window = (age + 1) * frame + (0 if is_window else count * (frame + TAP_BYTES))
-        if is_outer and by_ring < by_window:
+        narrow = tensor.dtype is not DType.INT16
+        if is_outer and narrow and by_ring < by_window:
             return self._taps(line, age, count, spacing, code)
         window = self.window(line, age + 1, code)
         if is_window:
@@ -232,7 +233,7 @@ class Ticks:
             name = self.unused(f"{like.name}.{op}")
             shape = OPS[op].infer(params, [self.tensors[n] for n in inputs])
             self.tensors[name] = replace(like, name=name, shape=shape)
-            self.nodes.append(Node(name, op, tuple(inputs), name, params))
+            self._add(Node(name, op, tuple(inputs), name, params))
             self._made[key] = name
         return self._made[key]
 
@@ -242,15 +243,20 @@ class Ticks:
             return name
         made = made or self.unused(f"{name}.reshaped")
         self.tensors[made] = replace(self.tensors[name], name=made, shape=shape)
-        self.nodes.append(Node(f"{made}.reshape", "reshape", (name,), made, ReshapeParams(shape)))
+        self._add(Node(f"{made}.reshape", "reshape", (name,), made, ReshapeParams(shape)))
         return made
 
     def copied(self, name: str) -> str:
         """A tensor of its own with the codes of another."""
         made = self.unused(f"{name}.copy")
         self.tensors[made] = replace(self.tensors[name], name=made)
-        self.nodes.append(Node(made, "unary", (name,), made, UnaryParams(X)))
+        self._add(Node(made, "unary", (name,), made, UnaryParams(X)))
         return made
+
+    def _add(self, node: Node) -> None:
+        """Add a layer that only moves codes, of whichever type."""
+        wide = self.tensors[node.output].dtype is DType.INT16
+        self.nodes.append(replace(node, numerics="tflite16") if wide else node)
 
     def _resized(self, line: Line, frames: int) -> Shape:
         shape = list(self.tensor(line).shape)

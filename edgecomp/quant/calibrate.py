@@ -16,6 +16,7 @@ from edgecomp.ops.expression import is_integral
 from edgecomp.ops.unary import UnaryParams
 from edgecomp.ops.where import TRUTH_QPARAMS
 from edgecomp.quant.floors import raise_scales
+from edgecomp.quant.indices import WIDE_INDEX_QPARAMS, wide_indices
 from edgecomp.quant.observe import observe_histograms, observe_ranges
 from edgecomp.quant.ranges import METHODS, choose_range, merge, range_qparams, squared_error
 from edgecomp.quant.recurrent import hidden_qparams, is_recurrent
@@ -170,7 +171,8 @@ def _settled(graph: Graph, group: Group, symmetric: bool) -> Calibration | None:
     if group.preset is not None:
         return Calibration("preset", 0.0, 0.0, None, group.preset)
     if any(node.inputs[0] in group.members for node in graph.nodes if node.op == "embedding"):
-        return Calibration("index", 0.0, 0.0, None, INDEX_QPARAMS)
+        wide = wide_indices(graph).intersection(group.members)
+        return Calibration("index", 0.0, 0.0, None, WIDE_INDEX_QPARAMS if wide else INDEX_QPARAMS)
     producers = graph.producers()
     makers = [producers.get(name) for name in group.sources]
     if not any(group.paddings) and all(node and node.op == "embedding" for node in makers):

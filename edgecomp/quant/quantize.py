@@ -8,6 +8,7 @@ import numpy as np
 from edgecomp.errors import InternalError, UnsupportedError, UserError
 from edgecomp.fixedpoint import INT32_MAX, INT32_MIN
 from edgecomp.ir import Array, DType, Graph, Node, QParams, Tensor
+from edgecomp.quant.indices import WIDE_INDEX_QPARAMS
 from edgecomp.quant.int16 import as_int16
 from edgecomp.quant.ranges import range_qparams
 from edgecomp.quant.recurrent import is_recurrent, quantize_recurrent
@@ -97,11 +98,17 @@ def _prove(node: Node, graph: Graph, *, given: bool) -> None:
 
 
 def _numerics(node: Node, asked: str | None, tensors: Mapping[str, Tensor]) -> str:
-    """The arithmetic of a layer: TFLite has another one where codes have 16 bits."""
+    """The arithmetic of a layer: TFLite has another one where codes have 16 bits.
+
+    In a network of int8 codes indices of tables may have 16 bits; they are moved only.
+    """
     numerics = asked or node.numerics
     codes = (tensors[name] for name in (*node.inputs, node.output) if name in tensors)
     wide = any(tensor.dtype is DType.INT16 for tensor in codes)
-    return "tflite16" if wide and numerics == "tflite" else numerics
+    if wide and tensors[node.output].qparams == WIDE_INDEX_QPARAMS:
+        return "int16"
+    chooses = node.op == "embedding" and tensors[node.output].dtype is DType.INT8
+    return "tflite16" if wide and numerics == "tflite" and not chooses else numerics
 
 
 def _real_operand(graph: Graph, name: str, tensors: dict[str, Tensor]) -> str:
@@ -154,7 +161,11 @@ def _quantize_table(graph: Graph, node: Node, tensors: dict[str, Tensor]) -> tup
     assert out.qparams is not None
     most = index.dtype.limits[1] - index.qparams.zero_point + 1
     if table.shape[0] > most:
-        more = "" if out.dtype is DType.INT16 else "build with --activations int16, or "
+        more = (
+            ""
+            if index.dtype is DType.INT16
+            else ("give the network no inputs but indices, build with --activations int16, or ")
+        )
         raise UnsupportedError(
             node.op,
             node.name,

@@ -13,7 +13,7 @@ import numpy as np
 from edgecomp.ir import Array, DType, Graph, Node, QParams, Tensor
 from edgecomp.ops import OPS
 from edgecomp.ops.gates import UNIT_BITS
-from edgecomp.ops.lstm import LstmParams
+from edgecomp.ops.lstm import GATES, LstmParams
 from edgecomp.ops.recurrent import HIDDEN_QPARAMS, Recurrent
 from edgecomp.ops.rnn import RnnParams
 from edgecomp.quant.observe import observe_ranges
@@ -86,6 +86,8 @@ def _with_range(node: Node, seen: tuple[float, float]) -> Node:
 def quantize_recurrent(graph: Graph, node: Node, tensors: dict[str, Tensor]) -> tuple[str, ...]:
     """Quantize both matrices of a layer, a scale per row; biases and constant states stay real.
 
+    An LSTM with TFLite's int16 activations has a scale per gate.
+
     Args:
         graph: the float graph.
         node: the layer.
@@ -97,6 +99,9 @@ def quantize_recurrent(graph: Graph, node: Node, tensors: dict[str, Tensor]) -> 
     for name in node.inputs[1:3]:
         tensor = graph.tensors[name]
         rows = np.abs(tensor.value.astype(np.float64)).max(axis=1)
+        if node.numerics == "tflite16" and isinstance(node.params, LstmParams):
+            gates = rows.reshape(GATES, -1)
+            rows = np.broadcast_to(gates.max(axis=1, keepdims=True), gates.shape).reshape(-1)
         q = tensor.qparams or QParams.per_channel(np.maximum(rows / 127, LEAST_SCALE), 0)
         codes = q.quantize(tensor.value, -128 if tensor.qparams else -127).astype(np.int8)
         tensors[name] = replace(tensor, dtype=DType.INT8, qparams=q, data=codes)

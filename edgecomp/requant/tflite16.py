@@ -154,6 +154,21 @@ def linear_constants(
     if bias and bias[0].dtype is DType.INT32:
         check_int32(node, magnitude, made)
         return Tflite16Linear(made.multiplier, made.shift, made.low, made.high, start, magnitude)
+    return long_sums(node, made, start, magnitude)
+
+
+def long_sums(node: Node, made: Tflite16Factor, start: IntArray, magnitude: int) -> LinearFactor:
+    """Make the constants of sums of 64 bits, whose multipliers have 15.
+
+    Args:
+        node: the layer.
+        made: factors with all their bits.
+        start: the bias.
+        magnitude: bound of every partial sum's size, the bias with it.
+
+    Raises:
+        UnsupportedError: sums can leave the bits that TFLite has for them.
+    """
     reduced = np.minimum((made.multiplier + (1 << 15)) >> 16, _LAST_REDUCED)
     # Shifted to the 24 bits of `LinearFactor`, which changes no code.
     more = MULTIPLIER_BITS - 15

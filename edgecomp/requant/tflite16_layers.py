@@ -30,6 +30,7 @@ from edgecomp.requant.tflite16 import (
     scale_of,
 )
 from edgecomp.requant.tflite16_functions import function_constants, softmax_constants
+from edgecomp.requant.tflite_lstm16 import lstm16_codes, lstm16_constants
 from edgecomp.requant.tflite_svdf import is_svdf, svdf_constants
 
 _MOVED = ("pad", "reshape", "transpose", "concat", "gather", "max_pool")
@@ -134,6 +135,7 @@ LAYERS: Mapping[str, tuple[Prepare, Compute]] = {
     "softmax": (softmax_constants, _function),
     **{op: int16_layers.LAYERS[op] for op in _MOVED},
     "shift": int16_layers.LAYERS["concat"],
+    "lstm": (lstm16_constants, lstm16_codes),
 }
 """Operators of int16 codes that TensorFlow Lite for Microcontrollers has, as ours."""
 

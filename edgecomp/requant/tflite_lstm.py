@@ -1,4 +1,6 @@
-"""TFLite's integer LSTM: int8 products, int16 gates and cell states.
+"""TFLite's integer LSTM: products of int8 codes, int16 gates and cell states.
+
+What it has in common with that of int16 codes (`edgecomp.requant.tflite_lstm16`) is `TfliteCell`.
 
 Sources: TensorFlow Lite for Microcontrollers `kernels/lstm_eval_common.cc`, `kernels/lstm_eval.cc`.
 """
@@ -7,12 +9,12 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from edgecomp.errors import UnsupportedError
-from edgecomp.fixedpoint import INT32_MAX, IntArray, saturate
+from edgecomp.fixedpoint import INT32_MAX, IntArray
 from edgecomp.ir import Array, Node, QParams, Tensor
 from edgecomp.ops.base import exact_matmul
 from edgecomp.ops.lstm import GATES, LstmConstants, LstmParams, gate_scales
@@ -52,6 +54,13 @@ def _curve(kind: str, left: int, right: int) -> Tflite16Sigmoid:
     return Tflite16Sigmoid(kind, 3 << left, right, np.array(sigmoid_table(), np.int64))
 
 
+class GateShares(Protocol):
+    """The products of one matrix, which give a share of the int16 pre-activations."""
+
+    def part(self, codes: Array, weights: Array) -> IntArray:
+        """Multiply codes `(..., inputs)` with weights `(rows, inputs)`; int16 `(..., rows)`."""
+
+
 @dataclass(frozen=True)
 class GateProducts:
     """The products of one matrix, a share of int16 pre-activations.
@@ -77,54 +86,75 @@ class GateProducts:
 
 
 @dataclass(frozen=True)
-class TfliteLstmConstants(LstmConstants):
-    """Constants of an LSTM in TFLite's arithmetic.
-
-    Of the base's integers the first states are used, and the format of the codes.
+class TfliteCell:
+    """What a step of TFLite's LSTM computes.
 
     Attributes:
         inputs: the products with the input.
         hidden: those with the hidden state.
         cell_bits: fraction bits of the cell state.
+        cell_limit: the largest size of a cell state in its units; None where it has no limit.
         hidden_multiplier: from the product of the output gate and tanh to hidden codes.
         hidden_shift: positive to the left.
+        zero_point: of hidden codes.
+        limits: the least and the largest of them.
     """
 
-    arithmetic: ClassVar[str] = "tflite"
-
-    inputs: GateProducts
-    hidden: GateProducts
+    inputs: GateShares
+    hidden: GateShares
     cell_bits: int
+    cell_limit: int | None
     hidden_multiplier: int
     hidden_shift: int
+    zero_point: int
+    limits: tuple[int, int]
 
     @property
     def added_shift(self) -> int:
         """Right shift of the halved product of the input gate and the candidate."""
         return 2 * UNIT_BITS - 1 - self.cell_bits
 
-    def input_part(self, codes: Array, weights: Array) -> IntArray:
-        """The input's part of the pre-activations, with the bias."""
-        return self.inputs.part(codes, weights)
-
-    def step(self, params: LstmParams, x: IntArray, states: States, recurrent: Array) -> States:
+    def step(self, x: IntArray, states: States, recurrent: Array) -> States:
         """One step; `x` is the input's part of the pre-activations."""
         hidden, cell = states
         i, o, f, g = np.split(_int16(x + self.hidden.part(hidden, recurrent)), GATES, axis=-1)
         kept = _int16(_halved(sigmoid_int16(f) * cell, UNIT_BITS - 1))
         added = _int16(_halved(sigmoid_int16(i) * tanh_int16(g, GATE_BITS), self.added_shift))
-        cell = self.limited(_int16(kept + added))
+        cell = _int16(kept + added)
+        if self.cell_limit is not None:
+            cell = np.clip(cell, -self.cell_limit, self.cell_limit)
         product = sigmoid_int16(o) * tanh_int16(cell, self.cell_bits)
         value = multiply_by_quantized_multiplier(product, self.hidden_multiplier, self.hidden_shift)
-        return saturate(value + self.finish.zero_point).astype(np.int64), cell
+        return np.clip(value + self.zero_point, *self.limits), cell
+
+
+@dataclass(frozen=True)
+class TfliteLstmConstants(LstmConstants):
+    """Constants of an LSTM in TFLite's arithmetic.
+
+    Of the base's integers the first states are used.
+    """
+
+    arithmetic: ClassVar[str] = "tflite"
+
+    cell: TfliteCell
+
+    def input_part(self, codes: Array, weights: Array) -> IntArray:
+        """The input's part of the pre-activations, with the bias."""
+        return self.cell.inputs.part(codes, weights)
+
+    def step(self, params: LstmParams, x: IntArray, states: States, recurrent: Array) -> States:
+        """One step; `x` is the input's part of the pre-activations."""
+        return self.cell.step(x, states, recurrent)
 
     def digits(self, memory: Array) -> tuple[IntArray, IntArray]:
         """Two int8 codes: the high byte, and the low one less 128."""
         wide = memory.astype(np.int64)
         return wide >> 8, (wide & 255) - 128
 
-    def memory_of(self, high: Array, low: Array) -> IntArray:
+    def memory_of(self, *parts: Array) -> IntArray:
         """The cell states that two codes stand for."""
+        high, low = parts
         return np.asarray(256 * high + low + 128, np.int64)
 
 
@@ -161,23 +191,40 @@ def lstm_constants(
     assert x is not None
     assert hidden is not None
     real = np.asarray(inputs[3].value, np.float64)
-    parts = (
+    shares = (
         _products(node, inputs[1], x, real),
         _products(node, inputs[2], hidden, np.zeros_like(real)),
     )
-    multiplier, shift = quantize_multiplier_tflite(2.0 ** (-2 * UNIT_BITS) / hidden.scalar)
+    return TfliteLstmConstants(**vars(own), cell=cell_of(node, shares, output))
+
+
+def cell_of(node: Node, shares: tuple[GateShares, GateShares], output: Tensor) -> TfliteCell:
+    """Make what a step computes.
+
+    Args:
+        node: the LSTM.
+        shares: the products with the input, and those with the hidden state.
+        output: the hidden states.
+
+    Raises:
+        UnsupportedError: the scale of hidden states is below 2^-29.
+    """
+    params, q = node.params, output.qparams
+    assert isinstance(params, LstmParams)
+    assert q is not None
+    multiplier, shift = quantize_multiplier_tflite(2.0 ** (-2 * UNIT_BITS) / q.scalar)
     if shift > 0:
         raise UnsupportedError(
-            node.op, node.name, f"hidden states with the scale {hidden.scalar:g}, below 2^-29"
+            node.op, node.name, f"hidden states with the scale {q.scalar:g}, below 2^-29"
         )
-    given = {**vars(own), "cell_limit": _cell_limit(params)}
-    return TfliteLstmConstants(
-        **given,
-        inputs=parts[0],
-        hidden=parts[1],
+    return TfliteCell(
+        *shares,
         cell_bits=params.cell_bits,
+        cell_limit=_cell_limit(params),
         hidden_multiplier=multiplier,
         hidden_shift=shift,
+        zero_point=q.zero_point,
+        limits=output.dtype.limits,
     )
 
 

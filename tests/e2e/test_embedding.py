@@ -1,6 +1,7 @@
 """Small classifiers of sequences of tokens, from torch: floats as torch, bits on every core."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,10 @@ def large():
     return built(Bag, 700)
 
 
+def many():
+    return built(Bag, 3000)
+
+
 def windows():
     return built(Windows, dtype=torch.int32)
 
@@ -89,7 +94,7 @@ def chosen():
 def no_example():
     return built(Bag, 90)[0]
 """
-ROWS = {"bag": 90, "windows": 256, "memory": 80, "chosen": 0, "large": 700}
+ROWS = {"bag": 90, "windows": 256, "memory": 80, "chosen": 0, "large": 700, "many": 3000}
 ERROR = 0.06
 """Of int8, as a share of the outputs' standard deviation."""
 
@@ -138,36 +143,43 @@ def test_floats_are_torchs_and_codes_are_near(networks, name):
     assert np.sqrt((away**2).mean()) < ERROR * wanted.std()
 
 
-def models(networks, *, wide):
-    return [made[2] for name, made in networks.items() if (name == "large") == wide]
+WIDE = {"large": "int16", "many": "indices"}
+KINDS = ["int8", "int16", "indices"]
+"""Types of the codes: those of int16 are indices only, or all activations."""
 
 
-@pytest.mark.parametrize("wide", [False, True])
-def test_host_c_computes_the_same(networks, wide, tmp_path):
-    found = host_differences(models(networks, wide=wide), tmp_path)
+def models(networks, kind):
+    return [made[2] for name, made in networks.items() if WIDE.get(name, "int8") == kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_host_c_computes_the_same(networks, kind, tmp_path):
+    found = host_differences(models(networks, kind), tmp_path)
     assert not found, one_line_each(found)
 
 
 @pytest.mark.device
-@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("board", ONE_NOW_ALL_LATER)
-def test_emulated_core_computes_the_same(networks, board, wide, tmp_path):
-    found = board_differences(models(networks, wide=wide), tmp_path, board)
+def test_emulated_core_computes_the_same(networks, board, kind, tmp_path):
+    found = board_differences(models(networks, kind), tmp_path, board)
     assert not found, one_line_each(found)
 
 
 @pytest.mark.device
-def test_from_token_ids_to_answers(source: Path, tmp_path: Path):
+@pytest.mark.parametrize(("name", "kernel"), [("bag", "generic"), ("many", "wide")])
+def test_from_token_ids_to_answers(name, kernel, source: Path, tmp_path: Path):
     """`build`, `check` and `run` with a file of token ids, as integers of any type."""
+    rows = ROWS[name]
     rng = np.random.default_rng(1)
     ids, out = tmp_path / "ids.npz", tmp_path / "out"
-    np.savez(ids, x=rng.integers(0, 90, (24, TOKENS)), y=rng.integers(0, 4, 24))
+    np.savez(ids, x=rng.integers(0, rows, (24, TOKENS)), y=rng.integers(0, 4, 24))
     board = ("--board", "mps2-an386")
-    made = call("build", f"{source}:bag", *board, "--data", ids, *FAST, "-o", out, "--json")
+    made = call("build", f"{source}:{name}", *board, "--data", ids, *FAST, "-o", out, "--json")
     assert made.code == 0, made.err
     report = json.loads(made.out)
     assert report["bit_exact"]["mismatches"] == 0
-    assert report["layers"][0]["kernel"] == "embedding_generic"
+    assert report["layers"][0]["kernel"] == f"embedding_{kernel}"
     bytes_too = tmp_path / "bytes.npz"
     np.savez(bytes_too, x=rng.integers(0, 90, (6, TOKENS)).astype(np.uint8))
     checked = call("check", out, "--data", bytes_too)
@@ -177,8 +189,30 @@ def test_from_token_ids_to_answers(source: Path, tmp_path: Path):
     np.save(tmp_path / "bytes.npy", np.load(bytes_too)["x"].astype(np.int8))
     again = call("run", out, "--input", tmp_path / "bytes.npy", "--json")
     assert json.loads(again.out)["outputs"] == json.loads(answer.out)["outputs"]
-    np.savez(tmp_path / "beyond.npz", x=np.full((6, TOKENS), 90))
-    refused(call("run", out, "--input", tmp_path / "beyond.npz"), "0 to 89", "90 rows")
+    np.savez(tmp_path / "beyond.npz", x=np.full((6, TOKENS), rows))
+    refused(
+        call("run", out, "--input", tmp_path / "beyond.npz"), f"0 to {rows - 1:,}", f"{rows:,} rows"
+    )
+
+
+def test_few_bytes_of_ram_and_a_verdict_for_many_rows(source: Path, tmp_path: Path):
+    """`check-model` and `--optimize ram`; int8 activations stay, and ONNX is not written."""
+    checked = call("check-model", f"{source}:many", "--board", "mps2-an386", "--json")
+    assert checked.code == 0, checked.err
+    ids, out = tmp_path / "ids.npz", tmp_path / "out"
+    np.savez(ids, x=np.random.default_rng(0).integers(0, 3000, (12, TOKENS)))
+    options = ("--board", "mps2-an386", "--optimize", "ram", "--data", ids, *FAST, "-o", out)
+    made = call("build", f"{source}:many", *options, "--json")
+    assert made.code == 0, made.err
+    report = json.loads(made.out)
+    assert report["bit_exact"]["mismatches"] == 0
+    assert not (out / "model_int8.onnx").exists()
+    (header,) = (path.read_text() for path in (out / "src").glob("*.h") if path.stem != "edgecomp")
+    assert re.search(r"^int16_t \*\w+_input\(", header, re.MULTILINE)
+    assert re.search(r"^const int8_t \*\w+_output\(", header, re.MULTILINE)
+    again = call("build", f"{source}:many", *options[:-1], tmp_path / "rows", "--stream-input")
+    refused(again, "indices of int16", "--stream-input")
+    refused(call("export", out, "-o", tmp_path / "again.onnx"), "indices of int16")
 
 
 def test_token_ids_by_the_shape_alone(source: Path):

@@ -31,6 +31,12 @@ def one(reason, instead="", *, batch=1, dtype="int8", options=None, **layer):
     return TfliteLstm(reason, net, instead)
 
 
+def wide(reason, instead="", **layer):
+    """Refused with int16 activations."""
+    spec = LstmSpec(4, **{"hidden": (1 / 32768, 0), **layer})
+    return TfliteLstm(reason, NetSpec(1, 2, 3, (spec,), x=(1 / 4096, 0), dtype="int16"), instead)
+
+
 CASES = (
     one("peepholes", PLAIN, more=(10,)),
     one("a projection", PLAIN, more=(16,)),
@@ -51,4 +57,9 @@ CASES = (
     replace(one("2 axes", PLAIN), net=NetSpec(1, 2, 3, (LstmSpec(4),), flat=True)),
     one("could leave 32 bits", magnitude=3e5),
     one("below 2^-29", hidden=(1e-10, 0)),
+    one("biases of int64: TFLite has int8 codes, of int32", bias_type="int64"),
+    wide("biases of int32: TFLite has int16 codes with biases of int64", bias_type="int32"),
+    wide("a hidden state of int16 with the zero point 5", hidden=(1 / 32768, 5)),
+    wide("below 2^-29", hidden=(1e-10, 0)),
+    wide("its sums can leave 38 bits", "quantize again", magnitude=3e4),
 )

@@ -127,13 +127,60 @@ def test_written_as_onnx_it_is_the_same(name, tmp_path):
     np.testing.assert_array_equal(Runtime(integers)(codes)[output], wanted)
 
 
-def test_tables_of_more_rows_need_int16(tmp_path):
-    table = RNG.normal(size=(3000, 4)).astype(np.float32)
-    model = make_model([GATHER], IDS, ["y"], {"t": table}, types={"x": INT64})
-    graph = run_passes(read_model(save(model, tmp_path)))
-    samples = {"x": RNG.integers(0, 3000, (4, 1, 5)).astype(np.float32)}
+def many_rows(folder, nodes=(GATHER,), *, outputs=("y",), rows=3000, **inputs):
+    """A network with a large table, and samples of its indices."""
+    table = RNG.normal(size=(rows, 4)).astype(np.float32)
+    types = dict.fromkeys(["x"], INT64)
+    model = make_model(nodes, {**IDS, **inputs}, list(outputs), {"t": table}, types=types)
+    graph = run_passes(read_model(save(model, folder)))
+    samples = {
+        name: RNG.integers(0, rows, (4, *graph.tensors[name].shape)).astype(np.float32)
+        for name in graph.inputs
+    }
+    return table, graph, samples
+
+
+@pytest.mark.parametrize("numerics", [None, "tflite"])
+def test_tables_of_more_rows_have_indices_of_int16(numerics, tmp_path):
+    table, graph, samples = many_rows(tmp_path)
+    integers, _ = quantize_model(graph, samples, QuantizeOptions(numerics=numerics))
+    x, y = (integers.tensors[name] for name in ("x", "y"))
+    assert (x.dtype, y.dtype) == (DType.INT16, DType.INT8)
+    assert not integers.has_int16
+    codes = run_int(integers, {"x": samples["x"].astype(np.int16)})["y"]
+    real = y.qparams.dequantize(codes)
+    assert np.abs(real - table[samples["x"].astype(int)]).max() <= y.qparams.scalar * 0.501
+
+
+def test_tables_of_all_rows_that_int16_tells_apart(tmp_path):
+    _, graph, samples = many_rows(tmp_path, rows=32768)
+    samples["x"][0, 0, 0] = 32767
+    integers, _ = quantize_model(graph, samples)
+    codes = run_int(integers, {"x": samples["x"].astype(np.int16)})["y"]
+    rows = next(t for t in integers.tensors.values() if t.is_const).value
+    np.testing.assert_array_equal(codes[0, 0, 0], rows[32767])
+    with pytest.raises(UnsupportedError, match=r"32,769 rows; int16 codes .* tell 32,768 apart"):
+        quantize_model(*many_rows(tmp_path, rows=32769)[1:])
+
+
+REAL = node("Mul", "z z", "w")
+MIXED = {
+    "another-input": ((GATHER, REAL), ("y", "w"), {"z": [1, 5]}),
+    "as-numbers-too": ((GATHER, node("Cast", "x", "f", to=1), node("Mul", "f f", "w")),
+                       ("y", "w"), {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_other_inputs_of_int8_leave_256_rows(name, tmp_path):
+    nodes, outputs, inputs = MIXED[name]
+    _, graph, samples = many_rows(tmp_path, nodes, outputs=outputs, **inputs)
     with pytest.raises(UnsupportedError, match=r"3,000 rows; int8 codes .* tell 256 apart"):
         quantize_model(graph, samples)
+
+
+def test_int16_activations_have_indices_of_int16(tmp_path):
+    table, graph, samples = many_rows(tmp_path)
     integers, _ = quantize_model(graph, samples, QuantizeOptions(numerics="int16"))
     assert integers.tensors["x"].qparams == QParams.per_tensor(1.0)
     assert integers.tensors["x"].dtype is DType.INT16

@@ -147,7 +147,7 @@ def _tflite_steps(layer: Layer) -> list[Errors]:
     weights = layer.inputs[1].qparams.scales(2).reshape(-1) * layer.inputs[0].qparams.scalar
     # The bias becomes a code of the products; every share is rounded twice.
     own = (0.5 * np.broadcast_to(weights, (4 * units,))).reshape(4, units)
-    for part in (k.inputs, k.hidden):
+    for part in (k.cell.inputs, k.cell.hidden):
         shift = np.array(part.shift, np.float64)
         rounding = 0.5 + 0.5 * 2.0 ** np.minimum(shift, 0) + part.largest * 2.0 ** (shift - 32)
         own = own + 2.0**-12 * rounding[:, None]

@@ -32,6 +32,7 @@ class LstmSpec:
         without: places of inputs that are not.
         cell: type of the cell state, if not the usual one.
         weight_zero: zero point of all weights.
+        bias_type: of the codes of biases, if not the usual one.
         more_units: by which the states are too large.
     """
 
@@ -49,6 +50,7 @@ class LstmSpec:
     cell: str = ""
     weight_zero: int = 0
     more_units: int = 0
+    bias_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def lstm_file(net: NetSpec) -> bytes:
     for number, layer in enumerate(net.layers):
         last = _lstm(writer, net, layer, last, f"lstm{number}", rng)
     if net.last:
-        last = _last_step(writer, last)
+        last = _last_step(writer, last, net.dtype)
     if net.classes:
         last = _dense(writer, net, last, rng)
     return writer.content([x], [last])
@@ -136,10 +138,10 @@ def _lstm(
             operands[12 + number] = writer.constant(label, real.astype(np.float32))
             continue
         scale = writer.qparams_of(x).scalar * scales["input", gate]
-        kind = np.int32 if net.dtype == "int8" else np.int64
+        kind = np.dtype(layer.bias_type or {"int8": "int32"}.get(net.dtype, "int64"))
         codes = np.rint(real / scale).astype(kind)
         q = QParams.per_tensor(scale)
-        operands[12 + number] = writer.tensor(label, codes.shape, np.dtype(kind).name, q, codes)
+        operands[12 + number] = writer.tensor(label, codes.shape, kind.name, q, codes)
     hidden = QParams.per_tensor(*layer.hidden) if net.dtype != "float32" else None
     cell = QParams.per_tensor(2.0**-layer.cell_bits) if hidden else None
     state = (net.batch, layer.units + layer.more_units)
@@ -167,7 +169,7 @@ def _lstm(
     if hidden is not None:
         # What LiteRT asks for: four without scales, and the hidden state before a projection.
         made = [writer.tensor(f"{name}.gate{i}", (0,), "float32") for i in range(4)]
-        writer.has_within([*made, writer.tensor(f"{name}.effective", (0,), "int8", hidden)])
+        writer.has_within([*made, writer.tensor(f"{name}.effective", (0,), net.dtype, hidden)])
     return y
 
 
@@ -181,12 +183,12 @@ def _weights(
     return writer.tensor(name, codes.shape, "int8", q, codes), q.scalar
 
 
-def _last_step(writer: TfliteWriter, x: int) -> int:
+def _last_step(writer: TfliteWriter, x: int, dtype: str) -> int:
     """SLICE of the last step of one sequence."""
     _, steps, units = writer.shape_of(x)
     begin = writer.constant("last.begin", np.array([0, steps - 1, 0], np.int32))
     size = writer.constant("last.size", np.array([1, 1, units], np.int32))
-    y = writer.tensor("last", (1, 1, units), "int8", writer.qparams_of(x))
+    y = writer.tensor("last", (1, 1, units), dtype, writer.qparams_of(x))
     return writer.operator("SLICE", [x, begin, size], y, "SliceOptions")
 
 
@@ -198,6 +200,23 @@ def _dense(writer: TfliteWriter, net: NetSpec, x: int, rng: np.random.Generator)
     weights, _ = _weights(
         writer, net, "dense.w", rng.uniform(-1, 1, (net.classes, size)) / size**0.5
     )
-    q = QParams.per_tensor(1 / 256, -5) if net.dtype != "float32" else None
+    scales = {"int8": QParams.per_tensor(1 / 256, -5), "int16": QParams.per_tensor(1 / 8192)}
+    q = scales.get(net.dtype)
     y = writer.tensor("scores", (rows, net.classes), net.dtype, q)
     return writer.operator("FULLY_CONNECTED", [x, weights, ABSENT], y, "FullyConnectedOptions")
+
+
+def lstm_answers(model: bytes, codes: np.ndarray, *, reset: bool) -> np.ndarray:
+    """What TFLM computes, with a reset before every sequence or only before the first."""
+    from tflite_micro.python.tflite_micro import runtime
+
+    interpreter = runtime.Interpreter.from_bytes(model, arena_size=1 << 20)
+    shape = tuple(interpreter.get_input_details(0)["shape"])
+    found = []
+    for sample in codes:
+        if reset:
+            interpreter.reset()
+        interpreter.set_input(sample.reshape(shape), 0)
+        interpreter.invoke()
+        found.append(interpreter.get_output(0).copy())
+    return np.stack(found)

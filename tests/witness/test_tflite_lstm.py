@@ -16,15 +16,14 @@ from tests.ops.lstm import TFLITE
 from tests.support.bundle import Model
 from tests.support.cases import case_graph, one_line_each, random_codes
 from tests.support.proof import ONE_NOW_ALL_LATER, board_differences, host_differences
-from tests.support.tflite_lstm_files import LstmSpec, NetSpec, lstm_file
+from tests.support.tflite_lstm_files import LstmSpec, NetSpec, lstm_answers, lstm_file
 
-runtime = pytest.importorskip(
+pytest.importorskip(
     "tflite_micro.python.tflite_micro.runtime",
     reason="tflite-micro is not installed: no witness for TFLite's LSTM",
 )
 SEQUENCES = 200
 LEAST_SPREAD = 60
-ARENA_BYTES = 1 << 20
 
 
 def layer(units, **more):
@@ -77,16 +76,7 @@ def built(name, tmp_path):
 
 def answers(path, codes, *, reset):
     """What TFLM computes, with a reset before every sequence or only before the first."""
-    interpreter = runtime.Interpreter.from_bytes(path.read_bytes(), arena_size=ARENA_BYTES)
-    shape = tuple(interpreter.get_input_details(0)["shape"])
-    found = []
-    for sample in codes:
-        if reset:
-            interpreter.reset()
-        interpreter.set_input(sample.reshape(shape), 0)
-        interpreter.invoke()
-        found.append(interpreter.get_output(0).copy())
-    return np.stack(found)
+    return lstm_answers(path.read_bytes(), codes, reset=reset)
 
 
 def input_codes(graph):
