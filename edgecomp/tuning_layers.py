@@ -207,7 +207,8 @@ def plain_graphs() -> Iterator[Graph]:
     for classes in (10, 12, 100):
         yield _simple("softmax", SoftmaxParams(), ((1, classes),))
     for size, channels in _SMALL_MAPS:
-        params = Conv2dParams(kernel_h=3, kernel_w=3, **_SAME)
+        window = {"kernel_h": 3, "kernel_w": 3, **_SAME}
+        params = Conv2dParams(**window)
         weights = (channels, 3, 3, channels)
         yield _linear("conv2d", params, (1, size, size, channels), weights, rng)
 
