@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -237,10 +238,12 @@ class GraphBuilder:
         inputs: Sequence[str],
         outputs: Sequence[str],
         io_names: Mapping[str, str],
+        constant_outputs: Mapping[str, Array] = MappingProxyType({}),
     ) -> Graph:
         """Return the graph of what was collected."""
         ends, states = (tuple(inputs), tuple(outputs)), tuple(self._states)
-        graph = Graph(name, *ends, (), {}, io_names=dict(io_names), states=states)
+        fixed = dict(constant_outputs)
+        graph = Graph(name, *ends, (), {}, {}, dict(io_names), states, fixed)
         check_network(self._nodes, self._tensors)
         return graph.with_nodes(self._nodes, self._tensors)
 

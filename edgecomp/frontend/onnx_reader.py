@@ -4,7 +4,6 @@ The only module, with its helpers beside it, that knows ONNX's graph structure; 
 means is asked of `edgecomp.ops`.
 """
 
-import math
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,6 +13,7 @@ import onnx
 
 from edgecomp.errors import EdgecompError, InternalError, UnsupportedError, UserError
 from edgecomp.frontend import onnx_fold, qdq
+from edgecomp.frontend.finite import refuse_infinite
 from edgecomp.frontend.masks import masking_nodes, with_finite_masks
 from edgecomp.frontend.names import c_identifier, qualified
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
@@ -28,6 +28,7 @@ from edgecomp.frontend.onnx_file import (
     refuse_inconsistent,
     refuse_unknown,
 )
+from edgecomp.frontend.onnx_functions import expand_functions
 from edgecomp.frontend.onnx_sequences import Sequences
 from edgecomp.frontend.whole_numbers import MOVEMENTS, WHOLE_TYPES, WholeNumbers
 from edgecomp.ir import Array, Graph
@@ -37,7 +38,6 @@ from edgecomp.ops.expression import X
 from edgecomp.ops.unary import UnaryParams
 
 _DROPPED = frozenset({"Identity", "Dropout"})
-_MAY_BE_INFINITE = frozenset({"Clip", "Pad", "Min", "Max"})
 _MICROSOFT = "com.microsoft."
 _CODE_TYPES = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
 _KNOWN = (
@@ -78,6 +78,8 @@ class OnnxConversion:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         """Look at the names and find what is constant."""
+        expansion = expand_functions(model, _KNOWN)
+        model = expansion.model
         self._model = model
         self._graph = model.graph
         self._opset = opset_version(model)
@@ -92,6 +94,7 @@ class OnnxConversion:
         self._sequences = Sequences(self._build)
         self._io_names: dict[str, str] = {}
         self._layers = layer_names(self._graph.node)
+        self._origins = {self._layers[i]: origin for i, origin in expansion.origins.items()}
         masking = masking_nodes(self._graph.node, [value.name for value in self._graph.output])
         self._masking = {self._layers[index] for index in masking}
         self._read = {name for node in self._graph.node for name in node.input}
@@ -106,11 +109,19 @@ class OnnxConversion:
             self._build.add_constant(tensor.name, Constant(elements(tensor)))
         for index, node in enumerate(self._graph.node):
             self._build.layer = self._layers[index]
-            if index in self._foldable:
+            if index in self._foldable or self._became_constant(node):
                 self._fold(node, self._layers[index])
             else:
                 self._import(node, self._layers[index])
-        return self._build.build(name, inputs, self._outputs(), self._io_names)
+        outputs, constants = self._outputs()
+        return self._build.build(name, inputs, outputs, self._io_names, constants)
+
+    def _became_constant(self, node: onnx.NodeProto) -> bool:
+        """Whether layers before turned out to compute nothing but constants."""
+        names = self._resolve([name for name in node.input if name])
+        constants = [self._build.find_constant(name) for name in names]
+        plain = all(c is not None and c.qparams is None and not c.is_exact for c in constants)
+        return plain and bool(names) and qualified(node) in ONNX_IMPORTERS
 
     @property
     def imported(self) -> dict[int, str]:
@@ -151,14 +162,16 @@ class OnnxConversion:
             self._io_names[self._build.add_input(value.name, shape)] = value.name
         return [value.name for value in values]
 
-    def _outputs(self) -> list[str]:
+    def _outputs(self) -> tuple[list[str], dict[str, Array]]:
+        """Tensors of the outputs that are computed, and values of those that are not."""
         outputs: list[str] = []
+        constants: dict[str, Array] = {}
         for value in self._graph.output:
             name = self._alias.get(value.name, value.name)
-            if self._build.value(name) is not None:
-                raise UserError(
-                    f"output {value.name!r} is a constant; remove it from the model's outputs"
-                )
+            constant = self._build.value(name)
+            if constant is not None:
+                constants[value.name] = constant
+                continue
             if name in self._io_names:
                 node = ImportedNode("Identity", f"{value.name}.copy", (name,), (value.name,))
                 qparams = self._build.qparams(name)
@@ -167,7 +180,13 @@ class OnnxConversion:
                     self._build.annotate(name, qparams)
             outputs.append(name)
             self._io_names[name] = value.name
-        return outputs
+        if not outputs:
+            names = ", ".join(repr(name) for name in constants)
+            raise UserError(
+                f"no output depends on the inputs: {names} is the same for all of them\n"
+                "  there is nothing to compute; give the network another output"
+            )
+        return outputs, constants
 
     def _resolve(self, names: list[str]) -> tuple[str, ...]:
         return tuple(self._alias.get(name, name) for name in names)
@@ -196,6 +215,14 @@ class OnnxConversion:
         return value
 
     def _import(self, proto: onnx.NodeProto, layer: str) -> None:
+        try:
+            self._import_layer(proto, layer)
+        except UnsupportedError as error:
+            if layer not in self._origins:
+                raise
+            raise self._origins[layer].refusal(error) from error
+
+    def _import_layer(self, proto: onnx.NodeProto, layer: str) -> None:
         node = ImportedNode(
             proto.op_type,
             layer,
@@ -206,7 +233,7 @@ class OnnxConversion:
         )
         if layer in self._masking:
             node = with_finite_masks(node, self._build)
-        self._check_constants(node)
+        refuse_infinite(node, self._build)
         self._whole.follow(node, proto, self._codes)
         self._check_codes(node, proto)
         result: str | list[str]
@@ -246,23 +273,6 @@ class OnnxConversion:
         named = zip(node.outputs, results, strict=False)
         # The empty name is that of every absent output, and of every absent input.
         self._alias.update((name, result) for name, result in named if name)
-
-    def _check_constants(self, node: ImportedNode) -> None:
-        """Refuse NaN and infinite weights by the names the file gives them."""
-        for name, number in node.attrs.items():
-            finite = not isinstance(number, float) or math.isfinite(number)
-            if not finite and node.op_type not in _MAY_BE_INFINITE:
-                raise UserError(f"layer {node.name!r} ({node.op_type}): its {name} is {number}")
-        for name in node.inputs:
-            value = self._build.value(name) if name else None
-            if value is None or value.dtype.kind != "f" or node.op_type in _MAY_BE_INFINITE:
-                continue
-            if not np.isfinite(value).all():
-                kind = "NaN" if np.isnan(value).any() else "infinite"
-                raise UserError(
-                    f"layer {node.name!r} ({node.op_type}): the constant {name!r} has {kind} "
-                    "elements\n  the training probably diverged; export a healthy checkpoint"
-                )
 
     def _check_codes(self, node: ImportedNode, proto: onnx.NodeProto) -> None:
         """Refuse arithmetic on integers, which only a DequantizeLinear may read."""

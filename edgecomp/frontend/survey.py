@@ -88,7 +88,6 @@ class _OnnxSurvey(OnnxConversion):
 
     def __init__(self, model: onnx.ModelProto) -> None:
         super().__init__(model)
-        self._model = model
         self._refusals: list[Refusal] = []
         self._shapes: Mapping[str, Shape] = {}
         self._stand_ins: list[str] = []

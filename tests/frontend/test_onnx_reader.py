@@ -323,13 +323,6 @@ def test_output_that_is_an_input_or_given_twice(tmp_path: Path) -> None:
     assert len({*graph.outputs, *graph.inputs}) == 4
 
 
-def test_constant_output_is_refused(tmp_path: Path) -> None:
-    nodes = [node("Relu", "x", "y"), node("Shape", "x", "s")]
-    model = make_model(nodes, {"x": [1, 4]}, ["y", "s"], types={"s": TensorProto.INT64})
-    with pytest.raises(UserError, match="output 's' is a constant"):
-        read_model(save(model, tmp_path))
-
-
 def test_further_outputs_that_are_used_are_refused(tmp_path: Path) -> None:
     nodes = [node("MaxPool", "x", "p index", "pool", kernel_shape=[2, 2]), node("Relu", "p", "y")]
     model = make_model(nodes, {"x": [1, 1, 4, 4]}, ["y", "index"], types={"index": 7})

@@ -1,0 +1,77 @@
+"""What is constant in a network: outputs, parts of a joint, comparisons with infinity."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from edgecomp.errors import UserError
+from edgecomp.feasibility import check_model as check_feasible
+from edgecomp.frontend import read_model
+from edgecomp.ir.serialize import load_graph, save_graph
+from edgecomp.ir.text import constant_outputs, format_graph
+from edgecomp.ops import OPS, PARAMS
+from edgecomp.passes import run_passes
+from tests.frontend.onnx_cases import check_model, make_model, node, ops, save
+
+
+def test_a_constant_output_is_left_out_and_told(tmp_path: Path) -> None:
+    nodes = [node("Relu", "x", "y"), node("Shape", "x", "s")]
+    model = make_model(nodes, {"x": [1, 4]}, ["s", "y"], types={"s": TensorProto.INT64})
+    path = save(model, tmp_path)
+    graph = run_passes(read_model(path))
+    assert [graph.io_names[name] for name in graph.outputs] == ["y"]
+    assert constant_outputs(graph) == ["output s is always [1, 4] (2): left out"]
+    assert "  output s is always [1, 4]" in format_graph(graph, OPS)
+    told: list[str] = []
+    assert check_feasible(str(path), "mps2-an386", say=told.append)["verdict"] == "ok"
+    assert constant_outputs(graph)[0] in told
+    save_graph(graph, tmp_path / "net.npz")
+    again = load_graph(tmp_path / "net.npz", PARAMS)
+    assert again.constant_outputs["s"].tolist() == [1, 4]
+
+
+def test_a_network_of_constant_outputs_alone_is_refused(tmp_path: Path) -> None:
+    model = make_model([node("Shape", "x", "s")], {"x": [1, 4]}, ["s"], types={"s": 7})
+    with pytest.raises(UserError, match="no output depends on the inputs: 's'"):
+        read_model(save(model, tmp_path))
+
+
+@pytest.mark.parametrize("inputs", ["k x", "x k", "k x e k z", "x x k m", "u x u", "x e"])
+@pytest.mark.parametrize("axis", [1, -1])
+def test_constants_are_joined_with_what_is_computed(inputs: str, axis: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    shape = (1, 3, 3, 3)
+    empty = (1, 0, 3, 3) if axis == 1 else (1, 3, 3, 0)
+    constants = {
+        "k": rng.standard_normal(shape).astype(np.float32),
+        "m": rng.standard_normal(shape).astype(np.float32),
+        "u": np.full(shape, 0.5, np.float32),
+        "e": np.zeros(empty, np.float32),
+    }
+    nodes = [node("Concat", inputs, "a", axis=axis), node("Abs", "a", "y")]
+    given = {name: shape for name in "xz" if name in inputs}
+    graph = check_model(make_model(nodes, given, ["y"], constants), tmp_path)
+    assert ("add" in ops(graph)) is ("k" in inputs)
+
+
+@pytest.mark.parametrize("op", ["Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"])
+@pytest.mark.parametrize("number", [np.inf, -np.inf])
+@pytest.mark.parametrize("inputs", ["x k", "k x"])
+def test_a_comparison_with_infinity_is_constant(
+    op: str, number: float, inputs: str, tmp_path: Path
+) -> None:
+    constants = {"k": np.full((3, 1), number, np.float32)}
+    nodes = [node(op, inputs, "c"), node("Abs", "x", "a"), node("Where", "c a x", "y")]
+    graph = check_model(make_model(nodes, {"x": [3, 4]}, ["y"], constants, opset=19), tmp_path)
+    assert set(ops(graph)) == {"unary"}
+    assert len(ops(graph)) == 1
+
+
+def test_a_piece_without_elements(tmp_path: Path) -> None:
+    constants = {"s": np.array([4, 0])}
+    nodes = [node("Split", "x s", "a b", axis=1), node("Concat", "a b", "c", axis=1),
+             node("Relu", "c", "y")]  # fmt: skip
+    graph = check_model(make_model(nodes, {"x": [1, 4]}, ["y"], constants), tmp_path)
+    assert ops(graph) == ["unary"]
