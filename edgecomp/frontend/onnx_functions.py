@@ -227,7 +227,8 @@ class _Call:
         """Match the names within the body with those of the model."""
         self._body = body
         self._values, self._layers = values, layers
-        self._prefix = node.name if node.op_type in node.name else f"{node.name}/{node.op_type}"
+        is_told = node.op_type.lower() in node.name.lower().replace("_", "")
+        self._prefix = node.name if is_told else f"{node.name}/{node.op_type}"
         given = {a.name: a for a in node.attribute}
         self._attributes = {a.name: a for a in body.attribute_proto} | given
         self._names = {"": ""}

@@ -88,8 +88,18 @@ UNKNOWN = (node("Unheard", "x", "u", domain="com.microsoft"),)
 """Where there is such a layer, ONNX cannot say beforehand that others make no sense."""
 
 ONNX = (
-    Onnx("not supported", "CumSum", "x a", constants={"a": np.array(1)}, instead="triangular"),
-    Onnx("not supported", "Hardmax", instead="ArgMax"),
+    Onnx("not supported", "CumProd", "x a", constants={"a": np.array(1)}, opset=26,
+         instead="Split"),
+    Onnx("not supported", "Det", instead="host"),
+    Onnx("an index among 300", "Hardmax", shape=(1, 300), instead="scores"),
+    Onnx("depth and values must be", "OneHot", "i d z", before=INDICES, second=(2,),
+         constants={"d": np.array(3)}),
+    Onnx("a depth of 300", "OneHot", "i d v", before=INDICES,
+         constants={"d": np.array(300), "v": np.float32([0, 1])}, instead="look it up"),
+    Onnx("bias or alpha", "LRN", attributes={"size": 3, "bias": 0.0}, instead="bias 1"),
+    Onnx("the norm 0", "GlobalLpPool", attributes={"p": 0}, instead="p = 1"),
+    Onnx("reach outside", "LpPool", attributes={"kernel_shape": [4, 4], "strides": [3, 3],
+         "ceil_mode": 1}, opset=18, instead="ceil_mode 0"),
     Onnx("not supported", "Det", shape=(1, 2, 6, 6), instead="on the host"),
     Onnx("column-major", "MaxPool", attributes={**POOL, "storage_order": 1}),
     Onnx("together with ceil_mode", "AveragePool", shape=(1, 2, 7, 7), attributes={
