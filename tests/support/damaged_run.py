@@ -1,9 +1,9 @@
 """Reads many damaged files in a process that may take one more gigabyte; started by a test.
 
 `python -m tests.support.damaged_run KIND FIRST LAST FOLDER [FILE]`: `onnx` or `tflite`, numbers of
-damaged copies, a folder to work in, and the file that is damaged (ONNX may do without); or `hostile`, for all
-those files.  Prints how many were passed and how many refused, and to the standard error what
-should not have happened.
+damaged copies, a folder to work in, and the file that is damaged (ONNX may do without); or
+`hostile`, for all those files.  Prints how many were passed and how many refused, and to the
+standard error what should not have happened.
 """
 
 import functools
