@@ -192,11 +192,11 @@ class OnnxConversion:
         return tuple(self._alias.get(name, name) for name in names)
 
     def _fold(self, node: onnx.NodeProto, layer: str) -> None:
-        inputs = self._resolve([name for name in node.input if name])
+        inputs = self._resolve(onnx_fold.names_read(node))
         if node.op_type in onnx_fold.SHAPE_OPS:
             attrs = onnx_fold.attributes(node)
             results = [onnx_fold.shape_constant(node, attrs, self._build.shape(inputs[0]))]
-        elif node.op_type == "CastLike" and self._build.value(inputs[1]) is None:
+        elif node.op_type == "CastLike" and self._computed(node.input[1]):
             kind = self._types.get(node.input[1], onnx.TensorProto.FLOAT)
             real = kind in FLOAT_TYPES
             dtype = np.float32 if real else onnx.helper.tensor_dtype_to_np_dtype(kind)
@@ -208,6 +208,9 @@ class OnnxConversion:
             results = onnx_fold.fold(copy, [self._constant(name) for name in inputs], self._opset)
         for name, result in zip([name for name in node.output if name], results, strict=False):
             self._build.add_constant(name, Constant(result))
+
+    def _computed(self, name: str) -> bool:
+        return self._build.value(*self._resolve([name])) is None
 
     def _constant(self, name: str) -> Array:
         value = self._build.value(name)

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from edgecomp.errors import UserError
 from edgecomp.feasibility import check_model as check_feasible
@@ -75,3 +76,31 @@ def test_a_piece_without_elements(tmp_path: Path) -> None:
              node("Relu", "c", "y")]  # fmt: skip
     graph = check_model(make_model(nodes, {"x": [1, 4]}, ["y"], constants), tmp_path)
     assert ops(graph) == ["unary"]
+
+
+def branch(name: str, nodes: list[onnx.NodeProto], output: str) -> onnx.GraphProto:
+    value = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
+    return helper.make_graph(nodes, name, [], [value])
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_a_choice_between_constants_is_a_constant(rank: int, tmp_path: Path) -> None:
+    """Legacy exports choose by shapes."""
+    yes = branch("yes", [node("Neg", "k", "n1"), node("Add", "n1 k2", "a1")], "a1")
+    no = branch("no", [node("Identity", "k2", "n2")], "n2")
+    nodes = [
+        node("Shape", "x", "s"), node("Size", "s", "r"), node("Equal", "r two", "c"),
+        node("If", "c", "m", then_branch=yes, else_branch=no), node("Mul", "x m", "y"),
+    ]  # fmt: skip
+    constants = {
+        "two": np.array(2), "k": np.float32([1, 2, 3]), "k2": np.float32([5, 7, 9]),
+    }  # fmt: skip
+    shape = (1, 1, 3)[-rank:]
+    graph = check_model(make_model(nodes, {"x": shape}, ["y"], constants), tmp_path)
+    assert ops(graph) == ["mul"]
+
+
+def test_a_node_that_reads_one_constant_twice(tmp_path: Path) -> None:
+    nodes = [node("CastLike", "k k", "a"), node("Mul", "a a", "b"), node("Add", "x b", "y")]
+    constants = {"k": np.float32([1, 2, 3])}
+    check_model(make_model(nodes, {"x": (2, 3)}, ["y"], constants), tmp_path)
