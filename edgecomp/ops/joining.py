@@ -61,7 +61,7 @@ def _bordered(
 
 
 def _concat(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX Concat."""
+    """Import ONNX Concat: computed parts and constant ones."""
     return joined(node, build, int(node.attrs["axis"]) % len(build.shape(node.inputs[0])))
 
 

@@ -5,11 +5,13 @@ import pytest
 from onnx import TensorProto
 from onnx.reference import ReferenceEvaluator
 
+from edgecomp import feasibility
 from edgecomp.errors import UnsupportedError, UserError
 from edgecomp.frontend import read_model
 from edgecomp.frontend.onnx_functions import Origin, expand_functions
 from edgecomp.frontend.onnx_reader import _KNOWN
 from edgecomp.frontend.survey import survey
+from edgecomp.frontend.torch_reader import _quiet
 from edgecomp.passes import run_passes
 from tests.frontend.onnx_cases import (
     difference,
@@ -166,3 +168,35 @@ def test_an_unknown_rank_leaves_the_layer_whole(tmp_path):
     shapes = {name: tuple(shape) for name, shape in HEADS.items()}
     with pytest.raises(UnsupportedError, match="Attention in layer 'blk/attn'"):
         read_model(save(model, tmp_path), input_shapes=shapes)
+
+
+def test_attention_as_torch_exports_it(tmp_path):
+    """From operator set 23 on it is one layer of the file."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    with _quiet(torch):
+        program = torch.onnx.export(self_attention(torch), (torch.randn(1, 6, 8),), dynamo=True,
+                                    opset_version=23, verbose=False)  # fmt: skip
+    assert program is not None
+    model = program.model_proto
+    assert [made.op_type for made in model.graph.node].count("Attention") == 1
+    graph = checked(model, tmp_path)
+    assert ops(graph).count("softmax") == 1
+    assert feasibility.check_model(str(tmp_path / "net.onnx"), "mps2-an386")["verdict"] == "ok"
+
+
+def self_attention(torch):
+    """Two heads over six steps."""
+
+    class Block(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.parts, self.last = torch.nn.Linear(8, 24), torch.nn.Linear(8, 3)
+
+        def forward(self, x):
+            heads = [y.reshape(1, 6, 2, 4).transpose(1, 2) for y in self.parts(x).chunk(3, -1)]
+            y = torch.nn.functional.scaled_dot_product_attention(*heads, is_causal=True)
+            return self.last(y.transpose(1, 2).reshape(1, 6, 8))
+
+    torch.manual_seed(0)
+    return Block().eval()
