@@ -127,7 +127,9 @@ def test_a_refusal_within_a_definition_names_the_layer_of_the_file(tmp_path):
     with pytest.raises(UnsupportedError, match=r"RotaryEmbedding in layer 'rope'.*its Gather") as e:
         read_model(path)
     assert (e.value.op, e.value.layer) == ("RotaryEmbedding", "rope")
-    refusals = survey(str(path)).refusals
+    found = survey(str(path))
+    refusals = found.refusals
+    assert found.layers == 1
     assert {(refusal.op, refusal.layer) for refusal in refusals} == {("RotaryEmbedding", "rope")}
     assert str(e.value.limit) in {refusal.reason for refusal in refusals}
     assert all(refusal.suggestion for refusal in refusals)
