@@ -205,6 +205,12 @@ class GraphBuilder:
         self._tensors[name] = Tensor(name, shape)
         return name
 
+    def reserve(self, name: str) -> str:
+        """Make a name for a tensor that the file gave another one."""
+        taken = self._names.take(name)
+        self._unused.add(taken)
+        return taken
+
     def add_constant(self, name: str, constant: Constant) -> str:
         """Add a constant; it joins the graph only when a node reads it."""
         self._constants[name] = constant

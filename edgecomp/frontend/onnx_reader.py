@@ -5,7 +5,7 @@ means is asked of `edgecomp.ops`.
 """
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,10 @@ from edgecomp.frontend import onnx_fold, qdq
 from edgecomp.frontend.finite import refuse_infinite
 from edgecomp.frontend.masks import masking_nodes, with_finite_masks
 from edgecomp.frontend.names import c_identifier, qualified
+from edgecomp.frontend.onnx_branches import CHOICE, branch_taken, with_types
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
-from edgecomp.frontend.onnx_casts import FLOAT_TYPES, INTEGER_TYPES, cast, divided, element_types
+from edgecomp.frontend.onnx_casts import FLOAT_TYPES, ElementTypes
+from edgecomp.frontend.onnx_dropout import undropped
 from edgecomp.frontend.onnx_file import (
     InputShapes,
     elements,
@@ -27,9 +29,11 @@ from edgecomp.frontend.onnx_file import (
     opset_version,
     refuse_inconsistent,
     refuse_unknown,
+    unknown_operator,
 )
 from edgecomp.frontend.onnx_functions import expand_functions
 from edgecomp.frontend.onnx_sequences import Sequences
+from edgecomp.frontend.rewrites import rewrite
 from edgecomp.frontend.whole_numbers import MOVEMENTS, WHOLE_TYPES, WholeNumbers
 from edgecomp.ir import Array, Graph
 from edgecomp.ops import ONNX_IMPORTERS
@@ -43,7 +47,7 @@ _CODE_TYPES = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
 _KNOWN = (
     frozenset(ONNX_IMPORTERS)
     | _DROPPED
-    | {"Cast", "CastLike", "SplitToSequence", "SequenceAt"}
+    | {"Cast", "CastLike", "SplitToSequence", "SequenceAt", CHOICE}
     | {qdq.QUANTIZE, qdq.DEQUANTIZE}
     | {_MICROSOFT + op for op in (qdq.QUANTIZE, qdq.DEQUANTIZE)}
 )
@@ -79,7 +83,7 @@ class OnnxConversion:
     def __init__(self, model: onnx.ModelProto) -> None:
         """Look at the names and find what is constant."""
         expansion = expand_functions(model, _KNOWN)
-        model = expansion.model
+        model = with_types(expansion.model)
         self._model = model
         self._graph = model.graph
         self._opset = opset_version(model)
@@ -92,12 +96,13 @@ class OnnxConversion:
         self._codes: set[str] = set()
         self._whole = WholeNumbers(self._build)
         self._sequences = Sequences(self._build)
+        self._types = ElementTypes(model, self._build)
         self._io_names: dict[str, str] = {}
         self._layers = layer_names(self._graph.node)
         self._origins = {self._layers[i]: origin for i, origin in expansion.origins.items()}
         masking = masking_nodes(self._graph.node, [value.name for value in self._graph.output])
         self._masking = {self._layers[index] for index in masking}
-        self._read = {name for node in self._graph.node for name in node.input}
+        self._read = {n for node in self._graph.node for n in onnx_fold.names_read(node)}
         self._read |= {value.name for value in self._graph.output}
 
     def run(self, name: str, input_shapes: InputShapes) -> Graph:
@@ -108,20 +113,26 @@ class OnnxConversion:
         for tensor in self._initializers.values():
             self._build.add_constant(tensor.name, Constant(elements(tensor)))
         for index, node in enumerate(self._graph.node):
-            self._build.layer = self._layers[index]
-            if index in self._foldable or self._became_constant(node):
-                self._fold(node, self._layers[index])
-            else:
-                self._import(node, self._layers[index])
+            self._take(node, self._layers[index], is_constant=index in self._foldable)
         outputs, constants = self._outputs()
         return self._build.build(name, inputs, outputs, self._io_names, constants)
 
+    def _take(self, node: onnx.NodeProto, layer: str, *, is_constant: bool) -> None:
+        """Compute a layer that is a constant, import any other."""
+        self._build.layer = layer
+        if is_constant or self._became_constant(node):
+            self._fold(node, layer)
+        else:
+            self._import(node, layer)
+
     def _became_constant(self, node: onnx.NodeProto) -> bool:
         """Whether layers before turned out to compute nothing but constants."""
-        names = self._resolve([name for name in node.input if name])
-        constants = [self._build.find_constant(name) for name in names]
-        plain = all(c is not None and c.qparams is None and not c.is_exact for c in constants)
-        return plain and bool(names) and qualified(node) in ONNX_IMPORTERS
+        plain = [name for name in onnx_fold.names_read(node) if self._is_plain(name)]
+        return bool(onnx_fold.foldable_nodes([node], plain))
+
+    def _is_plain(self, name: str) -> bool:
+        constant = self._build.find_constant(*self._resolve([name]))
+        return constant is not None and constant.qparams is None and not constant.is_exact
 
     @property
     def imported(self) -> dict[int, str]:
@@ -197,7 +208,7 @@ class OnnxConversion:
             attrs = onnx_fold.attributes(node)
             results = [onnx_fold.shape_constant(node, attrs, self._build.shape(inputs[0]))]
         elif node.op_type == "CastLike" and self._computed(node.input[1]):
-            kind = self._types.get(node.input[1], onnx.TensorProto.FLOAT)
+            (kind,) = self._types.of(node.input[1:2])
             real = kind in FLOAT_TYPES
             dtype = np.float32 if real else onnx.helper.tensor_dtype_to_np_dtype(kind)
             results = [self._constant(inputs[0]).astype(dtype)]
@@ -225,7 +236,30 @@ class OnnxConversion:
                 raise
             raise self._origins[layer].refusal(error) from error
 
+    def _choose(self, node: onnx.NodeProto, layer: str) -> None:
+        """Import the branch that a constant condition chooses."""
+        condition = self._build.value(*self._resolve(node.input[:1]))
+        if condition is None:
+            raise UnsupportedError(CHOICE, layer, "its condition is computed", rewrite(CHOICE))
+        branch = branch_taken(node, layer, holds=bool(condition.all()), reserve=self._build.reserve)
+        self._types.add(branch.types)
+        self._read.update(branch.names_read)
+        for tensor in branch.constants:
+            self._build.add_constant(tensor.name, Constant(elements(tensor)))
+        for inner in branch.nodes:
+            if not self.is_known(inner) and not self._became_constant(inner):
+                raise unknown_operator(inner, inner.name)
+            self._take(inner, inner.name, is_constant=False)
+        for name, result in zip(node.output, branch.results, strict=True):
+            self._alias[name] = self._alias.get(result, result)
+            for group in (self._codes, self._whole):
+                if result in group:
+                    group.add(name)
+
     def _import_layer(self, proto: onnx.NodeProto, layer: str) -> None:
+        if proto.op_type == CHOICE:
+            self._choose(proto, layer)
+            return
         node = ImportedNode(
             proto.op_type,
             layer,
@@ -243,10 +277,10 @@ class OnnxConversion:
         importers: dict[str, Callable[[ImportedNode], str | list[str]]] = {
             qdq.QUANTIZE: self._quantize,
             qdq.DEQUANTIZE: self._dequantize,
-            "Cast": partial(self._cast, proto),
-            "CastLike": partial(self._cast, proto),
-            "Div": partial(self._divide, proto),
-            "Dropout": self._dropout,
+            "Cast": partial(self._types.cast, proto),
+            "CastLike": partial(self._types.cast, proto),
+            "Div": partial(self._types.divide, proto),
+            "Dropout": partial(undropped, build=self._build),
             "SplitToSequence": self._sequences.split,
             "SequenceAt": self._sequences.at,
         }
@@ -313,32 +347,3 @@ class OnnxConversion:
                 node, f"its scale or zero point differs from that of {source!r}'s quantization"
             )
         return source
-
-    def _dropout(self, node: ImportedNode) -> str:
-        """Nothing happens, unless the file was exported for training."""
-        training = self._build.value(node.inputs[2]) if node.has_input(2) else None
-        ratio = self._build.value(node.inputs[1]) if node.has_input(1) else np.array(0.5)
-        if training is not None and training.any() and (ratio is None or ratio.any()):
-            raise self._build.unsupported(
-                node, "it drops elements, as in training", "export in evaluation mode"
-            )
-        return node.inputs[0]
-
-    def _cast(self, proto: onnx.NodeProto, node: ImportedNode) -> str:
-        """Turn elements into those of another type: the one named, or that of a second input."""
-        source, *like = self._types_of(proto)
-        target = int(node.attrs["to"]) if "to" in node.attrs else like[0]
-        return cast(node, self._build, source, target)
-
-    def _divide(self, proto: onnx.NodeProto, node: ImportedNode) -> str | list[str]:
-        if all(kind in INTEGER_TYPES for kind in self._types_of(proto)):
-            return divided(node, self._build)
-        return ONNX_IMPORTERS["Div"](node, self._build)
-
-    def _types_of(self, proto: onnx.NodeProto) -> list[int]:
-        """Element types of a node's inputs; what is unknown is float."""
-        return [self._types.get(name, onnx.TensorProto.FLOAT) for name in proto.input]
-
-    @cached_property
-    def _types(self) -> dict[str, int]:
-        return element_types(self._model)

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from edgecomp.errors import UserError
+from edgecomp.errors import UnsupportedError, UserError
 from edgecomp.feasibility import check_model as check_feasible
 from edgecomp.frontend import read_model
+from edgecomp.frontend.survey import survey
 from edgecomp.ir.serialize import load_graph, save_graph
 from edgecomp.ir.text import constant_outputs, format_graph
 from edgecomp.ops import OPS, PARAMS
@@ -104,3 +105,50 @@ def test_a_node_that_reads_one_constant_twice(tmp_path: Path) -> None:
     nodes = [node("CastLike", "k k", "a"), node("Mul", "a a", "b"), node("Add", "x b", "y")]
     constants = {"k": np.float32([1, 2, 3])}
     check_model(make_model(nodes, {"x": (2, 3)}, ["y"], constants), tmp_path)
+
+
+def chosen(condition: list[onnx.NodeProto], **constants: np.ndarray) -> onnx.ModelProto:
+    """A choice between two branches that compute, one of which chooses once more."""
+    inner = [branch("a", [node("Exp", "t", "e")], "e"), branch("b", [node("Neg", "t", "e")], "e")]
+    yes = branch("yes", [
+        node("Tanh", "x", "t"), node("ArgMax", "x", "i", axis=1), node("Div", "i two", "h"),
+        node("Cast", "h", "f", to=TensorProto.FLOAT), node("Greater", "k one", "g"),
+        helper.make_node("If", ["g"], ["w"], "again", then_branch=inner[0], else_branch=inner[1]),
+        node("Add", "w f", "t1"),
+    ], "t1")  # fmt: skip
+    no = branch("no", [node("Split", "x s", "p q", axis=1), node("Mul", "p m", "t")], "t")
+    no.initializer.append(numpy_helper.from_array(np.float32([2, 3]), "m"))
+    choice = helper.make_node("If", ["c"], ["r"], "choice", then_branch=yes, else_branch=no)
+    nodes = [*condition, choice, node("Abs", "r", "y")]
+    given = {"two": np.array([2]), "one": np.array(1), "s": np.array([2, 2]), **constants}
+    return make_model(nodes, {"x": (3, 4)}, ["y"], given)
+
+
+@pytest.mark.parametrize("holds", [True, False])
+@pytest.mark.parametrize("k", [0, 2])
+def test_the_branch_that_is_always_taken(holds: bool, k: int, tmp_path: Path) -> None:
+    graph = check_model(chosen([], c=np.array(holds), k=np.array(k)), tmp_path)
+    names = [made.name for made in graph.nodes]
+    assert any(name.startswith("choice/") for name in names)
+    assert ("argmax" in ops(graph)) is holds
+
+
+def test_a_computed_condition_is_refused(tmp_path: Path) -> None:
+    condition = [node("ReduceMax", "x", "l", keepdims=0),
+                 node("Cast", "l", "c", to=TensorProto.BOOL)]  # fmt: skip
+    path = save(chosen(condition, k=np.array(1)), tmp_path)
+    with pytest.raises(UnsupportedError, match="If in layer 'choice': its condition is computed"):
+        read_model(path)
+    (refusal,) = survey(str(path)).refusals
+    assert (refusal.op, refusal.layer) == ("If", "choice")
+
+
+def test_what_is_refused_in_a_branch_is_named(tmp_path: Path) -> None:
+    model = chosen([], c=np.array(True), k=np.array(1))
+    yes = next(a.g for a in model.graph.node[0].attribute if a.name == "then_branch")
+    yes.node[0].op_type = "Bernoulli"
+    path = save(model, tmp_path)
+    with pytest.raises(UnsupportedError, match="Bernoulli in layer 'choice/t'"):
+        read_model(path)
+    refusals = survey(str(path)).refusals
+    assert [(refusal.op, refusal.layer) for refusal in refusals] == [("Bernoulli", "choice/t")]

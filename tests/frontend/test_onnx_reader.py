@@ -158,8 +158,12 @@ def test_control_flow_is_refused(tmp_path: Path) -> None:
         [],
         [helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, 4])],
     )
-    nodes = [helper.make_node("If", ["c"], ["y"], "choice", then_branch=branch, else_branch=branch)]
-    model = make_model(nodes, {"x": [1, 4]}, ["y"], {"c": np.asarray(True)})
+    nodes = [
+        node("ReduceMax", "x", "m", keepdims=0),
+        node("Cast", "m", "c", to=TensorProto.BOOL),
+        helper.make_node("If", ["c"], ["y"], "choice", then_branch=branch, else_branch=branch),
+    ]
+    model = make_model(nodes, {"x": [1, 4]}, ["y"])
     with pytest.raises(UnsupportedError, match=r"If in layer 'choice'.*\n.*condition fixed"):
         read_model(save(model, tmp_path))
 
