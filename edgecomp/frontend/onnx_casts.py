@@ -35,6 +35,11 @@ TRUNCATED = call("mul", call("sign", X), call("floor", call("abs", X)))
 TRUTH = call("abs", call("sign", X))
 
 
+def type_name(kind: int) -> str:
+    """The name of an element type, which a damaged file may not have."""
+    return str(_TYPES.DataType.Name(kind)) if kind in _TYPES.DataType.values() else f"{kind}"
+
+
 class ElementTypes:
     """Element types of a file's tensors, and what depends on them."""
 
@@ -116,7 +121,7 @@ def divided(node: ImportedNode, build: GraphBuilder) -> str:
 
 
 def _refusal(node: ImportedNode, build: GraphBuilder, target: int) -> UnsupportedError:
-    name = _TYPES.DataType.Name(target)
+    name = type_name(target)
     return build.unsupported(
         node, f"activations cannot become {name}", "cast to float, INT32 or BOOL", "to"
     )

@@ -18,7 +18,7 @@ from edgecomp.frontend.masks import masking_nodes, with_finite_masks
 from edgecomp.frontend.names import c_identifier, qualified
 from edgecomp.frontend.onnx_branches import CHOICE, branch_taken, with_types
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
-from edgecomp.frontend.onnx_casts import FLOAT_TYPES, ElementTypes
+from edgecomp.frontend.onnx_casts import FLOAT_TYPES, ElementTypes, type_name
 from edgecomp.frontend.onnx_dropout import undropped
 from edgecomp.frontend.onnx_file import (
     InputShapes,
@@ -162,11 +162,10 @@ class OnnxConversion:
             elif kind in WHOLE_TYPES:
                 self._whole.add(value.name)
             elif kind not in FLOAT_TYPES:
-                text = onnx.TensorProto.DataType.Name(kind)
                 raise UnsupportedError(
                     "input",
                     value.name,
-                    f"elements of type {text}; only float, int8 or uint8 codes that are "
+                    f"elements of type {type_name(kind)}; only float, int8 or uint8 codes that are "
                     "dequantized, and indices of a table are supported",
                     "give the network float inputs",
                 )

@@ -31,7 +31,7 @@ Operators that ONNX itself defines by others, and that are not listed here, are 
 definition: Attention (scaled_dot_product_attention of torch), FlexAttention, RotaryEmbedding,
 SwiGLU, CausalConvWithState, CenterCropPad, NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss. The
 layers that they become are named `layer/Operator/tensor`. One whose definition needs a loop or
-random numbers is refused.
+random numbers is refused. Of an If whose condition is constant the branch that is taken is read.
 """
 
 _IMPORT = re.compile(r"^Import (?:ONNX )?[A-Z]\w*(?: and [A-Z]\w*)?\s*[:,;]?\s*")

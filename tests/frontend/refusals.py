@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from edgecomp.frontend.tflite_file import TfliteFile, TfliteOperator, TfliteTensor
 from tests.frontend import refusals_lstm, refusals_variables
@@ -86,11 +86,16 @@ INDICES = (node("ArgMax", "x", "i", axis=0, keepdims=0),)
 INTEGERS = (node("Cast", "x", "i", to=TensorProto.INT32),)
 UNKNOWN = (node("Unheard", "x", "u", domain="com.microsoft"),)
 """Where there is such a layer, ONNX cannot say beforehand that others make no sense."""
+_SAME = helper.make_tensor_value_info("r", TensorProto.FLOAT, IMAGE)
+SAME = helper.make_graph([node("Relu", "x", "r")], "same", [], [_SAME])
 
 ONNX = (
     Onnx("not supported", "CumProd", "x a", constants={"a": np.array(1)}, opset=26,
          instead="Split"),
     Onnx("not supported", "Det", instead="host"),
+    Onnx("condition is computed", "If", "c", attributes={"then_branch": SAME, "else_branch": SAME},
+         before=(node("ReduceMax", "x", "l", keepdims=0),
+                 node("Cast", "l", "c", to=TensorProto.BOOL)), instead="condition fixed"),
     Onnx("an index among 300", "Hardmax", shape=(1, 300), instead="scores"),
     Onnx("depth and values must be", "OneHot", "i d z", before=INDICES, second=(2,),
          constants={"d": np.array(3)}),

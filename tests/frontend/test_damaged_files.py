@@ -51,18 +51,23 @@ def test_damaged_onnx_files(count, tmp_path):
 @pytest.mark.parametrize("count", COUNTS)
 def test_damaged_onnx_files_of_defined_operators(count, tmp_path):
     """Attention and others are taken apart by ONNX's own definitions, whatever is in the file."""
+    value = helper.make_tensor_value_info("w", TensorProto.FLOAT, None)
+    branch = helper.make_graph([node("Mul", "l two", "w")], "branch", [], [value])
+    branch.initializer.append(numpy_helper.from_array(np.float32(2), "two"))
     nodes = [
         node("Attention", "q k v m", "a", "attn", is_causal=1, scale=0.4, softcap=2.0),
         node("RotaryEmbedding", "a c s i", "b", "rope"),
         node("CenterCropPad", "b n", "d", "crop", axes=[2, 3]),
         node("ScatterElements", "d e u", "f", "put", axis=3, reduction="add"),
-        node("LRN", "f", "y", "lrn", size=3),
+        node("LRN", "f", "l", "lrn", size=3),
+        helper.make_node("If", ["t"], ["y"], "choice", then_branch=branch, else_branch=branch),
     ]
     rng = np.random.default_rng(0)
     reals = {"m": (4, 4), "c": (6, 2), "s": (6, 2), "u": (1, 2, 3, 2)}
     constants = {name: rng.normal(size=shape).astype(np.float32) for name, shape in reals.items()}
     constants |= {
-        "i": np.array([[0, 2, 1, 5]]), "n": np.array([3, 5]), "e": np.zeros((1, 2, 3, 2), np.int64),
+        "i": np.array([[0, 2, 1, 5]]), "n": np.array([3, 5]), "t": np.array(True),
+        "e": np.zeros((1, 2, 3, 2), np.int64),
     }  # fmt: skip
     shapes = {name: (1, 2, 4, 4) for name in "qkv"}
     file = save(make_model(nodes, shapes, ["y"], constants, opset=23), tmp_path, "base.onnx")
