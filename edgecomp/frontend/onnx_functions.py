@@ -16,6 +16,8 @@ from edgecomp.frontend.names import STANDARD_DOMAINS, UniqueNames, qualified
 from edgecomp.frontend.onnx_file import layer_names
 from edgecomp.frontend.onnx_fold import foldable_nodes
 
+RANKS = (1, 2, 3, 4, 5)
+"""Numbers of axes that are tried where the file tells none."""
 _DEEPEST = 8
 """Operators within operators; ONNX has two."""
 
@@ -178,20 +180,42 @@ def _types(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
     return found
 
 
-def _has_rank(kind: onnx.TypeProto | None) -> bool:
-    return kind is not None and kind.tensor_type.HasField("shape")
-
-
 def _body(
     node: onnx.NodeProto, versions: Mapping[str, int], types: Mapping[str, onnx.TypeProto]
 ) -> onnx.FunctionProto | None:
-    """The definition of an operator for these inputs; None where ONNX has none for them."""
+    """The definition of an operator for these inputs; None where ONNX has none for them.
+
+    Some definitions depend on the number of axes: where that is unknown, all must be the same.
+    """
+    bodies = [
+        _body_for(node, versions, [types.get(name) for name in node.input], rank)
+        for rank in (RANKS if _lacks_rank(node, types) else RANKS[:1])
+    ]
+    return bodies[0] if all(body == bodies[0] for body in bodies) else None
+
+
+def _lacks_rank(node: onnx.NodeProto, types: Mapping[str, onnx.TypeProto]) -> bool:
+    kinds = [types.get(name) for name in node.input if name]
+    return any(kind is None or not kind.tensor_type.HasField("shape") for kind in kinds)
+
+
+def _body_for(
+    node: onnx.NodeProto,
+    versions: Mapping[str, int],
+    types: Sequence[onnx.TypeProto | None],
+    rank: int,
+) -> onnx.FunctionProto | None:
+    """The definition where every input of unknown shape has `rank` axes."""
     schema = _schema(node, versions)
-    # Some definitions depend on the number of axes.
-    if schema is None or any(name and not _has_rank(types.get(name)) for name in node.input):
-        return None
     version = _version(node.domain, versions)
-    given = [types.get(name, onnx.TypeProto()).SerializeToString() for name in node.input]
+    given = []
+    for name, known in zip(node.input, types, strict=True):
+        kind = onnx.TypeProto()
+        if known is not None:
+            kind.CopyFrom(known)
+        if name and not kind.tensor_type.HasField("shape"):
+            kind.tensor_type.shape.dim.extend([onnx.TensorShapeProto.Dimension()] * rank)
+        given.append(kind.SerializeToString())
     body = onnx.FunctionProto()
     try:
         if schema.has_function:
