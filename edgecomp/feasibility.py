@@ -20,6 +20,7 @@ from edgecomp.device_form import device_form, takes_what_it_finds
 from edgecomp.errors import DoesNotFitError, InternalError, UnsupportedError, UserError
 from edgecomp.frontend.survey import Refusal, survey
 from edgecomp.ir import Graph
+from edgecomp.ir.text import constant_outputs
 from edgecomp.kernels import Layer
 from edgecomp.made_up import made_up_samples
 from edgecomp.ops import OPS
@@ -76,6 +77,8 @@ def check_model(
     say("reading the model")
     found = survey(model, input_shapes)
     refusals = list(found.refusals)
+    for line in constant_outputs(found.graph) if found.graph else ():
+        say(line)
     graph = found.graph and _passed(found.graph, refusals)
     report: dict[str, Any] = {
         "model": Path(model).name,

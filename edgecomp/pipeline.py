@@ -35,6 +35,7 @@ from edgecomp.exclusions import asked_numerics, asked_ticks, check_file, check_o
 from edgecomp.exporting import EXPORTERS, exporter_for, onnx_refusal
 from edgecomp.ir import Graph
 from edgecomp.ir.serialize import save_graph
+from edgecomp.ir.text import constant_outputs
 from edgecomp.measure import check_metric, default_metric, layer_sqnr, measure_model
 from edgecomp.paths import MANIFEST, sha256_of, staged_directory, write_atomically
 from edgecomp.plan.costs import PLAIN
@@ -64,6 +65,8 @@ def quantize_phase(request: Request, say: Say) -> QuantizedModel:
         say,
         check=partial(_check_before_steps, request, recipe),
     )
+    for line in constant_outputs(float_graph):
+        say(line)
     samples = _samples(request, recipe, float_graph)
     say(f"calibrating with {samples.calibration_count} samples and quantizing")
     section = recipe.quantize

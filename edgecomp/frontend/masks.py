@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from edgecomp.frontend.onnx_builder import GraphBuilder
+from edgecomp.frontend.onnx_fold import names_read
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.softmax import HIDDEN_SCORE
 
@@ -32,7 +33,7 @@ def masking_nodes(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> fr
         if node.op_type in _MASKS and is_hidden:
             found.add(index)
         if node.op_type not in _ENDS and not (node.op_type in _MASKS | _MOVES and is_hidden):
-            seen.update(node.input)
+            seen.update(names_read(node))
     return frozenset(found)
 
 

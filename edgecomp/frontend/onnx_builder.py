@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -204,6 +205,12 @@ class GraphBuilder:
         self._tensors[name] = Tensor(name, shape)
         return name
 
+    def reserve(self, name: str) -> str:
+        """Make a name for a tensor that the file gave another one."""
+        taken = self._names.take(name)
+        self._unused.add(taken)
+        return taken
+
     def add_constant(self, name: str, constant: Constant) -> str:
         """Add a constant; it joins the graph only when a node reads it."""
         self._constants[name] = constant
@@ -237,10 +244,12 @@ class GraphBuilder:
         inputs: Sequence[str],
         outputs: Sequence[str],
         io_names: Mapping[str, str],
+        constant_outputs: Mapping[str, Array] = MappingProxyType({}),
     ) -> Graph:
         """Return the graph of what was collected."""
         ends, states = (tuple(inputs), tuple(outputs)), tuple(self._states)
-        graph = Graph(name, *ends, (), {}, io_names=dict(io_names), states=states)
+        fixed = dict(constant_outputs)
+        graph = Graph(name, *ends, (), {}, {}, dict(io_names), states, fixed)
         check_network(self._nodes, self._tensors)
         return graph.with_nodes(self._nodes, self._tensors)
 

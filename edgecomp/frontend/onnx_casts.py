@@ -4,7 +4,8 @@ A truth value is 0 or 1, an integer a real number without fraction.  Source of t
 Cast, CastLike, Div.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 import numpy as np
 import onnx
@@ -14,6 +15,7 @@ from edgecomp.frontend.onnx_builder import GraphBuilder
 from edgecomp.ops import OPS
 from edgecomp.ops.argmax import ArgMaxParams
 from edgecomp.ops.base import ImportedNode
+from edgecomp.ops.div import ONNX as DIV
 from edgecomp.ops.expression import Expr, X, call
 from edgecomp.ops.unary import UnaryParams
 
@@ -33,17 +35,50 @@ TRUNCATED = call("mul", call("sign", X), call("floor", call("abs", X)))
 TRUTH = call("abs", call("sign", X))
 
 
-def element_types(model: onnx.ModelProto) -> dict[str, int]:
-    """Element types of all tensors for which ONNX finds them, as it numbers them."""
-    try:
-        graph = onnx.shape_inference.infer_shapes(model).graph
-    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
-        graph = model.graph
-    found = {tensor.name: int(tensor.data_type) for tensor in graph.initializer}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        if value.type.HasField("tensor_type"):
-            found[value.name] = int(value.type.tensor_type.elem_type)
-    return found
+def type_name(kind: int) -> str:
+    """The name of an element type, which a damaged file may not have."""
+    return str(_TYPES.DataType.Name(kind)) if kind in _TYPES.DataType.values() else f"{kind}"
+
+
+class ElementTypes:
+    """Element types of a file's tensors, and what depends on them."""
+
+    def __init__(self, model: onnx.ModelProto, build: GraphBuilder) -> None:
+        """Find types when they are first asked for."""
+        self._model, self._build = model, build
+        self._added: dict[str, int] = {}
+
+    def add(self, types: Mapping[str, int]) -> None:
+        """Add what a branch has."""
+        self._added.update(types)
+
+    def of(self, names: Iterable[str]) -> list[int]:
+        """Types as ONNX numbers them; what is unknown is float."""
+        return [self._added.get(n, self._found.get(n, _TYPES.FLOAT)) for n in names]
+
+    def cast(self, proto: onnx.NodeProto, node: ImportedNode) -> str:
+        """Turn elements into those of another type: the one named, or that of a second input."""
+        source, *like = self.of(proto.input)
+        target = int(node.attrs["to"]) if "to" in node.attrs else like[0]
+        return cast(node, self._build, source, target)
+
+    def divide(self, proto: onnx.NodeProto, node: ImportedNode) -> str | list[str]:
+        """Divide real numbers, or integers, which is not the same."""
+        if all(kind in INTEGER_TYPES for kind in self.of(proto.input)):
+            return divided(node, self._build)
+        return DIV["Div"](node, self._build)
+
+    @cached_property
+    def _found(self) -> dict[str, int]:
+        try:
+            graph = onnx.shape_inference.infer_shapes(self._model).graph
+        except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
+            graph = self._model.graph
+        found = {tensor.name: int(tensor.data_type) for tensor in graph.initializer}
+        for value in (*graph.input, *graph.value_info, *graph.output):
+            if value.type.HasField("tensor_type"):
+                found[value.name] = int(value.type.tensor_type.elem_type)
+        return found
 
 
 def cast(node: ImportedNode, build: GraphBuilder, source: int, target: int) -> str:
@@ -86,7 +121,7 @@ def divided(node: ImportedNode, build: GraphBuilder) -> str:
 
 
 def _refusal(node: ImportedNode, build: GraphBuilder, target: int) -> UnsupportedError:
-    name = _TYPES.DataType.Name(target)
+    name = type_name(target)
     return build.unsupported(
         node, f"activations cannot become {name}", "cast to float, INT32 or BOOL", "to"
     )

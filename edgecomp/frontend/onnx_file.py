@@ -213,6 +213,7 @@ def refuse_inconsistent(model: onnx.ModelProto, name: str) -> None:
     Raises:
         UserError: types or shapes contradict each other.
     """
+    model = _with_default_axes(model)
     try:
         inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
@@ -224,3 +225,16 @@ def refuse_inconsistent(model: onnx.ModelProto, name: str) -> None:
     for value in inferred.graph.value_info:
         shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
         check_size(value.name, tuple(max(n, 1) for n in shape), LARGEST_CONSTANT)
+
+
+def _with_default_axes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the axes of MeanVarianceNormalization, whose default ONNX does not infer."""
+    op = "MeanVarianceNormalization"
+    if not any(node.op_type == op and not node.attribute for node in model.graph.node):
+        return model
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    for node in result.graph.node:
+        if node.op_type == op and not node.attribute:
+            node.attribute.append(onnx.helper.make_attribute("axes", [0, 2, 3]))
+    return result

@@ -4,7 +4,7 @@ Legacy PyTorch exports compute paddings and shapes by chains of Shape, Gather, C
 ConstantOfShape and the like; every shape is known here, so such a chain is a constant.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,16 +42,43 @@ def foldable_nodes(nodes: Iterable[onnx.NodeProto], constants: Iterable[str]) ->
     known = {"", *constants}
     found = set()
     for index, node in enumerate(nodes):
-        subgraphs = any(a.type in {a.GRAPH, a.GRAPHS} for a in node.attribute)
-        if subgraphs or node.op_type in _RANDOM:
+        if not _is_certain(node):
             continue
         # CastLike only wants the type of its second input.
-        read = node.input[:1] if node.op_type == "CastLike" else node.input
+        read = node.input[:1] if node.op_type == "CastLike" else names_read(node)
         if node.op_type in SHAPE_OPS or all(name in known for name in read):
             known.update(node.output)
             if node.op_type not in _ANNOTATIONS:
                 found.add(index)
     return found
+
+
+def _is_certain(node: onnx.NodeProto) -> bool:
+    """Whether a node always gives the same, and ends: it has no loop in it."""
+    graphs = list(_subgraphs(node))
+    if (graphs and node.op_type != "If") or node.op_type in _RANDOM:
+        return False
+    return all(_is_certain(inner) for graph in graphs for inner in graph.node)
+
+
+def _subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    for attribute in node.attribute:
+        if attribute.type == attribute.GRAPH:
+            yield attribute.g
+        elif attribute.type == attribute.GRAPHS:
+            yield from attribute.graphs
+
+
+def names_read(node: onnx.NodeProto) -> list[str]:
+    """Names of what a node reads, each once: its inputs, and what its branches find outside."""
+    names = [name for name in node.input if name]
+    for graph in _subgraphs(node):
+        own = {item.name for item in (*graph.input, *graph.initializer)}
+        for inner in graph.node:
+            names += [name for name in names_read(inner) if name not in own]
+            own.update(inner.output)
+        names += [value.name for value in graph.output if value.name not in own]
+    return list(dict.fromkeys(names))
 
 
 def shape_constant(node: onnx.NodeProto, attrs: Mapping[str, Any], shape: Shape) -> Array:
@@ -67,8 +94,8 @@ def fold(node: onnx.NodeProto, inputs: Sequence[Array], opset: int) -> list[Arra
     Raises:
         UserError: the reference implementation cannot.
     """
-    names = list(dict.fromkeys(name for name in node.input if name))
-    values = dict(zip([name for name in node.input if name], inputs, strict=True))
+    names = names_read(node)
+    values = dict(zip(names, inputs, strict=True))
     untyped = [onnx.ValueInfoProto(name=name) for name in (*names, *node.output)]
     graph = onnx.helper.make_graph(
         [node], "fold", untyped[: len(names)], [v for v in untyped[len(names) :] if v.name]

@@ -4,9 +4,8 @@ The only module, with its helpers beside it, that knows ONNX's graph structure; 
 means is asked of `edgecomp.ops`.
 """
 
-import math
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,13 @@ import onnx
 
 from edgecomp.errors import EdgecompError, InternalError, UnsupportedError, UserError
 from edgecomp.frontend import onnx_fold, qdq, qdq_inputs
+from edgecomp.frontend.finite import refuse_infinite
 from edgecomp.frontend.masks import masking_nodes, with_finite_masks
 from edgecomp.frontend.names import c_identifier, qualified
+from edgecomp.frontend.onnx_branches import CHOICE, branch_taken, with_types
 from edgecomp.frontend.onnx_builder import Constant, GraphBuilder
-from edgecomp.frontend.onnx_casts import FLOAT_TYPES, INTEGER_TYPES, cast, divided, element_types
+from edgecomp.frontend.onnx_casts import FLOAT_TYPES, ElementTypes, type_name
+from edgecomp.frontend.onnx_dropout import undropped
 from edgecomp.frontend.onnx_file import (
     InputShapes,
     elements,
@@ -27,8 +29,11 @@ from edgecomp.frontend.onnx_file import (
     opset_version,
     refuse_inconsistent,
     refuse_unknown,
+    unknown_operator,
 )
+from edgecomp.frontend.onnx_functions import expand_functions
 from edgecomp.frontend.onnx_sequences import Sequences
+from edgecomp.frontend.rewrites import rewrite
 from edgecomp.frontend.whole_numbers import MOVEMENTS, WHOLE_TYPES, WholeNumbers
 from edgecomp.ir import Array, Graph
 from edgecomp.ops import ONNX_IMPORTERS
@@ -37,12 +42,11 @@ from edgecomp.ops.expression import X
 from edgecomp.ops.unary import UnaryParams
 
 _DROPPED = frozenset({"Identity", "Dropout"})
-_MAY_BE_INFINITE = frozenset({"Clip", "Pad", "Min", "Max"})
 _MICROSOFT = "com.microsoft."
 _KNOWN = (
     frozenset(ONNX_IMPORTERS)
     | _DROPPED
-    | {"Cast", "CastLike", "SplitToSequence", "SequenceAt"}
+    | {"Cast", "CastLike", "SplitToSequence", "SequenceAt", CHOICE}
     | {qdq.QUANTIZE, qdq.DEQUANTIZE}
     | {_MICROSOFT + op for op in (qdq.QUANTIZE, qdq.DEQUANTIZE)}
 )
@@ -77,6 +81,8 @@ class OnnxConversion:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         """Look at the names and find what is constant."""
+        expansion = expand_functions(model, _KNOWN)
+        model = with_types(expansion.model)
         self._model = model
         self._graph = model.graph
         self._opset = opset_version(model)
@@ -89,11 +95,13 @@ class OnnxConversion:
         self._codes: set[str] = set()
         self._whole = WholeNumbers(self._build)
         self._sequences = Sequences(self._build)
+        self._types = ElementTypes(model, self._build)
         self._io_names: dict[str, str] = {}
         self._layers = layer_names(self._graph.node)
+        self._origins = {self._layers[i]: origin for i, origin in expansion.origins.items()}
         masking = masking_nodes(self._graph.node, [value.name for value in self._graph.output])
         self._masking = {self._layers[index] for index in masking}
-        self._read = {name for node in self._graph.node for name in node.input}
+        self._read = {n for node in self._graph.node for n in onnx_fold.names_read(node)}
         self._read |= {value.name for value in self._graph.output}
 
     def run(self, name: str, input_shapes: InputShapes) -> Graph:
@@ -104,12 +112,26 @@ class OnnxConversion:
         for tensor in self._initializers.values():
             self._build.add_constant(tensor.name, Constant(elements(tensor)))
         for index, node in enumerate(self._graph.node):
-            self._build.layer = self._layers[index]
-            if index in self._foldable:
-                self._fold(node, self._layers[index])
-            else:
-                self._import(node, self._layers[index])
-        return self._build.build(name, inputs, self._outputs(), self._io_names)
+            self._take(node, self._layers[index], is_constant=index in self._foldable)
+        outputs, constants = self._outputs()
+        return self._build.build(name, inputs, outputs, self._io_names, constants)
+
+    def _take(self, node: onnx.NodeProto, layer: str, *, is_constant: bool) -> None:
+        """Compute a layer that is a constant, import any other."""
+        self._build.layer = layer
+        if is_constant or self._became_constant(node):
+            self._fold(node, layer)
+        else:
+            self._import(node, layer)
+
+    def _became_constant(self, node: onnx.NodeProto) -> bool:
+        """Whether layers before turned out to compute nothing but constants."""
+        plain = [name for name in onnx_fold.names_read(node) if self._is_plain(name)]
+        return bool(onnx_fold.foldable_nodes([node], plain))
+
+    def _is_plain(self, name: str) -> bool:
+        constant = self._build.find_constant(*self._resolve([name]))
+        return constant is not None and constant.qparams is None and not constant.is_exact
 
     @property
     def imported(self) -> dict[int, str]:
@@ -139,25 +161,26 @@ class OnnxConversion:
             elif kind in WHOLE_TYPES:
                 self._whole.add(value.name)
             elif kind not in FLOAT_TYPES:
-                text = onnx.TensorProto.DataType.Name(kind)
                 raise UnsupportedError(
                     "input",
                     value.name,
-                    f"elements of type {text}; only float, integer codes that are "
+                    f"elements of type {type_name(kind)}; only float, integer codes that are "
                     "dequantized, and indices of a table are supported",
                     "give the network float inputs",
                 )
             self._io_names[self._build.add_input(value.name, shape)] = value.name
         return [value.name for value in values]
 
-    def _outputs(self) -> list[str]:
+    def _outputs(self) -> tuple[list[str], dict[str, Array]]:
+        """Tensors of the outputs that are computed, and values of those that are not."""
         outputs: list[str] = []
+        constants: dict[str, Array] = {}
         for value in self._graph.output:
             name = self._alias.get(value.name, value.name)
-            if self._build.value(name) is not None:
-                raise UserError(
-                    f"output {value.name!r} is a constant; remove it from the model's outputs"
-                )
+            constant = self._build.value(name)
+            if constant is not None:
+                constants[value.name] = constant
+                continue
             if name in self._io_names:
                 node = ImportedNode("Identity", f"{value.name}.copy", (name,), (value.name,))
                 qparams = self._build.qparams(name)
@@ -166,18 +189,24 @@ class OnnxConversion:
                     self._build.annotate(name, qparams)
             outputs.append(name)
             self._io_names[name] = value.name
-        return outputs
+        if not outputs:
+            names = ", ".join(repr(name) for name in constants)
+            raise UserError(
+                f"no output depends on the inputs: {names} is the same for all of them\n"
+                "  there is nothing to compute; give the network another output"
+            )
+        return outputs, constants
 
     def _resolve(self, names: list[str]) -> tuple[str, ...]:
         return tuple(self._alias.get(name, name) for name in names)
 
     def _fold(self, node: onnx.NodeProto, layer: str) -> None:
-        inputs = self._resolve([name for name in node.input if name])
+        inputs = self._resolve(onnx_fold.names_read(node))
         if node.op_type in onnx_fold.SHAPE_OPS:
             attrs = onnx_fold.attributes(node)
             results = [onnx_fold.shape_constant(node, attrs, self._build.shape(inputs[0]))]
-        elif node.op_type == "CastLike" and self._build.value(inputs[1]) is None:
-            kind = self._types.get(node.input[1], onnx.TensorProto.FLOAT)
+        elif node.op_type == "CastLike" and self._computed(node.input[1]):
+            (kind,) = self._types.of(node.input[1:2])
             real = kind in FLOAT_TYPES
             dtype = np.float32 if real else onnx.helper.tensor_dtype_to_np_dtype(kind)
             results = [self._constant(inputs[0]).astype(dtype)]
@@ -189,12 +218,46 @@ class OnnxConversion:
         for name, result in zip([name for name in node.output if name], results, strict=False):
             self._build.add_constant(name, Constant(result))
 
+    def _computed(self, name: str) -> bool:
+        return self._build.value(*self._resolve([name])) is None
+
     def _constant(self, name: str) -> Array:
         value = self._build.value(name)
         assert value is not None, name
         return value
 
     def _import(self, proto: onnx.NodeProto, layer: str) -> None:
+        try:
+            self._import_layer(proto, layer)
+        except UnsupportedError as error:
+            if layer not in self._origins:
+                raise
+            raise self._origins[layer].refusal(error) from error
+
+    def _choose(self, node: onnx.NodeProto, layer: str) -> None:
+        """Import the branch that a constant condition chooses."""
+        condition = self._build.value(*self._resolve(node.input[:1]))
+        if condition is None:
+            raise UnsupportedError(CHOICE, layer, "its condition is computed", rewrite(CHOICE))
+        branch = branch_taken(node, layer, holds=bool(condition.all()), reserve=self._build.reserve)
+        self._types.add(branch.types)
+        self._read.update(branch.names_read)
+        for tensor in branch.constants:
+            self._build.add_constant(tensor.name, Constant(elements(tensor)))
+        for inner in branch.nodes:
+            if not self.is_known(inner) and not self._became_constant(inner):
+                raise unknown_operator(inner, inner.name)
+            self._take(inner, inner.name, is_constant=False)
+        for name, result in zip(node.output, branch.results, strict=True):
+            self._alias[name] = self._alias.get(result, result)
+            for group in (self._codes, self._whole):
+                if result in group:
+                    group.add(name)
+
+    def _import_layer(self, proto: onnx.NodeProto, layer: str) -> None:
+        if proto.op_type == CHOICE:
+            self._choose(proto, layer)
+            return
         node = ImportedNode(
             proto.op_type,
             layer,
@@ -206,17 +269,17 @@ class OnnxConversion:
         )
         if layer in self._masking:
             node = with_finite_masks(node, self._build)
-        self._check_constants(node)
+        refuse_infinite(node, self._build)
         self._whole.follow(node, proto, self._codes)
         self._check_codes(node, proto)
         result: str | list[str]
         importers: dict[str, Callable[[ImportedNode], str | list[str]]] = {
             qdq.QUANTIZE: self._quantize,
             qdq.DEQUANTIZE: partial(self._dequantize, proto),
-            "Cast": partial(self._cast, proto),
-            "CastLike": partial(self._cast, proto),
-            "Div": partial(self._divide, proto),
-            "Dropout": self._dropout,
+            "Cast": partial(self._types.cast, proto),
+            "CastLike": partial(self._types.cast, proto),
+            "Div": partial(self._types.divide, proto),
+            "Dropout": partial(undropped, build=self._build),
             "SplitToSequence": self._sequences.split,
             "SequenceAt": self._sequences.at,
         }
@@ -247,23 +310,6 @@ class OnnxConversion:
         # The empty name is that of every absent output, and of every absent input.
         self._alias.update((name, result) for name, result in named if name)
 
-    def _check_constants(self, node: ImportedNode) -> None:
-        """Refuse NaN and infinite weights by the names the file gives them."""
-        for name, number in node.attrs.items():
-            finite = not isinstance(number, float) or math.isfinite(number)
-            if not finite and node.op_type not in _MAY_BE_INFINITE:
-                raise UserError(f"layer {node.name!r} ({node.op_type}): its {name} is {number}")
-        for name in node.inputs:
-            value = self._build.value(name) if name else None
-            if value is None or value.dtype.kind != "f" or node.op_type in _MAY_BE_INFINITE:
-                continue
-            if not np.isfinite(value).all():
-                kind = "NaN" if np.isnan(value).any() else "infinite"
-                raise UserError(
-                    f"layer {node.name!r} ({node.op_type}): the constant {name!r} has {kind} "
-                    "elements\n  the training probably diverged; export a healthy checkpoint"
-                )
-
     def _check_codes(self, node: ImportedNode, proto: onnx.NodeProto) -> None:
         """Refuse arithmetic on integers, which only a DequantizeLinear may read."""
         codes = {name for name in self._codes.intersection(proto.input) if name not in self._whole}
@@ -290,35 +336,6 @@ class OnnxConversion:
         if codes is not None:
             constant = qdq.dequantized_constant(node, self._build, codes)
             return self._build.add_constant(node.outputs[0], constant)
-        source, kind = proto.input[0], self._types_of(proto)[0]
+        source, (kind, *_) = proto.input[0], self._types.of(proto.input)
         are_codes = source in self._codes and source not in self._whole
         return qdq_inputs.dequantized(node, self._build, kind, are_codes=are_codes)
-
-    def _dropout(self, node: ImportedNode) -> str:
-        """Nothing happens, unless the file was exported for training."""
-        training = self._build.value(node.inputs[2]) if node.has_input(2) else None
-        ratio = self._build.value(node.inputs[1]) if node.has_input(1) else np.array(0.5)
-        if training is not None and training.any() and (ratio is None or ratio.any()):
-            raise self._build.unsupported(
-                node, "it drops elements, as in training", "export in evaluation mode"
-            )
-        return node.inputs[0]
-
-    def _cast(self, proto: onnx.NodeProto, node: ImportedNode) -> str:
-        """Turn elements into those of another type: the one named, or that of a second input."""
-        source, *like = self._types_of(proto)
-        target = int(node.attrs["to"]) if "to" in node.attrs else like[0]
-        return cast(node, self._build, source, target)
-
-    def _divide(self, proto: onnx.NodeProto, node: ImportedNode) -> str | list[str]:
-        if all(kind in INTEGER_TYPES for kind in self._types_of(proto)):
-            return divided(node, self._build)
-        return ONNX_IMPORTERS["Div"](node, self._build)
-
-    def _types_of(self, proto: onnx.NodeProto) -> list[int]:
-        """Element types of a node's inputs; what is unknown is float."""
-        return [self._types.get(name, onnx.TensorProto.FLOAT) for name in proto.input]
-
-    @cached_property
-    def _types(self) -> dict[str, int]:
-        return element_types(self._model)

@@ -24,12 +24,11 @@ _TABLE = "look it up before the network, and give it what is found"
 _OPERATORS = {
     _CONDITION: "If IF WHILE",
     _UNROLL: "Loop Scan SequenceMap",
-    _INDICES: "GatherND GatherElements GATHER_ND Compress ReverseSequence REVERSE_V2 "
-    "REVERSE_SEQUENCE",
+    _INDICES: "GATHER_ND REVERSE_V2 REVERSE_SEQUENCE",
     _BOXES: "NonMaxSuppression NON_MAX_SUPPRESSION_V4 NON_MAX_SUPPRESSION_V5 RoiAlign MaxRoiPool",
-    _TRIANGLE: "CumSum CUMSUM",
-    _SCATTER: "Scatter ScatterND ScatterElements TensorScatter SCATTER_ND SELECT SELECT_V2 Trilu",
-    _NORM: "LpNormalization MeanVarianceNormalization L2_NORMALIZATION",
+    _TRIANGLE: "CUMSUM",
+    _SCATTER: "SCATTER_ND SELECT SELECT_V2",
+    _NORM: "L2_NORMALIZATION",
     _STATICALLY: "DynamicQuantizeLinear ConvInteger MatMulInteger "
     "com.microsoft.DynamicQuantizeMatMul com.microsoft.MatMulIntegerToFloat",
     _RANDOM: "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform "
@@ -51,10 +50,7 @@ _INSTEAD = {
     "CumProd": "use Split and Mul",
     "Einsum": "use Transpose, MatMul and ReduceSum",
     "Erf": "use Gelu, or Tanh, which is near it",
-    "OneHot": "compare the indices with constants: Equal",
     "ONE_HOT": "compare the indices with constants: EQUAL",
-    "Hardmax": "use ArgMax, or end the network at the scores",
-    "LRN": "use BatchNormalization or LayerNormalization",
     "LOCAL_RESPONSE_NORMALIZATION": "use batch normalization",
     "IsInf": "clip the values before: codes hold no infinity",
     "IsNaN": "remove it: codes hold no NaN",
@@ -83,7 +79,7 @@ _OTHER = (
 def rewrite(op: str) -> str:
     """What to use instead of an operator.
 
-    >>> rewrite("CumSum")
+    >>> rewrite("CUMSUM")
     'multiply by a constant triangular matrix'
     """
     return _INSTEAD.get(op, _OTHER)

@@ -88,7 +88,6 @@ class _OnnxSurvey(OnnxConversion):
 
     def __init__(self, model: onnx.ModelProto) -> None:
         super().__init__(model)
-        self._model = model
         self._refusals: list[Refusal] = []
         self._shapes: Mapping[str, Shape] = {}
         self._stand_ins: list[str] = []
@@ -108,7 +107,8 @@ class _OnnxSurvey(OnnxConversion):
             # Behind a refused layer nothing can be relied upon, before it everything.
             if not self._refusals:
                 self._refusals.append(self._of_file(error))
-        return Survey(len(self.imported), tuple(self._refusals), graph)
+        layers = {self._origins.get(layer, layer) for layer in self.imported.values()}
+        return Survey(len(layers), tuple(self._refusals), graph)
 
     def _of_file(self, error: EdgecompError) -> Refusal:
         """What is wrong with the numbers of a file; faults of other kinds are none of it."""
@@ -144,7 +144,9 @@ class _OnnxSurvey(OnnxConversion):
                 raise unknown_operator(proto, layer)
             super()._import(proto, layer)
         except UnsupportedError as error:
-            self._refusals.append(Refusal.of(error))
+            # Layers of one operator's definition may be refused for the same reason.
+            if Refusal.of(error) not in self._refusals:
+                self._refusals.append(Refusal.of(error))
             for name in proto.output:
                 if name and name not in self._alias:
                     self._stand_in(name, error)

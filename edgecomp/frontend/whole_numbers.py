@@ -56,6 +56,8 @@ class WholeNumbers:
         whole = self._names.intersection(proto.input)
         if not whole or to_real:
             return
+        if node.op_type == "OneHot" and not whole.intersection(proto.input[1:]):
+            return
         if node.op_type not in MOVEMENTS | {"Cast"}:
             raise self._build.unsupported(
                 node,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from edgecomp.ir.types import Node, Tensor
+from edgecomp.ir.types import Array, Node, Tensor
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Graph:
         views: for inputs and outputs whose layout differs from the model's, how to convert.
         io_names: names that the model's file gave to inputs and outputs, by tensor name.
         states: tensors that are kept between runs.
+        constant_outputs: outputs of the model's file that are the same whatever the inputs, which
+            the network leaves out, by their names.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Graph:
     views: Mapping[str, View] = field(default_factory=dict)
     io_names: Mapping[str, str] = field(default_factory=dict)
     states: tuple[State, ...] = ()
+    constant_outputs: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def has_int16(self) -> bool:

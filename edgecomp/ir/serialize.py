@@ -50,7 +50,9 @@ def save_graph(graph: Graph, path: Path) -> None:
         "views": {name: dataclasses.asdict(view) for name, view in graph.views.items()},
         "io_names": dict(graph.io_names),
         "states": [dataclasses.asdict(state) for state in graph.states],
+        "constant_outputs": {name: f"o{i}" for i, name in enumerate(graph.constant_outputs)},
     }
+    arrays |= {f"o{i}": value for i, value in enumerate(graph.constant_outputs.values())}
     text = np.frombuffer(json.dumps(document).encode(), np.uint8)
     with path.open("wb") as file:
         np.savez(file, graph=text, **arrays)  # type: ignore[arg-type]
@@ -117,6 +119,7 @@ def _graph_from_json(
         views,
         document["io_names"],
         tuple(State(**_tuples_in(state)) for state in document.get("states", ())),
+        {name: archive[key] for name, key in document.get("constant_outputs", {}).items()},
     )
 
 

@@ -12,6 +12,8 @@ from edgecomp.ir.verify import Operator
 COLUMNS = ("layer", "op", "output", "parameters of the layer", "MACs", "weights")
 NUMERIC = frozenset({"MACs", "weights"})
 MAX_NAME = 40
+SHOWN = 8
+"""Values of a constant output that are shown."""
 
 
 def graph_summary(graph: Graph, operators: Mapping[str, Operator]) -> dict[str, Any]:
@@ -23,7 +25,8 @@ def graph_summary(graph: Graph, operators: Mapping[str, Operator]) -> dict[str, 
 
     Returns:
         `name`, `inputs` and `outputs` (name in the file, tensor, shape on the device and shape in
-        the model), `layers` (name, op, inputs, output, shape, params, macs, parameters), `macs`
+        the model), `constant_outputs` of the file, which the network leaves out (name, shape, the
+        first values), `layers` (name, op, inputs, output, shape, params, macs, parameters), `macs`
         and `parameters` (the constants' elements, each constant once).
     """
     layers = [_layer(graph, node, operators) for node in graph.nodes]
@@ -32,6 +35,10 @@ def graph_summary(graph: Graph, operators: Mapping[str, Operator]) -> dict[str, 
         "name": graph.name,
         "inputs": [_port(graph, name) for name in graph.inputs],
         "outputs": [_port(graph, name) for name in graph.outputs],
+        "constant_outputs": [
+            {"name": name, "shape": list(value.shape), "values": value.flat[:SHOWN].tolist()}
+            for name, value in graph.constant_outputs.items()
+        ],
         "layers": layers,
         "macs": sum(layer["macs"] for layer in layers),
         "parameters": sum(tensor.size for tensor in constants),
@@ -45,10 +52,23 @@ def format_graph(graph: Graph, operators: Mapping[str, Operator]) -> str:
     for layer in summary["layers"]:
         row = (layer["name"], layer["op"], _dims(layer["shape"]), layer["params"])
         rows.append((*row, _count(layer["macs"]), _count(layer["parameters"])))
-    lines = [f"{graph.name}: {len(graph.nodes)} layers", *_ports(summary), ""]
+    lines = [f"{graph.name}: {len(graph.nodes)} layers", *_ports(summary)]
+    lines += [*(f"  {line}" for line in constant_outputs(graph)), ""]
     lines += _table([tuple(_shortened(cell) for cell in row) for row in rows])
     lines += ["", f"{summary['macs']:,} MACs, {summary['parameters']:,} parameters"]
     return "\n".join(lines)
+
+
+def constant_outputs(graph: Graph) -> list[str]:
+    """Lines that say which outputs of the file the network leaves out."""
+    lines = []
+    for name, value in graph.constant_outputs.items():
+        shown = ", ".join(f"{number:g}" for number in value.flat[:SHOWN].tolist())
+        more = ", ..." if value.size > SHOWN else ""
+        lines.append(
+            f"output {_quoted(name)} is always [{shown}{more}] ({_dims(value.shape)}): left out"
+        )
+    return lines
 
 
 def describe_params(params: OpParams) -> str:

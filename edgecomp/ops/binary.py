@@ -70,13 +70,21 @@ def align(node: ImportedNode, build: Builder) -> list[str]:
     return names
 
 
+def _scalar_zero(value: Array | None, other: Shape) -> Array | None:
+    """Zeros as one number, where they do not widen the other operand; all else as it is."""
+    if value is None or value.any() or np.broadcast_shapes(value.shape, other) != other:
+        return value
+    return np.zeros((), value.dtype)
+
+
 def import_binary(op: str, function: str, params: OpParams) -> SingleImporter:
     """Importer of `op`, or of `function` of one variable where an operand is a scalar constant."""
 
     def importer(node: ImportedNode, build: Builder) -> str:
         values = [build.value(name) for name in node.inputs[:2]]
-        for index, value in enumerate(values):
+        for index, given in enumerate(values):
             other = build.shape(node.inputs[1 - index])
+            value = _scalar_zero(given, other) if op == "add" else given
             if value is not None and value.size == 1 and value.ndim <= len(other):
                 number = float(value.reshape(()))
                 expr = call(function, number, X) if index == 0 else call(function, X, number)

@@ -1,6 +1,7 @@
 """Operators that only move codes: reshape, transpose, pad, concat.
 
 Source of the semantics: ONNX Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Pad, Concat.
+How Concat arrives is in `edgecomp.ops.joining`.
 """
 
 import math
@@ -233,19 +234,10 @@ def _transpose(node: ImportedNode, build: Builder) -> str:
     return build.transpose(node.inputs[0], [int(axis) for axis in perm], node)
 
 
-def _concat(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX Concat."""
-    rank = len(build.shape(node.inputs[0]))
-    if len(node.inputs) == 1:
-        return node.inputs[0]
-    return build.emit("concat", node.inputs, ConcatParams(int(node.attrs["axis"]) % rank), node)
-
-
 ONNX: dict[str, Importer] = {
     "Reshape": _reshape,
     "Flatten": _flatten,
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
     "Transpose": _transpose,
-    "Concat": _concat,
 }

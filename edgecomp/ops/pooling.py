@@ -12,7 +12,7 @@ from itertools import groupby
 
 from edgecomp.ir import NO_CLAMP, Clamp
 from edgecomp.ops.base import Builder, ImportedNode, Importer
-from edgecomp.ops.expression import X, call
+from edgecomp.ops.expression import Expr, X, call
 from edgecomp.ops.gather import emit_gather
 from edgecomp.ops.movement import ConcatParams, PadParams
 from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
@@ -209,18 +209,38 @@ def _import_global_norm(node: ImportedNode, build: Builder) -> str:
 
 def _emit_norm(node: ImportedNode, build: Builder, x: str, axes: Sequence[SpatialAxis]) -> str:
     """Emit `(Σ |x|^p)^(1/p)` over the windows of a channels-last input, channels first."""
-    p = float(node.attrs.get("p", 2))
-    terms = UnaryParams(call("pow", call("abs", X), p))
+    terms, p = norm_terms(node, build)
     mean = emit_average_pool(
         node,
         build,
-        build.emit("unary", [x], terms, node, ".terms"),
+        build.emit("unary", [x], UnaryParams(terms), node, ".terms"),
         axes,
         count_include_pad=True,
     )
     total = call("mul", X, float(math.prod(axis.kernel for axis in axes)))
-    root = UnaryParams(call("pow", call("max", total, 0.0), 1 / p))
+    root = UnaryParams(norm_root(p, total))
     return channels_first(node, build, build.emit("unary", [mean], root, node, ".root"))
+
+
+def norm_terms(node: ImportedNode, build: Builder) -> tuple[Expr, float]:
+    """What is summed for the norm `p` of an operator, and p.
+
+    Raises:
+        UnsupportedError: p is less than 1.
+    """
+    p = float(node.attrs.get("p", 2))
+    if p < 1:
+        raise build.unsupported(node, f"the norm {p:g}", "use p = 1 or 2", "p")
+    if p == 1:
+        return call("abs", X), p
+    return call("mul", X, X) if p == 2 else call("pow", call("abs", X), p), p
+
+
+def norm_root(p: float, total: Expr) -> Expr:
+    """The norm whose terms have this sum, which rounding may have made negative."""
+    if p == 1:
+        return total
+    return call("sqrt", call("relu", total)) if p == 2 else call("pow", call("relu", total), 1 / p)
 
 
 def _import_global(node: ImportedNode, build: Builder) -> str:

@@ -53,6 +53,9 @@ def pieces(
         axis: where to cut.
         sizes: lengths of the pieces.
         keep: whether pieces keep the axis; without it pieces of 1 lose it.
+
+    Returns:
+        The pieces; one of no elements is a constant.
     """
     x = node.inputs[0]
     shape = build.shape(x)
@@ -65,6 +68,9 @@ def pieces(
             part = replace(part, name=f"{node.name}.{index}")
         if not part.outputs or not part.outputs[0]:
             made.append("")
+        elif not size:
+            none = np.zeros((*shape[:axis], 0, *shape[axis + 1 :]), np.float32)
+            made.append(build.constant(none, f"{part.name}.empty"))
         else:
             y = emit_gather(build, part, x, {axis: range(start, start + size)})
             gone = (*shape[:axis], *shape[axis + 1 :])

@@ -159,6 +159,16 @@ def _of_constant(kind: str, number: float, *, on_the_left: bool) -> Expr:
     return call("sub", 1.0, call("relu", sign))
 
 
+def _with_infinity(node: ImportedNode, build: Builder, kind: str, value: Array, index: int) -> str:
+    """A comparison with infinities: what is computed is a finite number."""
+    shapes = [build.shape(name) for name in node.inputs[:2]]
+    above = (value > 0) if index else (value < 0)
+    truth = np.zeros_like(above) if kind == "equal" else above
+    return build.constant(
+        np.broadcast_to(truth, np.broadcast_shapes(*shapes)), f"{node.name}.truth"
+    )
+
+
 def _comparison(kind: Literal["less", "less_or_equal", "equal"], *, swapped: bool) -> Importer:
     """Importer of a comparison; with a scalar constant it is a table."""
 
@@ -167,6 +177,8 @@ def _comparison(kind: Literal["less", "less_or_equal", "equal"], *, swapped: boo
         names = node.inputs[1::-1] if swapped else node.inputs[:2]
         for index, name in enumerate(names):
             value, other = build.value(name), names[1 - index]
+            if value is not None and np.isinf(value).all():
+                return _with_infinity(node, build, kind, value, index)
             if value is not None and value.size == 1 and value.ndim <= len(build.shape(other)):
                 number = float(value.reshape(()))
                 expr = _of_constant(kind, number, on_the_left=index == 0)
@@ -177,8 +189,22 @@ def _comparison(kind: Literal["less", "less_or_equal", "equal"], *, swapped: boo
     return importer
 
 
+def _always(node: ImportedNode, build: Builder) -> str:
+    """The computed operand that a constant condition chooses everywhere, if there is one."""
+    condition = build.value(node.inputs[0])
+    if condition is None or condition.min() != condition.max():
+        return ""
+    choice = node.inputs[1 if condition.all() else 2]
+    shapes = [build.shape(name) for name in node.inputs]
+    whole = build.shape(choice) == np.broadcast_shapes(*shapes)
+    return choice if whole and build.value(choice) is None else ""
+
+
 def _where(node: ImportedNode, build: Builder) -> str:
     """Import ONNX Where: condition and choices computed or constant."""
+    chosen = _always(node, build)
+    if chosen:
+        return chosen
     rank = max(len(build.shape(name)) for name in node.inputs)
     names = []
     for index, name in enumerate(node.inputs):

@@ -191,6 +191,7 @@ def _finished(whole: Graph, axis: int, frames: int, ticks: Ticks) -> Stream:
         views,
         {made: whole.io_names.get(name, name) for name, made in ports.items()},
         tuple(ticks.states),
+        whole.constant_outputs,
     ).with_nodes(ticks.nodes, ticks.tensors)
     verify(graph, OPS)
     timed = {made: ticks.lines[name] for name, made in outputs.items() if name in ticks.lines}

@@ -24,7 +24,14 @@ QuantizeLinear and DequantizeLinear become scales of the tensors between them; I
 Constant disappear; whatever depends on constants and shapes only is computed while the model is
 read. Activations are real numbers whatever type the file gives them, and a truth value is 0 or 1:
 Cast and CastLike from float to integers round towards zero, to BOOL compare with zero, to narrower
-integers wrap around, and do nothing where the numbers stay the same.
+integers wrap around, and do nothing where the numbers stay the same. An output of the file that is
+constant is left out of the network and told with its values, as long as another one is computed.
+
+Operators that ONNX itself defines by others, and that are not listed here, are taken apart by that
+definition: Attention (scaled_dot_product_attention of torch), FlexAttention, RotaryEmbedding,
+SwiGLU, CausalConvWithState, CenterCropPad, NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss. The
+layers that they become are named `layer/Operator/tensor`. One whose definition needs a loop or
+random numbers is refused. Of an If whose condition is constant the branch that is taken is read.
 """
 
 _IMPORT = re.compile(r"^Import (?:ONNX )?[A-Z]\w*(?: and [A-Z]\w*)?\s*[:,;]?\s*")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from edgecomp.frontend.tflite_file import TfliteFile, TfliteOperator, TfliteTensor
 from tests.frontend import refusals_lstm, refusals_variables
@@ -86,10 +86,23 @@ INDICES = (node("ArgMax", "x", "i", axis=0, keepdims=0),)
 INTEGERS = (node("Cast", "x", "i", to=TensorProto.INT32),)
 UNKNOWN = (node("Unheard", "x", "u", domain="com.microsoft"),)
 """Where there is such a layer, ONNX cannot say beforehand that others make no sense."""
+_SAME = helper.make_tensor_value_info("r", TensorProto.FLOAT, IMAGE)
+SAME = helper.make_graph([node("Relu", "x", "r")], "same", [], [_SAME])
 
 ONNX = (
-    Onnx("not supported", "CumSum", "x a", constants={"a": np.array(1)}, instead="triangular"),
-    Onnx("not supported", "Hardmax", instead="ArgMax"),
+    Onnx("not supported", "CumProd", "x a", constants={"a": np.array(1)}, opset=26,
+         instead="Split"),
+    Onnx("not supported", "Det", instead="host"),
+    Onnx("condition is computed", "If", "c", attributes={"then_branch": SAME, "else_branch": SAME},
+         before=(node("ReduceMax", "x", "l", keepdims=0),
+                 node("Cast", "l", "c", to=TensorProto.BOOL)), instead="condition fixed"),
+    Onnx("an index among 300", "Hardmax", shape=(1, 300), instead="scores"),
+    Onnx("depth and values must be", "OneHot", "i d z", before=INDICES, second=(2,),
+         constants={"d": np.array(3)}),
+    Onnx("a depth of 300", "OneHot", "i d v", before=INDICES,
+         constants={"d": np.array(300), "v": np.float32([0, 1])}, instead="look it up"),
+    Onnx("bias or alpha", "LRN", attributes={"size": 3, "bias": 0.0}, instead="bias 1"),
+    Onnx("the norm 0", "GlobalLpPool", attributes={"p": 0}, instead="p = 1"),
     Onnx("not supported", "Det", shape=(1, 2, 6, 6), instead="on the host"),
     Onnx("4 spatial axes", "AveragePool", shape=(*VOLUME, 4),
          attributes={"kernel_shape": [2, 2, 2, 2]}, instead=FLAT),
@@ -158,6 +171,17 @@ ONNX = (
          types={"x": TensorProto.INT64}, instead="a smaller vocabulary"),
     Onnx("'x' has whole numbers", "Relu", opset=14, instead="as float",
          types={"x": TensorProto.INT32, "y": TensorProto.INT32}),
+    Onnx("indices must be constant", "GatherElements", "k i", before=INDICES,
+         constants={"k": reals(4, 7)}, instead="outside the network"),
+    Onnx("outside of an axis of 6", "GatherElements", "x k", attributes={"axis": 2},
+         constants={"k": ints(9).reshape(1, 1, 1, 1)}),
+    Onnx("indices of (2, 1)", "GatherND", "x k", attributes={"batch_dims": 1}, before=UNKNOWN,
+         constants={"k": ints(1, 1).reshape(2, 1)}),
+    Onnx("17 updates of one place", "ScatterND", "x k z", (4, 2), opset=18, second=(17, 2),
+         constants={"k": np.ones((17, 1), np.int64)}, attributes={"reduction": "add"},
+         instead="Reduce"),
+    Onnx("result would be empty", "Compress", "x k", constants={"k": np.zeros(2, bool)},
+         attributes={"axis": 1}, instead="remove the layer", before=UNKNOWN),
     Onnx("indices outside", "Gather", "x k", constants={"k": ints(9)}, attributes={"axis": 2}),
     Onnx("channels in blocks", "DepthToSpace", attributes={"blocksize": 3}),
     Onnx("a map of 6x6", "SpaceToDepth", attributes={"blocksize": 4}),
@@ -237,8 +261,6 @@ ONNX = (
          types={"y": TensorProto.UINT32}, instead="clip at 0"),
     Onnx("one constant number only", "Div", "i i", before=INTEGERS, instead="cast to float",
          types={"y": TensorProto.INT32}),
-    Onnx("every input must be computed", "Concat", "x k", constants={"k": reals(*IMAGE)},
-         attributes={"axis": 1}),
     Onnx("33,025 products", "MatMul", "x z", (1, 2, 33_100), second=(1, 33_100, 2)),
 )  # fmt: skip
 """A reason each; the layers are as small as they can be."""
@@ -310,6 +332,8 @@ TFLITE = (
     Tflite("another number of elements", "RESHAPE", (MAP, numbers(5)), (5,)),
     Tflite("no permutation", "TRANSPOSE", (MAP, numbers(0, 1, 1, 2))),
     Tflite("must be positive, two per axis", "PAD", (MAP, np.full((4, 2), -1, np.int32))),
+    Tflite("every input must be computed", "CONCATENATION", (MAP, reals(*MAP)), (1, 6, 6, 4),
+           options={"Axis": 3}),
     Tflite("axis 9", "CONCATENATION", (MAP, MAP), options={"Axis": 9}),
     Tflite("0 outputs", "ABS", outputs=0),
     Tflite("2 outputs", "ABS", outputs=2),

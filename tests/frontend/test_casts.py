@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
+from edgecomp.errors import EdgecompError
 from edgecomp.frontend import read_model
+from edgecomp.frontend.onnx_casts import type_name
 from edgecomp.interp import run_float
 from edgecomp.passes import run_passes
 from edgecomp.quant import quantize_model
@@ -105,3 +107,12 @@ def test_emulated_core_computes_the_same(board, tmp_path):
     models = [quantized(name, tmp_path) for name in MODELS]
     found = board_differences(models, tmp_path, board)
     assert not found, one_line_each(found)
+
+
+def test_an_element_type_that_does_not_exist_is_refused(tmp_path):
+    model = make_model([node("Relu", "x", "y")], {"x": [1, 4]}, ["y"])
+    model.graph.input[0].type.tensor_type.elem_type = -1
+    with pytest.raises(EdgecompError):
+        read_model(save(model, tmp_path))
+    assert type_name(-1) == "-1"
+    assert type_name(1) == "FLOAT"

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgecomp.feasibility import check_model
 from tests.cli.support import FAST, call
+from tests.frontend.onnx_cases import make_model, node, save
 from tests.frontend.test_tflite import SMALL
 from tests.support.damage import NAMES
 from tests.support.tflite_lstm_files import LstmSpec, NetSpec, lstm_file
@@ -43,6 +44,34 @@ def run(kind, count, folder, *file):
 @pytest.mark.parametrize("count", COUNTS)
 def test_damaged_onnx_files(count, tmp_path):
     (passed, refused), _ = run("onnx", count, tmp_path)
+    assert passed + refused == count
+    assert min(passed, refused) > count // 30
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_damaged_onnx_files_of_defined_operators(count, tmp_path):
+    """Attention and others are taken apart by ONNX's own definitions, whatever is in the file."""
+    value = helper.make_tensor_value_info("w", TensorProto.FLOAT, None)
+    branch = helper.make_graph([node("Mul", "l two", "w")], "branch", [], [value])
+    branch.initializer.append(numpy_helper.from_array(np.float32(2), "two"))
+    nodes = [
+        node("Attention", "q k v m", "a", "attn", is_causal=1, scale=0.4, softcap=2.0),
+        node("RotaryEmbedding", "a c s i", "b", "rope"),
+        node("CenterCropPad", "b n", "d", "crop", axes=[2, 3]),
+        node("ScatterElements", "d e u", "f", "put", axis=3, reduction="add"),
+        node("LRN", "f", "l", "lrn", size=3),
+        helper.make_node("If", ["t"], ["y"], "choice", then_branch=branch, else_branch=branch),
+    ]
+    rng = np.random.default_rng(0)
+    reals = {"m": (4, 4), "c": (6, 2), "s": (6, 2), "u": (1, 2, 3, 2)}
+    constants = {name: rng.normal(size=shape).astype(np.float32) for name, shape in reals.items()}
+    constants |= {
+        "i": np.array([[0, 2, 1, 5]]), "n": np.array([3, 5]), "t": np.array(True),
+        "e": np.zeros((1, 2, 3, 2), np.int64),
+    }  # fmt: skip
+    shapes = {name: (1, 2, 4, 4) for name in "qkv"}
+    file = save(make_model(nodes, shapes, ["y"], constants, opset=23), tmp_path, "base.onnx")
+    (passed, refused), _ = run("onnx", count, tmp_path, file)
     assert passed + refused == count
     assert min(passed, refused) > count // 30
 

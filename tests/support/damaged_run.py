@@ -1,9 +1,9 @@
 """Reads many damaged files in a process that may take one more gigabyte; started by a test.
 
 `python -m tests.support.damaged_run KIND FIRST LAST FOLDER [FILE]`: `onnx` or `tflite`, numbers of
-damaged copies, a folder to work in, and the file that is damaged (TFLite); or `hostile`, for all
-those files.  Prints how many were passed and how many refused, and to the standard error what
-should not have happened.
+damaged copies, a folder to work in, and the file that is damaged (ONNX may do without); or
+`hostile`, for all those files.  Prints how many were passed and how many refused, and to the
+standard error what should not have happened.
 """
 
 import functools
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from edgecomp import feasibility
 from edgecomp.errors import EdgecompError, InternalError
@@ -44,7 +45,7 @@ def content(kind: str, number: int, file: bytes) -> bytes:
     rng = np.random.default_rng(number)
     if kind == "tflite":
         return damaged_tail(file, rng, number)
-    model = base(number % BASES)
+    model = onnx.load_from_string(file) if file else base(number % BASES)
     if number % 2:
         return damaged_model(model, rng)
     return damaged_bytes(model.SerializeToString(), rng, number // 2)
