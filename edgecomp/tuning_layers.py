@@ -95,8 +95,8 @@ _DEPTHWISE: Sequence[tuple[tuple[int, int, int], tuple[int, int], Mapping[str, A
     ((3, 48, 16), (3, 3), {**_SIDE, **_TWICE}),
     ((3, 24, 32), (3, 3), _SIDES),
 )
-# Height and width, channels of input and output: 3x3 on the small maps at the end of a network.
-_SMALL_MAPS = ((8, 32), (7, 44), (4, 64))
+# Height and width, channels of input and output: 3x3 on small maps, one of which no tile fills.
+_SMALL_MAPS = ((14, 12), (8, 44))
 _DENSE = ((640, 128), (128, 128), (128, 8), (8, 128), (128, 640), (64, 12), (784, 100), (99, 31))
 _MAPS = ((32, 32, 16), (16, 16, 32), (8, 8, 64), (7, 5, 13))
 _GLOBAL = ((25, 5, 64), (8, 8, 64), (3, 3, 256), (7, 5, 13))
