@@ -287,5 +287,17 @@ class Conv2dDspSpeed(Conv2dDsp):
 
 def code_name(name: str, k: Any) -> str:
     """Add what the end of a block depends on to its name."""
-    numbers = (k.zero_point, *((k.low, k.high) if (k.low, k.high) != (-128, 127) else ()))
+    return _with_numbers(name, k, k.zero_point, *_narrow_range(k))
+
+
+def range_name(name: str, k: Any) -> str:
+    """The same for blocks that are told the zero point."""
+    return _with_numbers(name, k, *_narrow_range(k))
+
+
+def _with_numbers(name: str, k: Any, *numbers: int) -> str:
     return "_".join([name + arithmetic_suffix(k), *(str(n).replace("-", "m") for n in numbers)])
+
+
+def _narrow_range(k: Any) -> tuple[int, ...]:
+    return (k.low, k.high) if (k.low, k.high) != (-128, 127) else ()

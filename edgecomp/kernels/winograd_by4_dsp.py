@@ -18,13 +18,14 @@ import numpy as np
 from edgecomp.fixedpoint import INT32_MAX, INT32_MIN
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
-from edgecomp.kernels.conv2d_dsp import MAX_OFFSET, code_name
+from edgecomp.kernels.conv2d_dsp import MAX_OFFSET, range_name
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import blocks_at_a_time
 from edgecomp.kernels.finish import beside_weights, end_words, requantize_refusal
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.kernels.winograd_transforms import DIRECT, F2, F4, Transform, window_refusal
 from edgecomp.ops.base import as_nhwc
+from edgecomp.ops.linear import LinearConstants
 from edgecomp.targets.cores import Core
 
 COLUMNS = 8
@@ -180,19 +181,25 @@ class WinogradBy4Dsp(Kernel):
         last = [f"row > {inside[-1]}"] if inside and inside[-1] < starts[-1] else []
         return " || ".join(first + last)
 
+    def _function_name(self, name: str, k: LinearConstants) -> str:
+        """Of the C function that makes codes: its zero point is a parameter."""
+        return range_name(name, k)
+
     def context(self, layer: Layer) -> dict[str, Any]:
         """Sizes, distances and the transforms' numbers."""
         shapes, k, down = window_context(layer), layer.prepared, self.down
         channels, out_channels = shapes["channels"], shapes["out_channels"]
         steps, power = self._steps(layer), self._power
-        name = f"{self.name}_{channels}_to_{out_channels}_by_{shapes['out_width']}"
+        stem = self.name.removesuffix("_dsp")
+        name = f"{stem}_{channels}_to_{out_channels}_by_{shapes['out_width']}"
         row_bytes = 4 * channels  # of a transformed row, one product of it
         outside = down.inputs.sum(axis=1) * shapes["input_zero_point"]
         beside = beside_weights(k)
         odd = down.factor * F4.factor >> power
         return {
             **shapes,
-            "name": code_name(name.removesuffix("_dsp"), k),
+            "name": self._function_name(name, k),
+            "input_name": f"{stem}_{channels}_input",
             "down": down,
             "across": F4,
             "border_rows": self._border_rows(layer),

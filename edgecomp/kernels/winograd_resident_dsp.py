@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecomp.kernels.base import Constant, Layer
+from edgecomp.kernels.conv2d_dsp import code_name
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.kernels.winograd_by4_dsp import (
     CHANNELS,
@@ -21,6 +22,7 @@ from edgecomp.kernels.winograd_by4_dsp import (
 )
 from edgecomp.kernels.winograd_transforms import F4, ONE, Transform
 from edgecomp.ops.base import as_nhwc
+from edgecomp.ops.linear import LinearConstants
 from edgecomp.targets.cores import Core
 
 MAX_OUTPUTS = 64
@@ -95,6 +97,10 @@ class WinogradResidentDsp(WinogradBy4Dsp):
             f"by 4 channels: rows of the window, by 4 inputs 4 x 3 weights; {text}, four times"
         )
         return [Constant("stream", "uint32_t", stream, True, comment)]
+
+    def _function_name(self, name: str, k: LinearConstants) -> str:
+        """Of the C functions: they have the zero point."""
+        return code_name(name, k)
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Sizes and distances."""
