@@ -19,7 +19,7 @@ def fuzzer(tmp_path_factory):
 
 def run(fuzzer: Path, folder: Path, *options: str) -> str:
     done = subprocess.run(
-        [fuzzer, *options, "-timeout=10", "-rss_limit_mb=1024", f"-artifact_prefix={folder}/"],
+        [fuzzer, *options, "-timeout=10", "-malloc_limit_mb=64", f"-artifact_prefix={folder}/"],
         cwd=folder,
         capture_output=True,
         text=True,
