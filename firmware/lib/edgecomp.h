@@ -16,9 +16,11 @@
 #if defined(__ELF__)
 #define EC_WEIGHTS(name) __attribute__((section(".rodata.ec_weights." #name), aligned(4)))
 #define EC_ALIGNED __attribute__((aligned(4)))
+#define EC_WIDE __attribute__((aligned(8))) /* beside one of these: elements of 64 bits */
 #else
 #define EC_WEIGHTS(name)
 #define EC_ALIGNED
+#define EC_WIDE
 #endif
 
 /* A stage stays a function of its own: it is called from two places, and profilers see it. */
