@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from edgecomp.errors import UserError
+from edgecomp.frontend.masks import MASKS
 from edgecomp.frontend.onnx_builder import GraphBuilder
 from edgecomp.ops.base import ImportedNode
 
@@ -28,6 +29,12 @@ def refuse_infinite(node: ImportedNode, build: GraphBuilder) -> None:
         if value is None or value.dtype.kind != "f":
             continue
         has_nan = np.isnan(value).any()
+        if node.op_type in MASKS and not has_nan and np.isneginf(value).any():
+            raise UserError(
+                f"layer {node.name!r} ({node.op_type}): the constant {name!r} hides scores by "
+                "-inf, which no code can hold, and not only softmaxes read the result\n"
+                "  take a finite number that is low enough (-1e4), or no such output"
+            )
         if has_nan or not (node.op_type in _MAY_BE_INFINITE or np.isfinite(value).all()):
             kind = "NaN" if has_nan else "infinite"
             raise UserError(

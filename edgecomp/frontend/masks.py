@@ -15,7 +15,7 @@ from edgecomp.frontend.onnx_fold import names_read
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.softmax import HIDDEN_SCORE
 
-_MASKS = frozenset({"Add", "Where"})
+MASKS = frozenset({"Add", "Where"})
 _MOVES = frozenset(
     {"Identity", "Dropout", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"}
 )
@@ -30,9 +30,9 @@ def masking_nodes(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> fr
     for index in reversed(range(len(nodes))):
         node = nodes[index]
         is_hidden = not seen.intersection(node.output)
-        if node.op_type in _MASKS and is_hidden:
+        if node.op_type in MASKS and is_hidden:
             found.add(index)
-        if node.op_type not in _ENDS and not (node.op_type in _MASKS | _MOVES and is_hidden):
+        if node.op_type not in _ENDS and not (node.op_type in MASKS | _MOVES and is_hidden):
             seen.update(names_read(node))
     return frozenset(found)
 

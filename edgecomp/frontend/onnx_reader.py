@@ -158,7 +158,7 @@ class OnnxConversion:
             shape, kind = input_shape(value, input_shapes, only=len(values) == 1)
             if kind in qdq_inputs.CODE_TYPES:
                 self._codes.add(value.name)
-            elif kind in WHOLE_TYPES:
+            elif kind in WHOLE_TYPES or kind in qdq_inputs.TINY_FLOATS:
                 self._whole.add(value.name)
             elif kind not in FLOAT_TYPES:
                 raise UnsupportedError(
@@ -189,12 +189,6 @@ class OnnxConversion:
                     self._build.annotate(name, qparams)
             outputs.append(name)
             self._io_names[name] = value.name
-        if not outputs:
-            names = ", ".join(repr(name) for name in constants)
-            raise UserError(
-                f"no output depends on the inputs: {names} is the same for all of them\n"
-                "  there is nothing to compute; give the network another output"
-            )
         return outputs, constants
 
     def _resolve(self, names: list[str]) -> tuple[str, ...]:
@@ -337,5 +331,7 @@ class OnnxConversion:
             constant = qdq.dequantized_constant(node, self._build, codes)
             return self._build.add_constant(node.outputs[0], constant)
         source, (kind, *_) = proto.input[0], self._types.of(proto.input)
+        if kind in qdq_inputs.TINY_FLOATS:
+            return qdq_inputs.looked_up(node, self._build, kind)
         are_codes = source in self._codes and source not in self._whole
         return qdq_inputs.dequantized(node, self._build, kind, are_codes=are_codes)

@@ -21,6 +21,7 @@ QUANTIZE = "QuantizeLinear"
 DEQUANTIZE = "DequantizeLinear"
 
 UINT8_SHIFT = 128
+_STORED_CODES = frozenset({"int32", "int8", "uint8", "int4", "uint4", "int2", "uint2"})
 _CODE_TYPES = {3: np.int8, 5: np.int16}
 """What the attribute `output_dtype` says, as ONNX numbers element types; it is uint8 else."""
 
@@ -53,20 +54,24 @@ def dequantized_constant(node: ImportedNode, build: GraphBuilder, codes: Array) 
 
     Returns:
         float32 elements; qparams of int8 (or narrower) codes, symmetric where the codes allow;
-        none for int32 biases, whose scale is that of input times weights, nor for blocks, which
-        are quantized as real weights are.  Codes that need nine bits about their zero point get
-        coarser scales per channel, or are marked to get them.
+        none for int32 biases, whose scale is that of input times weights, nor for blocks and
+        floating point of 8 bits or 4, which are quantized as real weights are.  Codes that need
+        nine bits about their zero point get coarser scales per channel, or are marked to get them.
 
     Raises:
         UnsupportedError: of a dtype without support.
     """
     scale, zero = scale_and_zero(node, build)
     kind = str(codes.dtype)
-    if kind not in {"int32", "int8", "uint8", "int4", "uint4", "int2", "uint2"}:
+    is_real = kind.startswith(("float8", "float4"))
+    if not is_real and kind not in _STORED_CODES:
         raise build.unsupported(node, f"constants of {kind} are not supported")
     axis = int(node.attrs.get("axis", 1)) % max(codes.ndim, 1) if scale.size > 1 else None
-    centred = codes.astype(np.int64) - spread(node, zero.astype(np.int64), codes.shape)
+    number = np.float64 if is_real else np.int64
+    centred = codes.astype(number) - spread(node, zero.astype(number), codes.shape)
     data = (centred * spread(node, scale.astype(np.float64), codes.shape)).astype(np.float32)
+    if is_real:
+        return Constant(data)
     if kind == "int32" or (axis is not None and node.attrs.get("block_size", 0)):
         return Constant(data)
     low, high = INT8_LIMITS

@@ -1,10 +1,12 @@
 """DequantizeLinear of what a network gets as an input: codes, or whole numbers of more bits.
 
 Codes of at most eight bits with one scale are those of the device: the scale becomes the input's.
-All others are numbers that a layer multiplies by their scales, one, or one by channel or by block.
+Those of floating point of eight bits or four choose a row of the table of all of them.  All others
+are numbers that a layer multiplies by their scales, one, or one by channel or by block.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -14,6 +16,7 @@ from edgecomp.frontend.onnx_builder import GraphBuilder
 from edgecomp.ir import Array, QParams
 from edgecomp.ops.base import ImportedNode
 from edgecomp.ops.convolutions import emit_per_channel
+from edgecomp.ops.embedding import emit_embedding
 from edgecomp.ops.expression import X, call
 from edgecomp.ops.unary import UnaryParams
 
@@ -24,6 +27,11 @@ CODE_TYPES = frozenset(
     if name in {"INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2"}
 )
 """Element types of inputs that int8 codes can hold; `onnx` knows some of them since lately."""
+
+TINY_FLOATS = frozenset(
+    number for name, number in _TYPES.items() if name.startswith(("FLOAT8", "FLOAT4"))
+)
+"""Element types of floating point whose codes, as unsigned numbers, are indices of a table."""
 
 
 def dequantized(node: ImportedNode, build: GraphBuilder, kind: int, *, are_codes: bool) -> str:
@@ -63,6 +71,26 @@ def dequantized(node: ImportedNode, build: GraphBuilder, kind: int, *, are_codes
             node, f"its scale or zero point differs from that of {source!r}'s quantization"
         )
     return source if scale.size == 1 else _restored(node, build, scale, zero)
+
+
+def looked_up(node: ImportedNode, build: GraphBuilder, kind: int) -> str:
+    """Import the dequantization of floating point of eight bits or four.
+
+    NaN becomes 0, and what is infinite the largest finite number.
+    """
+    scale, zero = qdq.scale_and_zero(node, build)
+    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind))
+    bits = 4 if "float4" in dtype.name else 8
+    numbers = np.arange(2**bits, dtype=np.uint8).view(dtype).astype(np.float64)
+    largest = np.abs(numbers[np.isfinite(numbers)]).max()
+    numbers = np.nan_to_num(numbers, nan=0.0, posinf=largest, neginf=-largest)
+    is_scaled = scale.size == 1
+    if is_scaled:
+        numbers = (numbers - float(zero.reshape(-1)[0])) * float(scale.reshape(()))
+    table = build.constant(numbers.astype(np.float32), f"{node.name}.numbers")
+    part = node if is_scaled else replace(node, outputs=())
+    y = emit_embedding(replace(part, inputs=(table, node.inputs[0])), build, 0)
+    return y if is_scaled else _restored(replace(node, inputs=(y,)), build, scale, zero)
 
 
 def _restored(node: ImportedNode, build: GraphBuilder, scale: Array, zero: Array) -> str:

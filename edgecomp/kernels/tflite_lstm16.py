@@ -4,40 +4,30 @@ A step of the latter makes the shares of all gates, unit by unit, by two product
 (`edgecomp.kernels.product16`), then the gates of every unit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from edgecomp.ir import Array
-from edgecomp.kernels.base import Constant, Kernel, Layer
+from edgecomp.kernels.base import Constant, Layer
 from edgecomp.kernels.int16_mve import VectorProduct
 from edgecomp.kernels.product16 import CODE_BYTES, Product, factor_refusal
 from edgecomp.kernels.recurrent_shape import RecurrentShape
 from edgecomp.kernels.tflite16_generic import TFLITE16
+from edgecomp.kernels.tflite_lstm_layer import TfliteLstmKernel
 from edgecomp.ops.lstm import GATES
 from edgecomp.requant.int16 import LinearFactor
-from edgecomp.requant.tflite16_functions import sigmoid_table
 from edgecomp.targets.cores import Core
 
 
-class TfliteLstm16Generic(Kernel):
+class TfliteLstm16Generic(TfliteLstmKernel):
     """Unit by unit: the four rows of both matrices, then the gates."""
 
     name: ClassVar[str] = "tflite_lstm16_generic"
-    op: ClassVar[str] = "lstm"
-    template: ClassVar[str] = "tflite_lstm/layer.c.j2"
     numerics: ClassVar[frozenset[str]] = TFLITE16
     code_type: ClassVar[str] = "int16_t"
-
-    def shape(self, layer: Layer) -> RecurrentShape:
-        """Sizes; the scratch begins with the cell states."""
-        return RecurrentShape(layer, 0)
-
-    def scratch_bytes(self, layer: Layer) -> int:
-        """Shares, cell states, and hidden states that no tensor holds."""
-        return self.shape(layer).scratch_bytes
 
     def row_constants(self, layer: Layer) -> list[Constant]:
         """Weights, biases and factors of both matrices."""
@@ -53,19 +43,6 @@ class TfliteLstm16Generic(Kernel):
                 Constant(f"{name}_shift", "uint8_t", k.shift[:GATES], True, of_gates),
             ]
         return found
-
-    def constants(self, layer: Layer) -> Sequence[Constant]:
-        """What the products read, and the hidden state to begin with."""
-        return [*self.row_constants(layer), *self.shape(layer).constants()]
-
-    def context(self, layer: Layer) -> dict[str, Any]:
-        """Sizes, integers, and the table of the sigmoid."""
-        return {
-            "s": self.shape(layer),
-            "k": layer.prepared.cell,
-            "table": np.array(sigmoid_table()),
-            "fast": None,
-        }
 
 
 class TfliteLstm16Dsp(TfliteLstm16Generic):

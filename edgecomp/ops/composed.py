@@ -11,6 +11,7 @@ import numpy as np
 
 from edgecomp.ops.argmax import MOST, ArgMaxParams, emit_argmax
 from edgecomp.ops.base import Builder, ImportedNode, Importer
+from edgecomp.ops.choosing import emit_chosen
 from edgecomp.ops.dense import emit_dense
 from edgecomp.ops.div import DivParams
 from edgecomp.ops.embedding import emit_embedding
@@ -55,24 +56,35 @@ def _moved(rows: str, build: Builder, axis: int, node: ImportedNode) -> str:
 
 
 def _one_hot(node: ImportedNode, build: Builder) -> str:
-    """Import ONNX OneHot: rows of a constant table."""
-    index = node.inputs[0]
-    depths, values = (build.value(name) for name in node.inputs[1:3])
-    if depths is None or values is None:
-        raise build.unsupported(node, "depth and values must be constants")
+    """Import ONNX OneHot: rows of a constant table, or choices between two computed numbers."""
+    index, _, both = node.inputs[:3]
+    indices, depths, values = (build.value(name) for name in node.inputs[:3])
+    if depths is None:
+        raise build.unsupported(node, "its depth must be a constant")
     depth = int(depths.reshape(-1)[0])
     if not 0 < depth <= MOST:
         raise build.unsupported(
             node, f"a depth of {depth}; 1 to {MOST} are possible", "look it up before the network"
         )
-    off, on = (float(number) for number in values.reshape(-1))
-    # What is no index has a row of its own, as far as codes tell it apart.
-    table = np.full((min(depth + 1, MOST), depth), off, np.float32)
-    np.fill_diagonal(table, on)
     rank = len(build.shape(index)) + 1
     axis = axis_of(node, build, int(node.attrs.get("axis", -1)), rank)
+    if indices is not None:
+        places = np.where(indices < 0, indices + depth, indices).astype(np.int64)
+        marks = places[..., None] == np.arange(depth)
+        return emit_chosen(node, build, both, np.moveaxis(marks, -1, axis).astype(np.int64))
+    # What is no index has a row of its own, as far as codes tell it apart.
+    off, on = (0.0, 1.0) if values is None else (float(number) for number in values.reshape(-1))
+    table = np.full((min(depth + 1, MOST), depth), off, np.float32)
+    np.fill_diagonal(table, on)
     name = build.constant(table, f"{node.name}.rows")
-    return _moved(emit_embedding(replace(node, inputs=(name, index)), build, 0), build, axis, node)
+    part = node if values is not None else replace(node, name=f"{node.name}.which", outputs=())
+    rows = emit_embedding(replace(part, inputs=(name, index)), build, 0)
+    hot = _moved(rows, build, axis, part)
+    if values is not None:
+        return hot
+    first = np.zeros((1,) * rank, np.int64)
+    numbers = [emit_chosen(part, build, both, first + place, f".{place}") for place in (1, 0)]
+    return build.emit("where", [hot, *numbers], WhereParams(), node)
 
 
 def _cumulated(node: ImportedNode, build: Builder) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from edgecomp.ir import Graph
 from edgecomp.ir.verify import verify
 from edgecomp.ops import OPS, check_constraints
-from edgecomp.passes.constants import fold_constants
+from edgecomp.passes.constants import fold_constants, refuse_constant
 from edgecomp.passes.fold_affine import fold_affine
 from edgecomp.passes.fuse_clamp import fuse_clamp
 from edgecomp.passes.fuse_last import fuse_last
@@ -17,6 +17,7 @@ from edgecomp.passes.layout import layout
 Pass = Callable[[Graph], Graph]
 
 DEFAULT_PASSES: tuple[Pass, ...] = (
+    refuse_constant,  # before anything else: there would be nothing left
     drop_dead,  # what no output needs would only be in the way
     fold_constants,  # before layout, so that fewer constants have to be permuted
     drop_identities,  # a file may have layers that do nothing between two that could fuse

@@ -1,9 +1,25 @@
-"""Constant folding: a node that reads constants only is a constant."""
+"""Constants: a node that reads nothing else is one; a network that is nothing else is none."""
 
 from dataclasses import replace
 
+from edgecomp.errors import UserError
 from edgecomp.ir import Graph, Node
 from edgecomp.ops import OPS
+
+
+def refuse_constant(graph: Graph) -> Graph:
+    """Return the graph as it is.
+
+    Raises:
+        UserError: no output of its file depends on the inputs.
+    """
+    if graph.constant_outputs and not graph.outputs:
+        names = ", ".join(repr(name) for name in graph.constant_outputs)
+        raise UserError(
+            f"no output depends on the inputs: {names} is the same for all of them\n"
+            "  there is nothing to compute; give the network another output"
+        )
+    return graph
 
 
 def fold_constants(graph: Graph) -> Graph:

@@ -68,6 +68,21 @@ def test_one_hot_of_given_indices(axis, tmp_path):
     assert difference(found[0], wanted) == 0
 
 
+@pytest.mark.parametrize("axis", [-1, 0, 1])
+def test_one_hot_of_computed_values(axis, tmp_path):
+    constants = {"d": np.array(4), "i": np.array([[0, -1, 3], [-5, 1, 4]])}
+    model = make_model([node("OneHot", "i d x", "y", axis=axis)], {"x": [2]}, ["y"], constants)
+    assert ops(checked(model, tmp_path)) == ["gather"]
+
+
+@pytest.mark.parametrize("axis", [-1, 0, 1])
+def test_one_hot_of_computed_indices_and_values(axis, tmp_path):
+    nodes = [node("ArgMax", "x", "i", axis=1, keepdims=0),
+             node("OneHot", "i d z", "y", "layer", axis=axis)]  # fmt: skip
+    model = make_model(nodes, {"x": [3, 5], "z": [2]}, ["y"], {"d": np.array(5)})
+    assert {"embedding", "where"} <= set(ops(checked(model, tmp_path)))
+
+
 def test_one_hot_of_an_argmax_is_a_layer_like_others(tmp_path):
     nodes = [node("ArgMax", "x", "i", axis=1, keepdims=0), node("OneHot", "i d v", "h"),
              node("Cast", "h", "y", to=TensorProto.FLOAT)]  # fmt: skip

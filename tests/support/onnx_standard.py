@@ -16,7 +16,7 @@ import onnx
 from onnx import numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 
-from edgecomp.errors import EdgecompError, InternalError, UserError
+from edgecomp.errors import EdgecompError, InternalError, UnsupportedError, UserError
 from edgecomp.frontend.onnx_file import checked
 from edgecomp.frontend.onnx_reader import convert
 from edgecomp.interp import run_float, run_int
@@ -33,6 +33,8 @@ FLOOR = 1e-6
 """Absolute tolerance where the case's own is below what sums in float32 can hold."""
 OLDEST, CONVERTED = 6, 13
 """Models of the wheel's folders are old; they are converted by `onnx.version_converter`."""
+COMPUTED = (slice(None), slice(1), slice(-1, None))
+"""Which real inputs of a case are computed: all; where that is refused, the first, or the last."""
 FOLDERS = ("pytorch-operator", "pytorch-converted", "simple")
 
 
@@ -129,16 +131,17 @@ def _overflows(array: Array) -> bool:
 
 
 def _with_constants(
-    case: Standard, *, only_first: bool
+    case: Standard, computed_ones: slice
 ) -> tuple[onnx.ModelProto, dict[str, Array]]:
-    """The model with what no network computes as constants: integers, or all but the first."""
+    """The model whose constants are integers, and real numbers outside of a slice of these."""
     model = onnx.ModelProto()
     model.CopyFrom(case.model)
     constants = {tensor.name for tensor in model.graph.initializer}
     given = [value for value in model.graph.input if value.name not in constants]
+    real = [v.name for v, array in zip(given, case.inputs, strict=False) if _is_real(array)]
     computed: dict[str, Array] = {}
     for value, array in zip(given, case.inputs, strict=False):
-        if _is_real(array) and not (only_first and computed):
+        if value.name in real[computed_ones]:
             computed[value.name] = np.asarray(array)
         elif isinstance(array, (np.ndarray, np.generic)):
             tensor = numpy_helper.from_array(np.asarray(array), value.name)
@@ -162,19 +165,28 @@ def _with_codes(case: Standard) -> tuple[onnx.ModelProto, object]:
     return model, codes
 
 
+def _read(model: onnx.ModelProto, case: Standard) -> Graph:
+    """The graph as it is quantized; one whose outputs are all constant stays as it is read."""
+    graph = convert(checked(model, case.name), "standard", {})
+    return run_passes(graph) if graph.outputs else graph
+
+
 def _dequantized(case: Standard) -> Outcome:
     """The outcome of a case that turns the codes of an input into real numbers."""
     model, given = _with_codes(case)
     try:
-        graph = run_passes(convert(checked(model, case.name), "standard", {}))
+        graph = _read(model, case)
     except InternalError as error:
         return Outcome("wrong", str(error))
     except EdgecompError as error:
         return Outcome("refused", _short(error))
     (name,) = graph.inputs
-    q, numbers = graph.tensors[name].qparams, np.asarray(given).astype(np.int64)
+    dtype = np.asarray(given).dtype
+    # Codes of floating point are indices of the table of all of them.
+    codes = np.asarray(given).view(np.uint8) if dtype.name.startswith("float") else given
+    q, numbers = graph.tensors[name].qparams, np.asarray(codes).astype(np.int64)
     # Codes of uint8 lie 128 lower on the device.
-    shift = 128 if np.asarray(given).dtype == np.uint8 else 0
+    shift = 128 if dtype == np.uint8 else 0
     real = numbers.astype(np.float64) if q is None else q.dequantize(numbers - shift)
     return _compared(case, graph, {model.graph.input[0].name: real})
 
@@ -190,14 +202,14 @@ def outcome(case: Standard) -> Outcome:
     if any(_is_real(x) and _overflows(np.asarray(x)) for x in case.inputs):
         return Outcome("other", "its inputs are beyond float32")
     reason = ""
-    for only_first in (False, True):
-        model, inputs = _with_constants(case, only_first=only_first)
+    for computed_ones in COMPUTED:
+        model, inputs = _with_constants(case, computed_ones)
         try:
-            graph = run_passes(convert(checked(model, case.name), "standard", {}))
+            graph = _read(model, case)
         except InternalError as error:
             return Outcome("wrong", str(error))
         except EdgecompError as error:
-            # Whatever a layer wants constant is constant the second time.
+            # Whatever a layer wants constant is constant another time.
             reason = _short(error)
             continue
         return _compared(case, graph, inputs)
@@ -205,10 +217,10 @@ def outcome(case: Standard) -> Outcome:
 
 
 def _short(error: EdgecompError) -> str:
-    """The reason, without the layer's name."""
-    text = re.sub(r"^test_\w+ ", "", str(error).split("\n")[0])
-    limit = getattr(error, "limit", None)
-    return str(limit).split("\n")[0] if limit is not None else text
+    """The reason, with the operator's name and without the layer's."""
+    if isinstance(error, UnsupportedError):
+        return f"{error.op}: {error.limit}".split("\n")[0]
+    return re.sub(r"^test_\w+ ", "", str(error).split("\n")[0])
 
 
 def _compared(case: Standard, graph: Graph, inputs: dict[str, Array]) -> Outcome:
@@ -224,6 +236,8 @@ def _compared(case: Standard, graph: Graph, inputs: dict[str, Array]) -> Outcome
             np.testing.assert_allclose(got, wanted, rtol=case.rtol, atol=max(case.atol, FLOOR))
         except AssertionError as error:
             return Outcome("wrong", " ".join(str(error).split())[:200])
+    if not graph.outputs:
+        return Outcome("passed", "nothing is computed")
     if not all(np.isfinite(x).all() for x in samples.values()):
         return Outcome("passed", "infinite inputs are not quantized")
     try:
@@ -265,7 +279,7 @@ Every case of the Python package `onnx` {version}: `onnx.backend.test.case.node`
 its `data/pytorch-operator`, `data/pytorch-converted` and `data/simple`. *Passed*: the real outputs
 are those of ONNX within the case's own tolerance, and each layer's int8 codes are at most 1 from
 its real result on the same dequantized inputs. Inputs that no network computes (integers: axes,
-shapes, indices) are constants; where a layer wants constant weights, all inputs but the first are.
+shapes, indices) are constants; where a layer wants constants, all inputs but one are.
 Models of operator set 6 are converted by `onnx.version_converter`.
 Cases on integers, strings, booleans and sequences are left out: {other} of {count}. None is wrong:
 a case passes or is refused before anything is generated.
