@@ -50,11 +50,17 @@ class Core:
         return self.architecture == ARCH_V6M
 
 
-def _flags(cpu: str, fpu: str = "") -> tuple[str, ...]:
-    """Return gcc's flags for a `cpu`; `fpu` is empty, "auto" or one of gcc's -mfpu names."""
-    if not fpu:
-        return (f"-mcpu={cpu}", "-mthumb", "-mfloat-abi=soft")
-    return (f"-mcpu={cpu}", "-mthumb", "-mfloat-abi=hard", f"-mfpu={fpu}")
+def _flags(cpu: str, fpu: str = "", tune: str = "") -> tuple[str, ...]:
+    """Return gcc's flags for a `cpu`.
+
+    Args:
+        cpu: gcc's name of the core, as in -mcpu.
+        fpu: empty, "auto" or one of gcc's -mfpu names.
+        tune: the core whose order of instructions gcc takes, if it is another.  The M4's suits the
+            M7 and M33 as well: no more instructions than there, and no more modelled cycles.
+    """
+    float_abi = ("-mfloat-abi=hard", f"-mfpu={fpu}") if fpu else ("-mfloat-abi=soft",)
+    return (f"-mcpu={cpu}", "-mthumb", *float_abi, *((f"-mtune={tune}",) if tune else ()))
 
 
 # The MPU is optional on most of these; the column says what the parts of boards.yaml have.
@@ -96,7 +102,7 @@ CORES: tuple[Core, ...] = (
         name="cortex-m7",
         title="Cortex-M7",
         architecture=ARCH_V7EM,
-        gcc_flags=_flags("cortex-m7", "fpv5-d16"),
+        gcc_flags=_flags("cortex-m7", "fpv5-d16", "cortex-m4"),
         dsp=True,
         fpu="double",
         rough_timing=True,
@@ -106,7 +112,7 @@ CORES: tuple[Core, ...] = (
         name="cortex-m7-sp",
         title="Cortex-M7 with a single-precision FPU",
         architecture=ARCH_V7EM,
-        gcc_flags=_flags("cortex-m7", "fpv5-sp-d16"),
+        gcc_flags=_flags("cortex-m7", "fpv5-sp-d16", "cortex-m4"),
         dsp=True,
         fpu="single",
         rough_timing=True,
@@ -116,7 +122,7 @@ CORES: tuple[Core, ...] = (
         name="cortex-m33",
         title="Cortex-M33",
         architecture=ARCH_V8M,
-        gcc_flags=_flags("cortex-m33", "fpv5-sp-d16"),
+        gcc_flags=_flags("cortex-m33", "fpv5-sp-d16", "cortex-m4"),
         dsp=True,
         fpu="single",
         stack_limit_register=True,
