@@ -107,7 +107,14 @@ def rescaled(build: GraphBuilder, name: str, qparams: QParams, node: ImportedNod
 
 
 def scale_and_zero(node: ImportedNode, build: GraphBuilder) -> tuple[Array, Array]:
-    """Read the constant scale and zero point of a node; the zero point's dtype is the codes'."""
+    """Read the constant scale and zero point of a node.
+
+    Returns:
+        float32 scales, and the zero point in the codes' dtype.
+
+    Raises:
+        UnsupportedError: they are computed, or a scale is not positive.
+    """
     scale = build.value(node.inputs[1])
     zero: Array | None = np.zeros((), _CODE_TYPES.get(node.attrs.get("output_dtype", 0), np.uint8))
     if node.has_input(2):
@@ -119,6 +126,7 @@ def scale_and_zero(node: ImportedNode, build: GraphBuilder) -> tuple[Array, Arra
         raise build.unsupported(
             node, "scale and zero point must be constants", "quantize statically"
         )
+    scale = scale.astype(np.float32)  # a float16 would be compared with limits it cannot hold
     if not ((scale >= SMALLEST_SCALE) & (scale <= LARGEST_NUMBER)).all():
         limit = (
             f"a scale is not a positive number between {SMALLEST_SCALE:g} and {LARGEST_NUMBER:g}"

@@ -443,12 +443,20 @@ def test_blocks_of_weights_between_quantized_activations(tmp_path: Path) -> None
         assert np.abs(got - theirs).max() <= 1.01 * out.scalar
 
 
-def test_scale_that_is_not_positive_is_refused(tmp_path: Path) -> None:
-    constants = {"s": scalar(0.0), "z": scalar(0, np.int8)}
-    with pytest.raises(UnsupportedError, match="not a positive number"):
-        read_model(
-            save(make_model(pair("x", "y", "s", "z"), {"x": [1, 4]}, ["y"], constants), tmp_path)
-        )
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.FLOAT16])
+def test_scale_that_is_not_positive_is_refused(kind: int, tmp_path: Path) -> None:
+    real = onnx.helper.tensor_dtype_to_np_dtype(kind)
+    types = {"x": kind, "y": kind}
+    for scale in (0.5, 0.0):
+        constants = {"s": scalar(scale, real), "z": scalar(0, np.int8)}
+        model = make_model(pair("x", "y", "s", "z"), {"x": [1, 4]}, ["y"], constants, opset=21,
+                           types=types)  # fmt: skip
+        path = save(model, tmp_path)
+        if scale:
+            assert read_model(path).tensor("x").qparams == QParams.per_tensor(scale, 0)
+            continue
+        with pytest.raises(UnsupportedError, match="not a positive number"):
+            read_model(path)
 
 
 def test_output_in_the_model_order(tmp_path: Path) -> None:
