@@ -3,10 +3,8 @@
 from typing import Any, ClassVar
 
 from edgecomp.fixedpoint import INT32_MIN
-from edgecomp.kernels.base import Kernel, Layer
-from edgecomp.kernels.events import broadcast_elements, in_order
-from edgecomp.kernels.finish import sum_constants, sum_refusal
-from edgecomp.kernels.schedule import Schedule
+from edgecomp.kernels.base import Layer
+from edgecomp.kernels.sums import SumKernel, constants_of
 from edgecomp.ops.add import AddConstants
 from edgecomp.targets.cores import Core
 
@@ -26,37 +24,28 @@ def floor_addend(k: AddConstants) -> int:
     return k.addend - (1 << (FIRST_SHIFT - 1)) - (1 << (k.fraction_bits - 1))
 
 
-class AddMve(Kernel):
+class AddMve(SumKernel):
     """Two multiplications with addition and two narrowing shifts for four elements."""
 
     name: ClassVar[str] = "add_mve"
     op: ClassVar[str] = "add"
     template: ClassVar[str] = "add/mve.c.j2"
 
-    def applies(self, layer: Layer, core: Core) -> str | None:
-        """Two computed operands of one shape."""
-        if not core.mve:
-            return "the core lacks Helium (MVE)"
-        if reason := sum_refusal(layer):
-            return reason
-        if any(x.is_const or x.shape != layer.output.shape for x in layer.inputs):
-            return "a constant or repeated operand"
-        k = sum_constants(layer)
-        assert k is not None
+    def lacks(self, core: Core) -> str | None:
+        """Helium."""
+        return None if core.mve else "the core lacks Helium (MVE)"
+
+    def refusal(self, k: AddConstants) -> str | None:
+        """Bits for two narrowing shifts, and sums of 32 bits."""
         if not LEAST_BITS <= k.fraction_bits <= MOST_BITS:
             return f"not {LEAST_BITS} to {MOST_BITS} fraction bits"
         if floor_addend(k) - 128 * (abs(k.multiplier_a) + abs(k.multiplier_b)) < INT32_MIN:
             return "a sum can leave int32"
         return None
 
-    def schedule(self, layer: Layer) -> Schedule:
-        """Element by element: that four are read before four are written only helps."""
-        return in_order(*(broadcast_elements(x.shape, layer.output.shape) for x in layer.inputs))
-
     def context(self, layer: Layer) -> dict[str, Any]:
         """The loop and what is left over."""
-        k = sum_constants(layer)
-        assert k is not None
+        k = constants_of(layer)
         return {
             "k": k,
             "addend": floor_addend(k),

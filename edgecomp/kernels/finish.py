@@ -50,13 +50,6 @@ def sum_constants(layer: Layer) -> AddConstants | None:
     return linear_sum(k) if isinstance(k, TfliteAddConstants) else k
 
 
-def sum_refusal(layer: Layer) -> str | None:
-    """Say why two products cannot compute a sum or difference; None if they can."""
-    if sum_constants(layer) is None:
-        return "no two products give TFLite's sum for every pair of codes"
-    return None
-
-
 def beside_weights(k: LinearConstants) -> int:
     """Words of a channel in a stream besides its weights: the bias and the end."""
     return 1 + len(end_words(k))

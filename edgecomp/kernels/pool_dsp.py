@@ -2,10 +2,9 @@
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from edgecomp.kernels.base import Kernel, Layer
-from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
+from edgecomp.kernels.global_average import by_fours_refusal, channels_at_a_time, global_refusal
+from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
 
@@ -22,28 +21,13 @@ class GlobalAverageDsp(Kernel):
 
     def applies(self, layer: Layer, core: Core) -> str | None:
         """One window, which is the whole input, of few pixels."""
-        _, height, width, channels = as_nhwc(layer.inputs[0].shape)
-        window = layer.params
         if not core.dsp:
             return "the core lacks the DSP extension"
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
-        if (window.kernel_h, window.kernel_w) != (height, width) or window.has_padding:
-            return "not one window without padding"
-        if height * width > MAX_PIXELS:
-            return f"more than {MAX_PIXELS} pixels"
-        if channels % 4:
-            return "channels not a multiple of 4"
-        return None
+        return global_refusal(layer, MAX_PIXELS) or by_fours_refusal(layer)
 
     def schedule(self, layer: Layer) -> Schedule:
-        """Four channels at a time; all pixels are read, then four outputs are written."""
-        channels = layer.output.shape[-1]
-        first = np.arange(channels, dtype=np.int64)
-        begins = first % 4 == 0
-        last = layer.inputs[0].size - channels + first + 3
-        reads = Reads(np.where(begins, first, NOTHING), np.where(begins, last, -1))
-        return Schedule(first, {0: reads})
+        """Four channels at a time."""
+        return channels_at_a_time(layer, 4)
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Sizes and the one factor."""

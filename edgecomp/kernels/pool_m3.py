@@ -4,8 +4,8 @@ from typing import Any, ClassVar
 
 from edgecomp.kernels.base import Layer
 from edgecomp.kernels.gemm_m3 import core_refusal
+from edgecomp.kernels.global_average import by_fours_refusal, global_refusal
 from edgecomp.kernels.pool_dsp import GlobalAverageDsp
-from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
 
 MAX_PIXELS = 257
@@ -20,20 +20,8 @@ class GlobalAverageM3(GlobalAverageDsp):
 
     def applies(self, layer: Layer, core: Core) -> str | None:
         """One window, which is the whole input, of few pixels."""
-        reason = core_refusal(core)
-        if reason is not None:
-            return reason
-        _, height, width, channels = as_nhwc(layer.inputs[0].shape)
-        window = layer.params
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
-        if (window.kernel_h, window.kernel_w) != (height, width) or window.has_padding:
-            return "not one window without padding"
-        if height * width > MAX_PIXELS:
-            return f"more than {MAX_PIXELS} pixels"
-        if channels % 4:
-            return "channels not a multiple of 4"
-        return None
+        refused = core_refusal(core) or global_refusal(layer, MAX_PIXELS)
+        return refused or by_fours_refusal(layer)
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Sizes, the one factor, and what a sum of bytes has too much."""

@@ -2,13 +2,12 @@
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from edgecomp.fixedpoint import INT32_MAX
 from edgecomp.kernels.base import Kernel, Layer
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import in_order, window_reads
-from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
+from edgecomp.kernels.global_average import channels_at_a_time, global_refusal
+from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.targets.cores import Core
 
@@ -29,16 +28,10 @@ class GlobalAverageMve(Kernel):
 
     def applies(self, layer: Layer, core: Core) -> str | None:
         """One window, which is the whole input, of few pixels."""
-        _, height, width, _ = as_nhwc(layer.inputs[0].shape)
-        window = layer.params
         if not core.mve:
             return "the core lacks Helium (MVE)"
-        if layer.node.numerics != "edgecomp":
-            return f"its numerics are {layer.node.numerics}"
-        if (window.kernel_h, window.kernel_w) != (height, width) or window.has_padding:
-            return "not one window without padding"
-        if height * width > MAX_PIXELS:
-            return f"more than {MAX_PIXELS} pixels"
+        if reason := global_refusal(layer, MAX_PIXELS):
+            return reason
         return "a scale of 1 or more" if self._doubling(layer) > INT32_MAX else None
 
     @staticmethod
@@ -49,13 +42,8 @@ class GlobalAverageMve(Kernel):
         return int(k.multiplier[height * width]) << int(k.shift[height * width]) >> 1
 
     def schedule(self, layer: Layer) -> Schedule:
-        """16 channels at a time; all pixels are read, then 16 outputs are written."""
-        channels = layer.output.shape[-1]
-        first = np.arange(channels, dtype=np.int64)
-        begins = first % LANES == 0
-        last = np.minimum(first + LANES, channels) - 1 + layer.inputs[0].size - channels
-        reads = Reads(np.where(begins, first, NOTHING), np.where(begins, last, -1))
-        return Schedule(first, {0: reads})
+        """16 channels at a time."""
+        return channels_at_a_time(layer, LANES)
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Sizes and the one factor."""
