@@ -6,6 +6,7 @@ from typing import Any
 
 from edgecomp.compressing import REPORT_FILE
 from edgecomp.ir import DType, Graph
+from edgecomp.ir.weights import weights_of
 from edgecomp.plan.types import Plan
 
 FLOATS = {DType.FLOAT32, DType.FLOAT64}
@@ -55,7 +56,7 @@ def _steps_taken(model: Path) -> list[dict[str, Any]]:
 
 def _sizes(graph: Graph) -> dict[str, int]:
     """Weights of the layers, and all constants."""
-    names = {node.inputs[1] for node in graph.nodes if node.op in {"conv2d", "dense"}}
+    names = {name for node in graph.nodes for name in weights_of(graph, node)}
     return {
         "weights": sum(graph.tensors[name].size for name in names),
         "parameters": sum(

@@ -1,16 +1,21 @@
 """The text of layers that a plain kernel computes on weights decoded as a whole."""
 
+import re
+
 from edgecomp.codegen.env import render
 from edgecomp.kernels import Layer
 from edgecomp.kernels.decoded import Decoded
+
+SCRATCH = "int8_t *scratch"
+"""The parameter of a layer's function that needs scratch."""
 
 
 def with_decoder(label: str, layer: Layer, kernel: Decoded, text: str) -> tuple[str, str]:
     """Put the function that decodes in front of the plain kernel's.
 
     At boot it fills an array that has the name of the plain kernel's own.  Else the array lies in
-    the scratch: it becomes a parameter of the plain function, and one more function decodes and
-    calls that.
+    the scratch: it becomes the last parameter of the plain function, and of one that this calls for
+    each sequence; one more function decodes and calls the plain one.
 
     Args:
         label: prefix of the layer's names.
@@ -27,16 +32,21 @@ def with_decoder(label: str, layer: Layer, kernel: Decoded, text: str) -> tuple[
     if kernel.at_boot:
         return f"{decoder}\n{text}", function
     array = kernel.packing(layer).constant
-    parameter = f", const {array.c_type} *{label}_{array.name}"
-    own = signature.replace("EC_STAGE ", "")[:-1] + f"{parameter})"
+    name = f"{label}_{array.name}"
+    names = f"{function}|{label}_sequence"
+    own = re.compile(rf"^static EC_STAGE (void ({names})\(.*)\)$", re.MULTILINE)
+    text = own.sub(rf"static \g<1>, const {array.c_type} *{name})", text)
+    text = re.sub(rf"^( +{label}_sequence\(.*)\);$", rf"\1, {name});", text, flags=re.MULTILINE)
+    parameters = re.split(r"[()]", signature)[1].split(", ")
     caller = render(
         "storage/decoded_layer.c.j2",
         layer=label,
         plain=function,
-        code_type=kernel.code_type,
+        parameters=[*(p for p in parameters if p != SCRATCH), SCRATCH],
+        arguments=[*(p.split("*")[-1] for p in parameters), "weights"],
         **values,
     )
-    return f"{decoder}\n{text.replace(signature, own)}\n{caller}", f"{label}_decoded"
+    return f"{decoder}\n{text}\n{caller}", f"{label}_decoded"
 
 
 def signature_of(text: str) -> tuple[str, str]:

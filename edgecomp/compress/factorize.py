@@ -17,6 +17,7 @@ from edgecomp.compress.low_rank import Factors, dense_factors, separable_factors
 from edgecomp.compress.prune_channels import total_macs
 from edgecomp.compress.retrain import train_step
 from edgecomp.compress.technique import Outcome, Workshop, chosen_weights
+from edgecomp.compress.train.graph_module import linear_weights
 from edgecomp.config import Factorize
 from edgecomp.errors import UserError
 from edgecomp.ir import NO_CLAMP, Graph, Node, Tensor
@@ -52,7 +53,7 @@ def factorize_step(graph: Graph, step: Factorize, workshop: Workshop) -> Outcome
     Raises:
         UserError: no chosen layer can be factorized, or the budget cannot be met.
     """
-    chosen = set(chosen_weights(graph, step))
+    chosen = set(chosen_weights(graph, step, linear_weights(graph)))
     options = {
         node.name: _options(graph, node, step.method)
         for node in graph.nodes

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgecomp.compress.sensitivity import harm_of, probing_samples
 from edgecomp.compress.technique import Workshop, chosen_weights
-from edgecomp.compress.train.graph_module import weight_tensors, with_constants
+from edgecomp.compress.train.graph_module import linear_weights, weight_tensors, with_constants
 from edgecomp.config import Quantize
 from edgecomp.errors import UserError
 from edgecomp.ir import Array, Graph, Node, QParams
@@ -27,7 +27,7 @@ def chosen_bits(graph: Graph, step: Quantize, workshop: Workshop) -> dict[str, i
     Raises:
         UserError: a glob chooses nothing, or the budget of bytes cannot be met.
     """
-    layers = weight_tensors(graph)
+    layers = linear_weights(graph)
     kept = {
         name
         for name, layer in layers.items()
@@ -39,7 +39,7 @@ def chosen_bits(graph: Graph, step: Quantize, workshop: Workshop) -> dict[str, i
                 f"quantize: keep8: no layer with weights is named {pattern!r}; there are "
                 + ", ".join(layers.values())
             )
-    names = chosen_weights(graph, step)
+    names = chosen_weights(graph, step, layers)
     bits = {name: 8 if step.weights == "int8" or name in kept else 4 for name in names}
     if step.weights == "mixed" and step.bytes is not None:
         small = [name for name, count in bits.items() if count == 4]
@@ -85,7 +85,7 @@ def least_scales(graph: Graph, workshop: Workshop) -> dict[str, Array]:
     Channels that weight decay has shrunk to nothing reach it: `edgecomp.quant.quantize`.
     """
     qparams = calibrate(graph, few_inputs(workshop))
-    layers = weight_tensors(graph).values()
+    layers = linear_weights(graph).values()
     return {
         node.inputs[1]: least_scales_of(graph, node, qparams)
         for node in graph.nodes

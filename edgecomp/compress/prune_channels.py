@@ -15,6 +15,7 @@ from edgecomp.compress.importance import filter_importance
 from edgecomp.compress.retrain import train_step
 from edgecomp.compress.sensitivity import balanced_shares, harm_of, probing_samples
 from edgecomp.compress.technique import Outcome, Workshop, chosen_weights
+from edgecomp.compress.train.graph_module import linear_weights
 from edgecomp.config import Prune
 from edgecomp.errors import UserError
 from edgecomp.ir import Array, Graph, Node, Tensor
@@ -57,7 +58,7 @@ def channel_groups(graph: Graph) -> tuple[ChannelGroup, ...]:
 
 def prune_channels(graph: Graph, step: Prune, workshop: Workshop) -> Outcome:
     """Remove a share of the channels of each chosen group, or of all together; fine-tune."""
-    chosen = set(chosen_weights(graph, step))
+    chosen = set(chosen_weights(graph, step, linear_weights(graph)))
     makers = {
         node.name for node in graph.nodes if len(node.inputs) > 1 and node.inputs[1] in chosen
     }

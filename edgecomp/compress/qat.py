@@ -14,9 +14,10 @@ from edgecomp.compress.train.fake_quant import (
     fake_weights,
     learned_qparams,
 )
-from edgecomp.compress.train.graph_module import as_module, constants_of, weight_tensors
+from edgecomp.compress.train.graph_module import as_module, constants_of, linear_weights
 from edgecomp.config import Quantize
 from edgecomp.ir import Array, Graph
+from edgecomp.ir.weights import LINEAR
 from edgecomp.ops import OPS
 from edgecomp.quant import calibrate, insert_rescales
 from edgecomp.quant.sharing import share_groups
@@ -77,9 +78,9 @@ def integer_module(
     weights: dict[str, Any] = {}
     sources: dict[str, Any] = {}
     readers = graph.consumers()
-    layers = weight_tensors(graph)
+    layers = linear_weights(graph)
     for node in graph.nodes:
-        if node.op not in {"conv2d", "dense"} or node.inputs[1] in weights:
+        if node.op not in LINEAR or node.inputs[1] in weights:
             continue
         name, *bias = node.inputs[1:]
         most = MOST[bits.get(name, 8)]

@@ -31,7 +31,7 @@ def quantize_step(graph: Graph, step: Quantize, workshop: Workshop) -> Outcome:
     small = tuple(name for name, count in bits.items() if count == 4)
     scales = {name: _scales(graph, name, MOST[count]) for name, count in bits.items()}
     layers = weight_tensors(graph)
-    eight = [layers[name] for name in layers if name not in small]
+    eight = dict.fromkeys(layers[name] for name in layers if name not in small)
     note = f"int4: {len(small)} layers, int8: {', '.join(eight) or 'none'}"
     if step.equalize:
         note += f"; balanced: the outputs of {', '.join(balanced) or 'no layer'}"

@@ -115,13 +115,20 @@ class Outcome:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-def chosen_weights(graph: Graph, step: Step) -> tuple[str, ...]:
+def chosen_weights(
+    graph: Graph, step: Step, among: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
     """The weights of the layers that the step's globs choose.
+
+    Args:
+        graph: the network.
+        step: the step.
+        among: weights that it is about, and their layers; all of the network's unless given.
 
     Raises:
         UserError: a glob chooses no layer with weights.
     """
-    layers = weight_tensors(graph)
+    layers = weight_tensors(graph) if among is None else among
     for pattern in step.layers:
         if not fnmatch.filter(layers.values(), pattern):
             raise UserError(

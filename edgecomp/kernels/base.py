@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from edgecomp.ir import Array, Graph, Node, OpParams, Tensor
+from edgecomp.ir.weights import weights_of
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops import OPS
 from edgecomp.requant import prepare_node
@@ -63,16 +64,33 @@ class Layer:
         """Where the weights lie in the arrays of a kernel, once that was asked for."""
         return {}
 
+    @cached_property
+    def weights(self) -> tuple[Tensor, ...]:
+        """Its weights: one tensor, two of a recurrent layer, none of most layers."""
+        return tuple(self.graph.tensors[name] for name in weights_of(self.graph, self.node))
+
+    @cached_property
+    def stored_weights(self) -> Array:
+        """The weights that are stored together: channels first, or all in one row."""
+        if len(self.weights) == 1:
+            return self.weights[0].value
+        return np.concatenate([tensor.value.reshape(-1) for tensor in self.weights])[None]
+
     @property
     def storages(self) -> tuple[str, ...]:
         """How the layer's weights may be stored."""
-        has_weights = self.node.op in {"conv2d", "dense"} and len(self.inputs) > 1
-        return self.inputs[1].storages if has_weights else ("dense8",)
+        return self.weights[0].storages if self.weights else ("dense8",)
 
     @property
     def decodes(self) -> tuple[str, ...]:
         """When coded weights may be decoded, values of `Decode`; empty for whatever is best."""
-        return self.inputs[1].decode if self.storages != ("dense8",) else ()
+        return self.weights[0].decode if self.storages != ("dense8",) else ()
+
+    def replace_weights(self, **changes: Any) -> "Layer":
+        """The layer with other attributes of all its weights."""
+        changed = {tensor.name: replace(tensor, **changes) for tensor in self.weights}
+        graph = self.graph.replace(tensors={**self.graph.tensors, **changed})
+        return Layer(graph, self.node)
 
     @cached_property
     def macs(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from edgecomp.ir import Array
+from edgecomp.ir.weights import WEIGHTS
 from edgecomp.kernels.base import Constant, Decode, Kernel, Layer
 from edgecomp.kernels.packing import Packing, packing_of
 from edgecomp.kernels.schedule import Schedule
@@ -123,7 +124,6 @@ class Decoded(Stored):
             "has": frozenset(sizes),
             "at_boot": self.at_boot,
             "own_scratch": self.own_scratch(layer),
-            "needs_scratch": bool(self.plain.scratch_bytes(layer)),
         }
 
 
@@ -134,7 +134,7 @@ TIMES: tuple[Decode, ...] = ("layer", "boot")
 def decoded_kernels(kernels: Iterable[Kernel]) -> Iterator[Kernel]:
     """Yield for every plain kernel of weights one for each storage and each of `TIMES`."""
     for plain in kernels:
-        if plain.op not in {"conv2d", "dense"} or plain.storage != "dense8" or plain.is_lean:
+        if plain.op not in WEIGHTS or plain.storage != "dense8" or plain.is_lean:
             continue
         for storage in STORAGES:
             for time in TIMES if storage != "dense8" else ():

@@ -7,7 +7,7 @@ them apart and putting them together again is exact for any words.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -112,6 +112,8 @@ def _found(kernel: Kernel, layer: Layer) -> Packing | None:
     for constant in arrays:
         if constant.name == "weights" and constant.c_type == "int8_t":
             return Packing(constant, len(constant.values), constant.values[0].size)
+    if len(layer.weights) > 1:
+        return None  # a stream for each matrix
     streams = [c for c in arrays if c.c_type == "uint32_t" and c.values.dtype == np.uint32]
     for constant in streams:
         packing = _probed(constant, kernel, layer) or _by_channel(constant, layer)
@@ -156,10 +158,7 @@ def _by_channel(constant: Constant, layer: Layer) -> Packing | None:
 
 def _filled(layer: Layer, value: int) -> Layer:
     """The layer with weights that are all alike."""
-    weights = layer.inputs[1]
-    alike = replace(weights, data=np.full_like(weights.value, value))
-    tensors = {**layer.graph.tensors, weights.name: alike}
-    return Layer(layer.graph.replace(tensors=tensors), layer.node)
+    return layer.replace_weights(data=np.full_like(layer.weights[0].value, value))
 
 
 def _in_stream(constant: Constant, probes: Sequence[Array], weights: int) -> Packing | None:

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-
 from edgecomp.kernels.base import Constant, Kernel, Layer
-from edgecomp.kernels.recurrent_rows import row_calls
+from edgecomp.kernels.recurrent_rows import row_calls, weights_constant
 from edgecomp.kernels.recurrent_shape import RecurrentShape
 from edgecomp.ops.gates import TANH, UNIT_BITS
 from edgecomp.targets.cores import Core
@@ -28,17 +26,12 @@ class RecurrentGeneric(Kernel):
         return self.shape(layer).scratch_bytes
 
     def row_constants(self, layer: Layer) -> list[Constant]:
-        """Weights, multipliers and biases of each call."""
-        found = []
-        bits = layer.prepared.pre.bits
-        for call in row_calls(layer):
-            weights = call.by_four(call.weights.value).astype(np.int8)
-            found += [
-                Constant(f"{call.name}_weights", "int8_t", weights, True, "by 4 rows: IO"),
-                Constant(
-                    f"{call.name}_multiplier", "int32_t", call.multiplier, True, "of each row"
-                ),
-            ]
+        """Weights of all calls, multipliers and biases of each."""
+        calls, bits = row_calls(layer), layer.prepared.pre.bits
+        found = [weights_constant(call.weights_by_four for call in calls)]
+        for call in calls:
+            name = f"{call.name}_multiplier"
+            found.append(Constant(name, "int32_t", call.multiplier, True, "of each row"))
             if call.bias is not None:
                 text = f"in units of 2^-{bits}, zero points folded in"
                 found.append(Constant(f"{call.name}_bias", "int32_t", call.bias, True, text))

@@ -5,14 +5,14 @@ read them.  An LSTM's lie unit by unit (input, output, forget, candidate), those
 by gate, each filled up to a multiple of four.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from edgecomp.ir import Array, Tensor
-from edgecomp.kernels.base import Layer
+from edgecomp.kernels.base import Constant, Layer
 from edgecomp.ops.gates import Matrix
 
 AT_ONCE = 4
@@ -31,6 +31,7 @@ class RowCall:
         order: rows in the order of use, a multiple of 4; -1 is a row of zeros.
         first: element of the sums that the first row gives.
         bias: of each row in this order, where the sums begin with it; None where they are added to.
+        weights_at: weights of the calls before it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class RowCall:
     order: Array
     first: int
     bias: Array | None
+    weights_at: int = 0
 
     @property
     def end(self) -> int:
@@ -56,6 +58,11 @@ class RowCall:
         live = (self.order >= 0).reshape(-1, *(1,) * (values.ndim - 1))
         return np.where(live, values[self.order], 0)
 
+    @property
+    def weights_by_four(self) -> Array:
+        """The weights of every row, int8, as `by_four` orders them."""
+        return self.by_four(self.weights.value).astype(np.int8)
+
     def by_four(self, values: Array) -> Array:
         """Elements of every row `(rows, n)` as `(blocks, n, 4)`, in the order of use."""
         blocks = self.ordered(values).reshape(-1, AT_ONCE, values.shape[1])
@@ -64,7 +71,17 @@ class RowCall:
 
 def row_calls(layer: Layer) -> tuple[RowCall, ...]:
     """All calls of a step; with a GRU's the last one is that of the candidate's hidden part."""
-    return _CALLS[layer.node.op](layer)
+    calls, at = [], 0
+    for call in _CALLS[layer.node.op](layer):
+        calls.append(replace(call, weights_at=at))
+        at += len(call.order) * call.weights.shape[1]
+    return tuple(calls)
+
+
+def weights_constant(blocks: Iterable[Array]) -> Constant:
+    """The array of all calls' weights: as one row, which can be stored and decoded as a whole."""
+    every = np.concatenate([block.reshape(-1) for block in blocks])[None]
+    return Constant("weights", "int8_t", every, True, "by 4 rows of each matrix: IO")
 
 
 def _call(

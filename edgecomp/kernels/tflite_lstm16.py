@@ -14,6 +14,7 @@ from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Layer
 from edgecomp.kernels.int16_mve import VectorProduct
 from edgecomp.kernels.product16 import CODE_BYTES, Product, factor_refusal
+from edgecomp.kernels.recurrent_rows import weights_constant
 from edgecomp.kernels.recurrent_shape import RecurrentShape
 from edgecomp.kernels.tflite16_generic import TFLITE16
 from edgecomp.kernels.tflite_lstm_layer import TfliteLstmKernel
@@ -31,13 +32,12 @@ class TfliteLstm16Generic(TfliteLstmKernel):
 
     def row_constants(self, layer: Layer) -> list[Constant]:
         """Weights, biases and factors of both matrices."""
-        found = []
-        for name, (weights, k) in _by_unit(layer).items():
-            blocks = weights.reshape(-1, GATES, weights.shape[1]).transpose(0, 2, 1)
+        by_unit = _by_unit(layer)
+        found = [weights_constant(_by_gates(weights) for weights, _ in by_unit.values())]
+        for name, (_, k) in by_unit.items():
             sums = "int32_t" if k.is_narrow else "int64_t"
             of_gates = "of each gate"
             found += [
-                Constant(f"{name}_weights", "int8_t", blocks, True, "by 4 gates of a unit: IO"),
                 Constant(f"{name}_bias", sums, k.bias, True, "where sums start"),
                 Constant(f"{name}_multiplier", "int32_t", k.multiplier[:GATES], True, of_gates),
                 Constant(f"{name}_shift", "uint8_t", k.shift[:GATES], True, of_gates),
@@ -86,6 +86,11 @@ class TfliteLstm16Mve(TfliteLstm16Dsp):
 
     name: ClassVar[str] = "tflite_lstm16_mve"
     block: ClassVar[type[Product]] = VectorProduct
+
+
+def _by_gates(weights: Array) -> Array:
+    """Rows of the four gates of each unit as `(units, n, 4)`."""
+    return weights.reshape(-1, GATES, weights.shape[1]).transpose(0, 2, 1)
 
 
 def _by_unit(layer: Layer) -> dict[str, tuple[Array, LinearFactor]]:

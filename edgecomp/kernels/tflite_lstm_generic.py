@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecomp.kernels.base import Constant, Layer
-from edgecomp.kernels.recurrent_rows import RowCall, row_calls
+from edgecomp.kernels.recurrent_rows import RowCall, row_calls, weights_constant
 from edgecomp.kernels.tflite_lstm_layer import TfliteLstmKernel
 from edgecomp.targets.cores import Core
 
@@ -22,22 +22,14 @@ class TfliteLstmGeneric(TfliteLstmKernel):
 
     def row_constants(self, layer: Layer) -> list[Constant]:
         """Weights and biases of both matrices, in the order of use."""
-        found = []
-        for call in gate_calls(layer):
-            weights = call.by_four(call.weights.value).astype(np.int8)
-            found += [
-                Constant(
-                    f"{call.name}_weights", "int8_t", weights, True, "by 4 gates of a unit: IO"
-                ),
-                Constant(
-                    f"{call.name}_bias",
-                    "int32_t",
-                    np.asarray(call.bias),
-                    True,
-                    "zero points folded in",
-                ),
-            ]
-        return found
+        calls, text = gate_calls(layer), "zero points folded in"
+        return [
+            weights_constant(call.weights_by_four for call in calls),
+            *(
+                Constant(f"{call.name}_bias", "int32_t", np.asarray(call.bias), True, text)
+                for call in calls
+            ),
+        ]
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Also the rows of each matrix."""

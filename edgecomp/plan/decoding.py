@@ -1,7 +1,6 @@
 """What layers cost whose weights are decoded as a whole, estimated from plain ones."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -36,7 +35,7 @@ def cost_of(kernel: Kernel, layer: Layer, table: CostTable) -> Cost | None:
 
 def _decoded_cost(kernel: Decoded, layer: Layer, table: CostTable) -> Cost | None:
     """The plain kernel, and for each inference what decoding takes."""
-    plain = table.cost(kernel.plain.name, _with_plain_weights(layer))
+    plain = table.cost(kernel.plain.name, layer.replace_weights(storages=(PLAIN,)))
     if plain is None:
         return None
     decoder = kernel.encoded(layer).decoder
@@ -61,9 +60,3 @@ def _decoding_cycles(kernel: Decoded, layer: Layer) -> int:
     each, nonzero = DECODING[kernel.encoded(layer).decoder]
     each += RAW_CYCLES if kernel.packing(layer).is_raw else 0.0
     return math.ceil(each * weights.size + nonzero * np.count_nonzero(weights))
-
-
-def _with_plain_weights(layer: Layer) -> Layer:
-    weights = replace(layer.inputs[1], storages=(PLAIN,))
-    tensors = {**layer.graph.tensors, weights.name: weights}
-    return Layer(layer.graph.replace(tensors=tensors), layer.node)

@@ -73,7 +73,8 @@ def choose_storages(
         # By row or by layer is decided with the arena in view.
         each = tuple(time for time in times[layer.output.name] if time != "boot")
         when = ("boot",) if choice.decode == "boot" else each if choice.decode else ()
-        graph = _restricted(graph, layer.inputs[1].name, (choice.storage,), when)
+        here = Layer(graph, layer.node)
+        graph = here.replace_weights(storages=(choice.storage,), decode=when).graph
     return graph, tuple(one.choice for one in chosen.values())
 
 
@@ -97,7 +98,7 @@ def _times(layer: Layer, goal: Goal, largest: int) -> tuple[str, ...]:
     if layer.decodes:
         return layer.decodes
     room = max(largest - _activations(layer), WHOLE_BYTES)
-    each = ("row", "layer") if layer.inputs[1].size <= room else ("row",)
+    each = ("row", "layer") if layer.stored_weights.size <= room else ("row",)
     takes_ram = goal == "speed" and PLAIN not in layer.storages
     return (*each, "boot") if takes_ram else each
 
@@ -136,13 +137,6 @@ def _without_room(
     return dropped
 
 
-def _restricted(
-    graph: Graph, tensor: str, storages: tuple[str, ...], times: tuple[str, ...]
-) -> Graph:
-    marked = replace(graph.tensors[tensor], storages=storages, decode=times)
-    return graph.replace(tensors={**graph.tensors, tensor: marked})
-
-
 def _best(
     layer: Layer,
     storages: tuple[str, ...],
@@ -164,8 +158,7 @@ def _stored(
     times: tuple[str, ...] = (),
 ) -> list[Candidate]:
     """Every kernel that computes the layer with weights of one storage."""
-    graph = _restricted(layer.graph, layer.inputs[1].name, (storage,), times)
-    return candidates(Layer(graph, layer.node), core, goal, table)
+    return candidates(layer.replace_weights(storages=(storage,), decode=times), core, goal, table)
 
 
 def _is_better(one: Candidate, other: Candidate) -> bool:
@@ -192,7 +185,7 @@ def _refusal(layer: Layer, storage: str, core: Core, times: tuple[str, ...]) -> 
     Raises:
         UserError: they could, but not be decoded at any of `times`.
     """
-    reason = STORAGES[storage].refusal(layer.inputs[1].value)
+    reason = STORAGES[storage].refusal(layer.stored_weights)
     if reason is not None or storage == PLAIN:
         return reason
     every = (*KERNELS.values(), *DECODED.values())
@@ -246,7 +239,7 @@ def _choose(
         cycles=best.cost.cycles if best and measured else 0,
         plain_cycles=plain.cost.cycles,
         reason="; ".join(refusals),
-        found=look_at(layer.inputs[1].value).text,
+        found=look_at(layer.stored_weights).text,
         decode=best.kernel.decode or "" if best else "",
         boot_bytes=best.kernel.boot_bytes(layer) if best else 0,
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from edgecomp.errors import UserError
 from edgecomp.ir import Graph
+from edgecomp.ir.weights import weights_of
 from edgecomp.storage.table import STORAGES
 
 DECODES = ("row", "layer", "boot")
@@ -22,7 +23,8 @@ def allow_storage(
 
     Args:
         graph: a float or quantized graph.
-        tensor: name of the weights of a convolution or dense layer.
+        tensor: name of the weights of a layer; those of a recurrent layer lie in one way, so that
+            its other matrix is marked as well.
         storages: keys of `STORAGES`.
         decode: when coded weights may be decoded, of `DECODES`; whatever is best unless given.
 
@@ -37,15 +39,12 @@ def allow_storage(
     for time in times:
         if time not in DECODES:
             raise UserError(f"weights are not decoded {time!r}; there are {', '.join(DECODES)}")
-    weights = {
-        node.inputs[1]
-        for node in graph.nodes
-        if node.op in {"conv2d", "dense"} and graph.tensors[node.inputs[1]].is_const
-    }
-    if tensor not in weights:
-        known = ", ".join(sorted(weights)) or "none"
+    together = [weights_of(graph, node) for node in graph.nodes]
+    marked = {name for names in together if tensor in names for name in names}
+    if not marked:
+        known = ", ".join(sorted({name for names in together for name in names})) or "none"
         raise UserError(f"{tensor!r} is not the weights of a layer; there are {known}")
     if not names:
         raise UserError(f"no storage is given for {tensor!r}; there are {', '.join(STORAGES)}")
-    marked = replace(graph.tensors[tensor], storages=names, decode=times)
-    return graph.replace(tensors={**graph.tensors, tensor: marked})
+    allowed = {n: replace(graph.tensors[n], storages=names, decode=times) for n in marked}
+    return graph.replace(tensors={**graph.tensors, **allowed})

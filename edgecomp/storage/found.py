@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgecomp.ir import Array, Graph
+from edgecomp.ir.weights import weights_of
 
 PLAIN = ("dense8",)
+SPECIAL = ("sparse", "codebook")
 LEAST_ZEROS = 1 / 3
 """Share of zeros from which on leaving them out can save flash."""
 MOST_VALUES = 16
@@ -68,10 +70,10 @@ def allow_found(graph: Graph) -> Graph:
     """
     tensors = dict(graph.tensors)
     for node in graph.nodes:
-        if node.op not in {"conv2d", "dense"}:
+        weights = [tensors[name] for name in weights_of(graph, node)]
+        if not weights or weights[0].storages != PLAIN:
             continue
-        weights = tensors[node.inputs[1]]
-        if weights.storages == PLAIN and weights.data is not None:
-            pays = look_at(weights.value).storages
-            tensors[weights.name] = replace(weights, storages=(*PLAIN, *pays))
+        # The matrices of a recurrent layer lie in one way.
+        pays = [s for s in SPECIAL if all(s in look_at(t.value).storages for t in weights)]
+        tensors |= {t.name: replace(t, storages=(*PLAIN, *pays)) for t in weights}
     return graph.replace(tensors=tensors)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edgecomp.ir.weights import LINEAR, WEIGHTS
 from edgecomp.kernels import DECODED, KERNELS, Layer
 from edgecomp.plan.select import applicable
 from edgecomp.storage import STORAGES
@@ -16,7 +17,8 @@ from tests.support.cases import case_codes, case_graph, one_line_each
 from tests.support.proof import EMULATED, board_differences, host_differences
 
 CODED = [name for name in STORAGES if name != "dense8"]
-CASES = [case for case in ALL_CASES if case.op in {"conv2d", "dense"}]
+CASES = [case for case in ALL_CASES if case.op in LINEAR]
+RECURRENT = [case for case in ALL_CASES if case.op in {*WEIGHTS} - LINEAR]
 
 
 def storable(storage, values, seed):
@@ -41,12 +43,17 @@ def storable(storage, values, seed):
 
 def stored_graph(case, storage, decode=()):
     graph = case_graph(case)
-    weights = graph.tensors[graph.nodes[0].inputs[1]]
-    data = storable(storage, weights.value, case.seed)
+    layer = Layer(graph, graph.nodes[0])
+    data = storable(storage, layer.stored_weights, case.seed)
     if storage == "sparse" and data.all():
         data.reshape(-1)[0] = 0
-    marked = replace(weights, data=data, storages=(storage,), decode=decode)
-    return graph.replace(tensors={**graph.tensors, weights.name: marked})
+    # Those of a recurrent layer are stored together.
+    ends = np.cumsum([tensor.size for tensor in layer.weights])[:-1]
+    marked = {
+        t.name: replace(t, data=part.reshape(t.shape), storages=(storage,), decode=decode)
+        for t, part in zip(layer.weights, np.split(data.reshape(-1), ends), strict=True)
+    }
+    return graph.replace(tensors={**graph.tensors, **marked})
 
 
 def models(core, cases=CASES):
@@ -172,4 +179,36 @@ def test_whole_layers_are_decoded_in_host_c(decode, compiler, step, every, tmp_p
 def test_whole_layers_are_decoded(decode, board, step, every, tmp_path):
     core = get_board(board).core
     found = board_differences(decoded_models(core, CASES[::step], decode, every), tmp_path, board)
+    assert not found, one_line_each(found)
+
+
+@pytest.mark.parametrize("decode", ["layer", "boot"])
+@pytest.mark.parametrize(
+    ("compiler", "step"),
+    [
+        ("clang", 8),
+        pytest.param("clang", 1, marks=pytest.mark.slow),
+        pytest.param("gcc", 1, marks=pytest.mark.slow),
+    ],
+)
+def test_recurrent_layers_are_decoded_in_host_c(decode, compiler, step, tmp_path):
+    core = get_core("cortex-m4f")
+    made = decoded_models(core, RECURRENT[::step], decode, 1)
+    assert {model.graph.nodes[0].op for model in made} == {"lstm", "gru", "rnn"}
+    found = host_differences(made, tmp_path, compiler, core.name)
+    assert not found, one_line_each(found)
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("decode", ["layer", "boot"])
+@pytest.mark.parametrize(
+    ("board", "step"),
+    [
+        ("mps2-an386", 16),
+        *(pytest.param(board, 1, marks=pytest.mark.slow) for board in EMULATED),
+    ],
+)
+def test_recurrent_layers_are_decoded(decode, board, step, tmp_path):
+    core = get_board(board).core
+    found = board_differences(decoded_models(core, RECURRENT[::step], decode, 1), tmp_path, board)
     assert not found, one_line_each(found)

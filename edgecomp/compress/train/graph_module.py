@@ -13,6 +13,7 @@ import numpy as np
 from edgecomp.compress.train.torch_ops import TORCH_OPS, clamped
 from edgecomp.errors import UserError
 from edgecomp.ir import NO_CLAMP, Array, DType, Graph, Node
+from edgecomp.ir.weights import LINEAR, weights_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,12 +46,18 @@ def trainable_tensors(graph: Graph) -> tuple[str, ...]:
 
 
 def weight_tensors(graph: Graph) -> dict[str, str]:
-    """Weights of convolutions and dense layers: the tensor's name, and its (first) layer's."""
+    """Weights of all layers that have any: the tensor's name, and its (first) layer's."""
     found: dict[str, str] = {}
     for node in graph.nodes:
-        if node.op in {"conv2d", "dense"}:
-            found.setdefault(node.inputs[1], node.name)
+        for name in weights_of(graph, node):
+            found.setdefault(name, node.name)
     return found
+
+
+def linear_weights(graph: Graph) -> dict[str, str]:
+    """Those of convolutions and dense layers."""
+    linear = {node.name for node in graph.nodes if node.op in LINEAR}
+    return {name: layer for name, layer in weight_tensors(graph).items() if layer in linear}
 
 
 def as_module(
@@ -135,7 +142,7 @@ def normalizable(graph: Graph) -> list[Node]:
     return [
         node
         for node in graph.nodes
-        if node.op in {"conv2d", "dense"}
+        if node.op in LINEAR
         and len(node.inputs) == 3
         and node.output not in last
         and all(len(readers[name]) == 1 for name in node.inputs[1:])
