@@ -115,7 +115,7 @@ def compress(
             step; or training diverged: then the weights from before are in `out/last_good.npz`.
     """
     recipe = request.recipe
-    check_recipe(recipe)
+    check_recipe(recipe, for_build=request.for_build)
     folder = _open_folder(request.out)
     say("reading the model and the data")
     ready = _prepared(request, say, has_board=measure is not None)
@@ -205,7 +205,12 @@ def compressed_graph(request: CompressRequest, say: Say, check: Callable[[Graph]
     """
     source = str(request.model)
     taken = model_taken(source, request.out, request.recipe)
-    if not request.recipe.steps or Path(source).name == MODEL_FILE:
+    if taken == Path(source):
+        if request.recipe.steps and not _took(taken, request.recipe):
+            say(
+                f"the recipe's steps are not taken: {source} was made by others; `edgecomp "
+                "compress` takes more steps"
+            )
         return run_passes(read_model(source, input_shapes=request.input_shapes))
     compress(replace(request, out=taken.parent, for_build=True), say, check=check)
     return run_passes(read_model(taken))
@@ -216,6 +221,14 @@ def model_taken(model: str, out: Path, recipe: Recipe) -> Path:
     if not recipe.steps or Path(model).name == MODEL_FILE:
         return Path(model)
     return out.with_name(f"{out.stem}-compressed") / MODEL_FILE
+
+
+def _took(model: Path, recipe: Recipe) -> bool:
+    """Whether a model of `edgecomp compress` was made by the steps of a recipe."""
+    file = model.with_name(RECIPE_FILE)
+    # As it stands there: an older edgecomp may have known other keys.
+    found = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
+    return not isinstance(found, dict) or found.get("steps") == resolved(recipe)["steps"]
 
 
 def _prepared(request: CompressRequest, say: Say, *, has_board: bool) -> _Prepared:

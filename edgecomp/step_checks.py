@@ -20,8 +20,12 @@ _PARTS = 3
 """At most so many layers come of one that is factorized: `NAME.0`, `NAME.1`, `NAME`."""
 
 
-def check_recipe(recipe: Recipe) -> None:
+def check_recipe(recipe: Recipe, *, for_build: bool = False) -> None:
     """Refuse a recipe without steps, without samples that a step needs, or with a test set of them.
+
+    Args:
+        recipe: what to follow.
+        for_build: whether a build follows it, whose `--data` trains nothing.
 
     Raises:
         RecipeError: something is missing.
@@ -31,9 +35,12 @@ def check_recipe(recipe: Recipe) -> None:
     data = recipe.data
     hungry = next((step for step in recipe.steps if step.needs_data), None)
     if data.train is None and hungry is not None:
+        more = (
+            "; --data of a build calibrates and measures only" if for_build else " or with --data"
+        )
         raise RecipeError(
             f"{hungry.text}: training needs samples: give them in the recipe "
-            "(data: {train: FILE.npz}) or with --data"
+            f"(data: {{train: FILE.npz}}){more}"
         )
     if data.test is not None and data.test == data.train:
         raise RecipeError(

@@ -178,6 +178,18 @@ class Recipe(Section):
         return _expanded(value)
 
 
+def recipe_file(path: str | Path) -> Path:
+    """The file of a recipe, or of a recipe of the package that is given by its name.
+
+    >>> recipe_file("ptq").name
+    'ptq.yaml'
+    """
+    path = Path(path)
+    preset = PRESETS / f"{path}.yaml"
+    is_name = path.name == str(path) and not path.exists() and preset.exists()
+    return preset if is_name else path
+
+
 def read_recipe(path: str | Path) -> Recipe:
     """Read a recipe file, or a recipe of the package by its name.
 
@@ -185,10 +197,7 @@ def read_recipe(path: str | Path) -> Recipe:
         RecipeError: the file is missing, is not YAML, or has an unknown key or a wrong value; the
             message names file, line and key.
     """
-    path = Path(path)
-    preset = PRESETS / f"{path}.yaml"
-    if path.name == str(path) and not path.exists() and preset.exists():
-        path = preset
+    path = recipe_file(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

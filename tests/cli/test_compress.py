@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from edgecomp.compress.train import loop
+from edgecomp.config.recipe import PRESETS
 from edgecomp.errors import RecipeError
 from edgecomp.frontend import read_model
 from edgecomp.ir.serialize import load_graph
 from edgecomp.ops import PARAMS
+from edgecomp.paths import sha256_of
 from edgecomp.recipes import Cluster, Huffman, Prune, Recipe, Store, Train
 from tests.cli.support import FAST, call, press_ctrl_c, start
 from tests.compress.support import pictures
@@ -124,6 +126,7 @@ def test_a_training_that_diverges_keeps_the_last_good_weights(folder, monkeypatc
         ),
         (("-s", "distill=none.onnx", "--data", "TRAIN"), "none.onnx"),
         (("-s", "train=1", "--data", "WIDE"), "shape"),
+        (("--data", "TRAIN", "-s", "train={from: gone.npz}"), "gone.npz does not exist\n"),
         (("--recipe", "deep"), "recipes of the package are deep-compression, lossless"),
     ],
 )
@@ -169,6 +172,26 @@ def test_a_build_takes_the_steps_and_keeps_the_bits(folder):
     quantized = load_graph(out / "graph.npz", PARAMS)
     weights = [t.value for t in quantized.tensors.values() if t.is_const and len(t.shape) > 1]
     assert max(len(np.unique(value)) for value in weights) <= 8
+
+
+def test_a_build_takes_recipes_of_the_package_by_name_and_says_what_it_leaves_out(done, folder):
+    model = done[0] / "model.npz"
+    given = ("--board", "mps2-an386", "--data", folder / "test.npz", *FAST, "-o", folder / "named")
+    answer = call("build", model, "--recipe", "lossless", *given)
+    assert answer.code == 0, answer.err
+    assert f"the recipe's steps are not taken: {model} was made by others" in answer.err
+    source = (folder / "named" / "src" / "lenet_300_100.c").read_text()
+    assert sha256_of(PRESETS / "lossless.yaml")[:16] in source
+    again = call("quantize", model, "--recipe", folder / "r.yaml", "-o", folder / "q.onnx")
+    assert again.code == 0, again.err
+    assert "not taken" not in again.err
+
+
+def test_samples_of_a_build_do_not_train(folder, tmp_path):
+    given = ("--board", "mps2-an386", "--data", folder / "train.npz", *FAST, "-o", tmp_path / "x")
+    answer = call("build", ZOO, "--recipe", "deep-compression", *given)
+    assert answer.code == 2
+    assert "(data: {train: FILE.npz}); --data of a build calibrates and measures only" in answer.err
 
 
 def test_what_each_step_takes_on_a_board(done, folder):
