@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from edgecomp.config.section import Section, explain
+from edgecomp.config.section import Names, Section, explain
 from edgecomp.errors import RecipeError
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -26,7 +26,7 @@ class Step(Section):
     keeps_weights: ClassVar[bool] = False
     """Whether the step leaves every weight as it is."""
 
-    layers: tuple[str, ...] = ("*",)
+    layers: Names = ("*",)
 
     def __init__(self, main: Any = None, /, **fields: Any) -> None:
         """Take the main knob without its name: `Prune(0.5)`.

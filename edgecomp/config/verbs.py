@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
-from edgecomp.config.section import read_bytes
+from edgecomp.config.section import Names, read_bytes
 from edgecomp.config.step import Epochs, Rate, Share, Step, TrainingStep
 
 _Bytes = Annotated[int, Field(ge=1), WithJsonSchema({"type": ["integer", "string"]})]
@@ -103,7 +103,7 @@ class Quantize(TrainingStep):
 
     weights: Literal["int8", "int4", "mixed"] = "int8"
     method: Literal["nearest", "adaround", "qat"] | None = None
-    keep8: tuple[str, ...] = ()
+    keep8: Names = ()
     bytes: _Bytes | None = None
     equalize: bool = False
     learning_rate: Rate = 1e-4

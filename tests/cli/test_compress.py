@@ -115,7 +115,7 @@ def test_a_training_that_diverges_keeps_the_last_good_weights(folder, monkeypatc
         (("-s", "train=1"), "training needs samples"),
         (("-s", "train=1", "--data", "absent.npz"), "absent.npz does not exist"),
         (("-s", "train=1", "--data", "TRAIN", "--test", "TRAIN"), "are the same"),
-        (("-s", "train={epochs: 1, layers: x}", "--data", "TRAIN"), "steps.train.layers"),
+        (("-s", "train={epochs: 1, layers: 3}", "--data", "TRAIN"), "steps.train.layers"),
         (("-s", "cluster=4", "-s", "prune=0.5", "--data", "TRAIN"), "cannot follow cluster"),
         (("-s", "quantize=int4", "-s", "train=1", "--data", "TRAIN"), "cannot follow quantize"),
         (("-s", "quantize={weights: mixed}", "--data", "TRAIN"), "mixed goes with bytes"),
