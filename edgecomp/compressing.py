@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class CompressRequest:
     """What the user asked for; the fields are the options of `edgecomp compress`.
 
     From Python the model may also be a float graph.  A build, which checks its recipe's target by
-    itself, is `for_build`.
+    itself, is `for_build`.  Data files in `unnamed` hold arrays and do not outlive the call.
     """
 
     model: str | Graph
@@ -56,6 +56,7 @@ class CompressRequest:
     recipe: Recipe
     input_shapes: InputShapes | None = None
     for_build: bool = False
+    unnamed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,15 +168,18 @@ def compress(
     _save(graph, folder / MODEL_FILE)
     if isinstance(request.model, str):
         recipe = recipe.model_copy(update={"model": request.model})
-    write_atomically(folder / RECIPE_FILE, yaml.safe_dump(resolved(recipe), sort_keys=False))
+    data = recipe.data
+    gone = {name: None for name in ("train", "test") if getattr(data, name) in request.unnamed}
+    lasting = recipe.model_copy(update={"data": data.model_copy(update=gone)})
+    write_atomically(folder / RECIPE_FILE, yaml.safe_dump(resolved(lasting), sort_keys=False))
     scores = test_scores(graph, recipe, ready.train, ready.test)
     report = {
         "model": graph.name,
         "edgecomp": __version__,
         "files": {
             "model": _origin(recipe.model),
-            "train": _origin(recipe.data.train),
-            "test": _origin(recipe.data.test),
+            "train": _origin(data.train, request.unnamed),
+            "test": _origin(data.test, request.unnamed),
         },
         "seed": recipe.training.seed,
         "key": key,
@@ -291,9 +295,12 @@ def _teacher_hash(step: Step) -> str:
     return _file_hash(source) or source
 
 
-def _origin(source: str | None) -> dict[str, str] | None:
+def _origin(source: str | None, unnamed: Sequence[str] = ()) -> dict[str, str] | None:
     """A file as the user named it, with its hash; empty for what is no file: `digits`, `zoo:`."""
-    return None if source is None else {"source": source, "sha256": _file_hash(source)}
+    if source is None:
+        return None
+    name = "arrays" if source in unnamed else source
+    return {"source": name, "sha256": _file_hash(source)}
 
 
 def _file_hash(source: str) -> str:

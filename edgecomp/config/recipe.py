@@ -266,7 +266,11 @@ def make_recipe(steps: Sequence[Step], extends: str | None, sections: Mapping[st
     Raises:
         RecipeError: a step cannot follow those before it, or a section is wrong.
     """
-    for count in range(1, len(steps) + 1):
+    if isinstance(steps, Step) or not isinstance(steps, Sequence):
+        raise RecipeError(f"steps are a list, as Recipe([Prune(0.5)]), not {steps!r}")
+    for count, step in enumerate(steps, 1):
+        if not isinstance(step, Step):
+            raise RecipeError(f"step {count}: {step!r} is no step; write one as Prune(0.5)")
         problem = order_problem(steps[:count])
         if problem:
             raise RecipeError(f"step {count}, {steps[count - 1].verb}: {problem}")
