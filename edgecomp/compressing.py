@@ -138,10 +138,10 @@ def compress(
     for number, step in enumerate(recipe.steps, 1):
         key = _digest(key, step.verb, step.model_dump(), _teacher_hash(step))
         saved = folder / STEPS_FOLDER / f"{number:02}-{step.verb}-{key[:16]}.npz"
-        note, details = "read from an earlier run", {}
         if saved.exists():
             graph = load_graph(saved, PARAMS)
-            details = _read_details(saved)
+            note, details = _read_account(saved)
+            told = "read from an earlier run"
         else:
             say(f"step {number} of {len(recipe.steps)}: {step.text}")
             workshop = Workshop(
@@ -162,9 +162,10 @@ def compress(
                     f"smaller learning_rate than {getattr(step, 'learning_rate', 0):g}"
                 )
             graph, note, details = outcome.graph, outcome.note, dict(outcome.details)
-            _save_step(graph, details, saved)
+            told = note
+            _save_step(graph, note, details, saved)
         rows.append(row(graph, saved, step.text, note, details))
-        say(f"{step.text}: {note}, validation {rows[-1]['validation']}")
+        say(f"{step.text}: {told}, validation {rows[-1]['validation']}")
     _save(graph, folder / MODEL_FILE)
     if isinstance(request.model, str):
         recipe = recipe.model_copy(update={"model": request.model})
@@ -322,20 +323,19 @@ def _hash_of_examples(examples: Examples) -> str:
     return digest.hexdigest()
 
 
-def _save_step(graph: Graph, details: dict[str, Any], path: Path) -> None:
+def _save_step(graph: Graph, note: str, details: dict[str, Any], path: Path) -> None:
     """Keep a finished step; what was kept to go on after an interruption goes away."""
-    if details:
-        write_atomically(path.with_suffix(".json"), json.dumps(details))
+    write_atomically(path.with_suffix(".json"), json.dumps({"note": note, **details}))
     _save(graph, path)
     for file in path.parent.glob(f"{path.stem}.*.npz"):
         file.unlink()
 
 
-def _read_details(path: Path) -> dict[str, Any]:
-    """What a step that was taken before had to say."""
+def _read_account(path: Path) -> tuple[str, dict[str, Any]]:
+    """What a step that was taken before had to say: its note, and its details."""
     file = path.with_suffix(".json")
     found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    return found
+    return found.pop("note", ""), found
 
 
 def _save(graph: Graph, path: Path) -> None:

@@ -75,20 +75,21 @@ def command(
 
 def _print(report: dict[str, Any], out: Path) -> None:
     """The account for people."""
+    wide = max(len(row["step"]) for row in report["steps"])
     print(
-        f"{'step':24} {'validation':24} {'test':>8} {'MACs':>12} {'weights':>10} {'not 0':>10} "
+        f"{'step':{wide}} {'validation':24} {'test':>8} {'MACs':>12} {'weights':>10} {'not 0':>10} "
         f"{'bytes':>10} {'of float32':>11}"
     )
     whole = 4 * report["steps"][0]["weights"]
     for row in report["steps"]:
         test = "-" if row["test_accuracy"] is None else f"{100 * row['test_accuracy']:.2f} %"
         print(
-            f"{row['step'][:24]:24} {row['validation']:24} {test:>8} {row['macs']:12,} "
+            f"{row['step']:{wide}} {row['validation']:24} {test:>8} {row['macs']:12,} "
             f"{row['weights']:10,} {row['nonzero_weights']:10,} {row['weights_bytes']:10,} "
             f"{whole / max(1, row['weights_bytes']):9.1f} x"
         )
         if "linked" in row:
-            print(f"{'':24} {_on_board(row['linked'])}")
+            print(f"{'':{wide}} {_on_board(row['linked'])}")
     stored = report["steps"][-1]["weights_bytes_by_storage"]
     print("weights: " + ", ".join(f"{count:,} bytes as {name}" for name, count in stored.items()))
     found = report["test"]

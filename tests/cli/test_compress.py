@@ -86,6 +86,10 @@ def test_the_result_is_a_model_and_its_recipe_can_be_followed_again(done, folder
     cached = call("compress", ZOO, "--recipe", folder / "r.yaml", "-o", out)
     assert cached.code == 0, cached.err
     assert "prune: 0.5 of the weights: read from an earlier run" in cached.err
+    again = json.loads((out / "compression.json").read_text())["steps"]
+    assert again == report["steps"]
+    assert "weights are 0" in again[2]["note"]
+    assert "\nprune: 0.5 of the weights " in cached.out
 
 
 def test_a_training_that_diverges_keeps_the_last_good_weights(folder, monkeypatch):

@@ -184,6 +184,15 @@ def test_what_is_missed_has_a_code_of_its_own(target, error, says, missed):
         require_target(report)
 
 
+def test_a_result_that_is_nearest_by_itself_is_not_told_of_worse_steps(missed):
+    report = json.loads((missed[1] / "compression.json").read_text())
+    best = max(row["test_accuracy"] for row in report["steps"])
+    report["test"]["int8_accuracy"] = best + 0.001
+    report["target"] = outcomes(TargetSection(accuracy=1), report["steps"], report["test"])
+    with pytest.raises(AccuracyError, match="too low\n  no step came nearer in float32"):
+        require_target(report)
+
+
 def test_a_step_that_was_nearer_than_the_result_is_named(missed):
     report = json.loads((missed[1] / "compression.json").read_text())
     rows = report["steps"]
