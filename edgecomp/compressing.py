@@ -26,7 +26,7 @@ from edgecomp.ops import PARAMS
 from edgecomp.passes import run_passes
 from edgecomp.paths import sha256_of, write_atomically
 from edgecomp.samples import sample_shape
-from edgecomp.step_checks import check_reach, check_recipe, check_steps
+from edgecomp.step_checks import check_reach, check_recipe, check_steps, count_shared
 from edgecomp.step_targets import check_measurable, outcomes
 from edgecomp.steps_account import account_row, examples_of, ratios, test_scores, tickets
 
@@ -257,6 +257,10 @@ def _prepared(request: CompressRequest, say: Say, *, has_board: bool) -> _Prepar
         y = train.targets[graph.outputs[0]]
         if y.size > len(y):
             say(f"{train.source}: the targets are one-hot rows, taken as numbers of classes")
+    if train is not None and examples is not None and test is not None and held_out is not None:
+        shared = count_shared(examples, held_out, (train.source, test.source))
+        if shared:
+            say(f"{shared:,} of the {len(held_out):,} test samples are among those that train, too")
     if not request.for_build:
         check_measurable(recipe.target, held_out, has_board=has_board)
     training = recipe.training

@@ -32,6 +32,10 @@ def command(
         ),
     ] = None,
     input_shape: options.InputShape = None,
+    layout: options.Layout = None,
+    scale: options.Scale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
     schema: Annotated[
         bool,
         typer.Option("--schema", help="Print the JSON schema of recipe files, and do nothing."),
@@ -55,7 +59,8 @@ def command(
     read = read_recipe(recipe) if recipe else Recipe()
     if step:
         read = with_steps(read, step)
-    given = {key: value for key, value in (("train", data), ("test", test)) if value is not None}
+    given = options.preprocessing(scale, mean, std, layout)
+    given |= {key: value for key, value in (("train", data), ("test", test)) if value is not None}
     read = read.model_copy(update={"data": read.data.model_copy(update=given)})
     source = options.given("MODEL", model, read.model)
     options.interruption.leaves = (

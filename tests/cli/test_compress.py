@@ -144,6 +144,21 @@ def test_mistakes_are_explained(options, says, folder, tmp_path):
     assert says in answer.err
 
 
+def test_test_samples_that_train_are_found(folder, tmp_path):
+    given = ("compress", ZOO, "-s", "huffman", "--data", folder / "train.npz", "--scale", "0.5")
+    copy, part = tmp_path / "copy.npz", tmp_path / "part.npz"
+    copy.write_bytes((folder / "train.npz").read_bytes())
+    with np.load(folder / "train.npz") as train, np.load(folder / "test.npz") as test:
+        np.savez(part, **{key: np.concatenate([test[key], train[key][:7]]) for key in "xy"})
+    answer = call(*given, "--test", copy, "-o", tmp_path / "out")
+    assert answer.code == 2
+    assert f"are the same, {copy} and {folder / 'train.npz'}: the test set must" in answer.err
+    answer = call(*given, "--test", part, "-o", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    assert "7 of the 107 test samples are among those that train, too" in answer.err
+    assert "scale: 0.5\n" in (tmp_path / "out" / "recipe.yaml").read_text()
+
+
 def test_a_folder_of_other_files_is_left_alone(folder, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     answer = call("compress", ZOO, "--data", folder / "train.npz", "-s", "train=1", "-o", tmp_path)
