@@ -156,7 +156,7 @@ class Recipe:
                 report = compress(
                     CompressRequest(source, where, recipe, shapes, unnamed=tuple(unnamed)),
                     say,
-                    measure_for(recipe.target.board, sections),
+                    measure_for(recipe.target.board, recipe),
                 )
             except UserError as error:
                 message = str(error)

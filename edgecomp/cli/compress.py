@@ -69,7 +69,7 @@ def command(
     report = compress(
         CompressRequest(source, out, read, options.input_shapes(input_shape)),
         options.progress(quiet=json),
-        measure_for(board or read.target.board, read.data),
+        measure_for(board or read.target.board, read),
     )
     if json:
         options.print_json(report)

@@ -229,6 +229,7 @@ class Store(StoringStep):
 
     storages: Annotated[
         tuple[Literal["dense8", "packed4", "codebook", "sparse", "huffman"], ...],
+        Field(min_length=1),
         WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}}),
     ]
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edgecomp.compress.train import loop
-from edgecomp.config.recipe import PRESETS
+from edgecomp.config.recipe import PRESETS, parse_recipe
+from edgecomp.draft import measure_for
 from edgecomp.errors import RecipeError
 from edgecomp.frontend import read_model
 from edgecomp.ir.serialize import load_graph
@@ -224,6 +225,24 @@ def test_what_each_step_takes_on_a_board(done, folder):
     assert coded["flash"]["weights_bytes"] < plain["flash"]["weights_bytes"]
     assert coded["modelled_cycles"] > plain["modelled_cycles"] > plain["macs"] / 2
     assert f"flash {plain['flash']['total_bytes']:,}, RAM" in answer.out
+
+
+def test_what_is_linked_is_as_wide_as_the_recipe_says(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("edgecomp.draft.linked", lambda graph, request: asked.append(request) or {})
+    graph = read_model(ZOO)
+    name = graph.nodes[-1].name
+    for section in ("{}", f"{{activations: int16, float_layers: ['{name}', '{name}.0']}}"):
+        measure = measure_for("mps2-an386", parse_recipe(f"quantize: {section}"))
+        measure(graph, tmp_path / "model.npz")
+    assert [request.activations for request in asked] == ["int8", "int16"]
+    assert [request.float_layers for request in asked] == [(), (name,)]
+
+
+def test_a_storage_that_can_hold_nothing_is_told(tmp_path):
+    answer = call("compress", ZOO, "-s", "store=packed4", "-o", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    assert "packed4 can hold none of the layers: weights from -127 to 127" in answer.err
 
 
 def test_show_tells_which_channels_are_coupled():

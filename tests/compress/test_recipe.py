@@ -262,6 +262,7 @@ def test_what_is_written_out_can_be_read_again():
         ("quantize: {weight: int4}", "share of a teacher's loss; did you mean 'weights'"),
         ("quantize: int2", "did you mean 'int8'|'int4'"),
         ("store: huffmann", "steps.store"),
+        ("store: []", "steps.store.storages: .* at least 1 item"),
         ("distil: x", "did you mean 'distill'"),
     ],
 )
