@@ -27,6 +27,7 @@ from edgecomp.passes import run_passes
 from edgecomp.paths import sha256_of, write_atomically
 from edgecomp.samples import sample_shape
 from edgecomp.step_checks import check_reach, check_recipe, check_steps, count_shared
+from edgecomp.step_files import read_account, save_step, save_whole
 from edgecomp.step_targets import check_measurable, outcomes
 from edgecomp.steps_account import account_row, examples_of, ratios, test_scores, tickets
 
@@ -140,7 +141,7 @@ def compress(
         saved = folder / STEPS_FOLDER / f"{number:02}-{step.verb}-{key[:16]}.npz"
         if saved.exists():
             graph = load_graph(saved, PARAMS)
-            note, details = _read_account(saved)
+            note, details = read_account(saved)
             told = "read from an earlier run"
         else:
             say(f"step {number} of {len(recipe.steps)}: {step.text}")
@@ -163,10 +164,10 @@ def compress(
                 )
             graph, note, details = outcome.graph, outcome.note, dict(outcome.details)
             told = note
-            _save_step(graph, note, details, saved)
+            save_step(graph, note, details, saved)
         rows.append(row(graph, saved, step.text, note, details))
         say(f"{step.text}: {told}, validation {rows[-1]['validation']}")
-    _save(graph, folder / MODEL_FILE)
+    save_whole(graph, folder / MODEL_FILE)
     if isinstance(request.model, str):
         recipe = recipe.model_copy(update={"model": request.model})
     data = recipe.data
@@ -325,28 +326,6 @@ def _hash_of_examples(examples: Examples) -> str:
     for name, array in examples.inputs.items():
         digest.update(name.encode() + array.tobytes())
     return digest.hexdigest()
-
-
-def _save_step(graph: Graph, note: str, details: dict[str, Any], path: Path) -> None:
-    """Keep a finished step; what was kept to go on after an interruption goes away."""
-    write_atomically(path.with_suffix(".json"), json.dumps({"note": note, **details}))
-    _save(graph, path)
-    for file in path.parent.glob(f"{path.stem}.*.npz"):
-        file.unlink()
-
-
-def _read_account(path: Path) -> tuple[str, dict[str, Any]]:
-    """What a step that was taken before had to say: its note, and its details."""
-    file = path.with_suffix(".json")
-    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    return found.pop("note", ""), found
-
-
-def _save(graph: Graph, path: Path) -> None:
-    """Write a graph so that an interruption leaves no half of it."""
-    temporary = path.with_name(f"{path.name}.part")
-    save_graph(graph, temporary)
-    temporary.replace(path)
 
 
 def _digest(*parts: Any) -> str:

@@ -11,13 +11,12 @@ from edgecomp.config.recipe import (
     parse_recipe,
     read_recipe,
     recipe_file,
-    recipe_schema,
-    resolved,
     with_steps,
 )
 from edgecomp.config.step import Step, TrainingStep
 from edgecomp.config.steps import STEPS, order_problem
 from edgecomp.config.verbs import Cluster, Distill, Factorize, Huffman, Quantize, Store, Train
+from edgecomp.config.written import recipe_schema, resolved
 
 __all__ = [
     "STEPS",
