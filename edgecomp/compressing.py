@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from edgecomp.ops import PARAMS
 from edgecomp.passes import run_passes
 from edgecomp.paths import sha256_of, write_atomically
 from edgecomp.samples import sample_shape
-from edgecomp.step_checks import check_reach, check_recipe, check_steps
+from edgecomp.step_checks import check_reach, check_recipe, check_steps, count_shared
+from edgecomp.step_files import read_account, save_step, save_whole
 from edgecomp.step_targets import check_measurable, outcomes
 from edgecomp.steps_account import account_row, examples_of, ratios, test_scores, tickets
 
@@ -48,7 +49,7 @@ class CompressRequest:
     """What the user asked for; the fields are the options of `edgecomp compress`.
 
     From Python the model may also be a float graph.  A build, which checks its recipe's target by
-    itself, is `for_build`.
+    itself, is `for_build`.  Data files in `unnamed` hold arrays and do not outlive the call.
     """
 
     model: str | Graph
@@ -56,6 +57,7 @@ class CompressRequest:
     recipe: Recipe
     input_shapes: InputShapes | None = None
     for_build: bool = False
+    unnamed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def compress(
             step; or training diverged: then the weights from before are in `out/last_good.npz`.
     """
     recipe = request.recipe
-    check_recipe(recipe)
+    check_recipe(recipe, for_build=request.for_build)
     folder = _open_folder(request.out)
     say("reading the model and the data")
     ready = _prepared(request, say, has_board=measure is not None)
@@ -137,10 +139,10 @@ def compress(
     for number, step in enumerate(recipe.steps, 1):
         key = _digest(key, step.verb, step.model_dump(), _teacher_hash(step))
         saved = folder / STEPS_FOLDER / f"{number:02}-{step.verb}-{key[:16]}.npz"
-        note, details = "read from an earlier run", {}
         if saved.exists():
             graph = load_graph(saved, PARAMS)
-            details = _read_details(saved)
+            note, details = read_account(saved)
+            told = "read from an earlier run"
         else:
             say(f"step {number} of {len(recipe.steps)}: {step.text}")
             workshop = Workshop(
@@ -161,21 +163,25 @@ def compress(
                     f"smaller learning_rate than {getattr(step, 'learning_rate', 0):g}"
                 )
             graph, note, details = outcome.graph, outcome.note, dict(outcome.details)
-            _save_step(graph, details, saved)
+            told = note
+            save_step(graph, note, details, saved)
         rows.append(row(graph, saved, step.text, note, details))
-        say(f"{step.text}: {note}, validation {rows[-1]['validation']}")
-    _save(graph, folder / MODEL_FILE)
+        say(f"{step.text}: {told}, validation {rows[-1]['validation']}")
+    save_whole(graph, folder / MODEL_FILE)
     if isinstance(request.model, str):
         recipe = recipe.model_copy(update={"model": request.model})
-    write_atomically(folder / RECIPE_FILE, yaml.safe_dump(resolved(recipe), sort_keys=False))
+    data = recipe.data
+    gone = {name: None for name in ("train", "test") if getattr(data, name) in request.unnamed}
+    lasting = recipe.model_copy(update={"data": data.model_copy(update=gone)})
+    write_atomically(folder / RECIPE_FILE, yaml.safe_dump(resolved(lasting), sort_keys=False))
     scores = test_scores(graph, recipe, ready.train, ready.test)
     report = {
         "model": graph.name,
         "edgecomp": __version__,
         "files": {
             "model": _origin(recipe.model),
-            "train": _origin(recipe.data.train),
-            "test": _origin(recipe.data.test),
+            "train": _origin(data.train, request.unnamed),
+            "test": _origin(data.test, request.unnamed),
         },
         "seed": recipe.training.seed,
         "key": key,
@@ -205,7 +211,12 @@ def compressed_graph(request: CompressRequest, say: Say, check: Callable[[Graph]
     """
     source = str(request.model)
     taken = model_taken(source, request.out, request.recipe)
-    if not request.recipe.steps or Path(source).name == MODEL_FILE:
+    if taken == Path(source):
+        if request.recipe.steps and not _took(taken, request.recipe):
+            say(
+                f"the recipe's steps are not taken: {source} was made by others; `edgecomp "
+                "compress` takes more steps"
+            )
         return run_passes(read_model(source, input_shapes=request.input_shapes))
     compress(replace(request, out=taken.parent, for_build=True), say, check=check)
     return run_passes(read_model(taken))
@@ -216,6 +227,14 @@ def model_taken(model: str, out: Path, recipe: Recipe) -> Path:
     if not recipe.steps or Path(model).name == MODEL_FILE:
         return Path(model)
     return out.with_name(f"{out.stem}-compressed") / MODEL_FILE
+
+
+def _took(model: Path, recipe: Recipe) -> bool:
+    """Whether a model of `edgecomp compress` was made by the steps of a recipe."""
+    file = model.with_name(RECIPE_FILE)
+    # As it stands there: an older edgecomp may have known other keys.
+    found = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
+    return not isinstance(found, dict) or found.get("steps") == resolved(recipe)["steps"]
 
 
 def _prepared(request: CompressRequest, say: Say, *, has_board: bool) -> _Prepared:
@@ -239,6 +258,10 @@ def _prepared(request: CompressRequest, say: Say, *, has_board: bool) -> _Prepar
         y = train.targets[graph.outputs[0]]
         if y.size > len(y):
             say(f"{train.source}: the targets are one-hot rows, taken as numbers of classes")
+    if train is not None and examples is not None and test is not None and held_out is not None:
+        shared = count_shared(examples, held_out, (train.source, test.source))
+        if shared:
+            say(f"{shared:,} of the {len(held_out):,} test samples are among those that train, too")
     if not request.for_build:
         check_measurable(recipe.target, held_out, has_board=has_board)
     training = recipe.training
@@ -278,9 +301,12 @@ def _teacher_hash(step: Step) -> str:
     return _file_hash(source) or source
 
 
-def _origin(source: str | None) -> dict[str, str] | None:
+def _origin(source: str | None, unnamed: Sequence[str] = ()) -> dict[str, str] | None:
     """A file as the user named it, with its hash; empty for what is no file: `digits`, `zoo:`."""
-    return None if source is None else {"source": source, "sha256": _file_hash(source)}
+    if source is None:
+        return None
+    name = "arrays" if source in unnamed else source
+    return {"source": name, "sha256": _file_hash(source)}
 
 
 def _file_hash(source: str) -> str:
@@ -300,29 +326,6 @@ def _hash_of_examples(examples: Examples) -> str:
     for name, array in examples.inputs.items():
         digest.update(name.encode() + array.tobytes())
     return digest.hexdigest()
-
-
-def _save_step(graph: Graph, details: dict[str, Any], path: Path) -> None:
-    """Keep a finished step; what was kept to go on after an interruption goes away."""
-    if details:
-        write_atomically(path.with_suffix(".json"), json.dumps(details))
-    _save(graph, path)
-    for file in path.parent.glob(f"{path.stem}.*.npz"):
-        file.unlink()
-
-
-def _read_details(path: Path) -> dict[str, Any]:
-    """What a step that was taken before had to say."""
-    file = path.with_suffix(".json")
-    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    return found
-
-
-def _save(graph: Graph, path: Path) -> None:
-    """Write a graph so that an interruption leaves no half of it."""
-    temporary = path.with_name(f"{path.name}.part")
-    save_graph(graph, temporary)
-    temporary.replace(path)
 
 
 def _digest(*parts: Any) -> str:

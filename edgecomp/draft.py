@@ -3,6 +3,7 @@
 Its weights are random, but its shapes, kernels and memory plan are those that it will have.
 """
 
+import fnmatch
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgecomp.build.flags import Optimize
-from edgecomp.config import DataSection
+from edgecomp.config import Recipe
 from edgecomp.errors import DoesNotFitError
 from edgecomp.frontend import read_model
 from edgecomp.ir import Graph
@@ -99,12 +100,13 @@ def linked(
     }
 
 
-def measure_for(board: str | None, data: DataSection) -> Callable[..., dict[str, Any]] | None:
+def measure_for(board: str | None, recipe: Recipe) -> Callable[..., dict[str, Any]] | None:
     """What builds a graph for a board and counts an inference; None without a board.
 
     Args:
         board: its name.
-        data: samples that calibrate; random ones do where it names none.
+        recipe: names samples that calibrate, random ones do where it names none; and layers and
+            activations that are wider than int8.
 
     Raises:
         UserError: there is no such board.
@@ -112,6 +114,7 @@ def measure_for(board: str | None, data: DataSection) -> Callable[..., dict[str,
     if board is None:
         return None
     get_board(board)
+    data, wide = recipe.data, recipe.quantize
 
     def measure(graph: Graph, file: Path) -> dict[str, Any]:
         request = Request(
@@ -120,6 +123,13 @@ def measure_for(board: str | None, data: DataSection) -> Callable[..., dict[str,
             out=Path("out"),
             data=data.train,
             preprocessing=data.model_dump() if data.train else None,
+            activations=wide.activations,
+            # Those of a layer that a later step makes are not there yet.
+            float_layers=tuple(
+                pattern
+                for pattern in wide.float_layers
+                if fnmatch.filter((node.name for node in graph.nodes), pattern)
+            ),
         )
         try:
             return linked(graph, request)

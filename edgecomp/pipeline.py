@@ -27,7 +27,7 @@ from edgecomp.codegen.context import Provenance, Tick, build_id, model_context
 from edgecomp.codegen.emit import application_headers, model_sources
 from edgecomp.codegen.mlperf import MLPERF_HEADER, mlperf_header
 from edgecomp.compressing import CompressRequest, compressed_graph
-from edgecomp.config import Quantize, Recipe
+from edgecomp.config import Quantize, Recipe, recipe_file
 from edgecomp.data import Preprocessing
 from edgecomp.device_form import device_form, takes_what_it_finds
 from edgecomp.errors import ToolError, UserError
@@ -239,7 +239,7 @@ def _write_sources(folder: Path, request: Request, model: QuantizedModel, plan: 
     provenance = Provenance(
         model_file=Path(request.model).name,
         model_sha256=sha256_of(file) if file.is_file() else "",
-        recipe_sha256=sha256_of(request.recipe) if request.recipe else "",
+        recipe_sha256=sha256_of(recipe_file(request.recipe)) if request.recipe else "",
     )
     tick = None
     if request.stream and model.stream:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecomp import config
 from edgecomp.compressing import MODEL_FILE, CompressRequest, compress
@@ -55,8 +56,8 @@ __all__ = [
     "Train",
 ]
 
-Data = str | Path | Mapping[str, Any] | tuple[Any, Any]
-"""A file, `FILE.py:function`, arrays `x` and `y` by these names, or a pair of them."""
+Data = str | Path | Mapping[str, Any] | Sequence[Any] | npt.NDArray[Any]
+"""A file, `FILE.py:function`, arrays `x` and `y` by these names, a pair of them, or `x` alone."""
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,11 @@ class Recipe:
         with tempfile.TemporaryDirectory(prefix="edgecomp-") as temporary:
             folder = Path(temporary)
             given = {
-                name: _file(samples, folder / f"{name}.npz")
+                name: _file(name, samples, folder / f"{name}.npz")
                 for name, samples in (("train", data), ("test", test))
                 if samples is not None
             }
+            unnamed = {given[name]: name for name in given if Path(given[name]).parent == folder}
             sections = self.recipe.data.model_copy(update=given)
             recipe = self.recipe.model_copy(update={"data": sections})
             where = Path(out) if out is not None else folder / "out"
@@ -150,11 +152,19 @@ class Recipe:
             source = _source(recipe.model if model is None else model, sections, shapes)
             if isinstance(source, Graph):
                 shapes = None
-            report = compress(
-                CompressRequest(source, where, recipe, shapes),
-                say,
-                measure_for(recipe.target.board, sections),
-            )
+            try:
+                report = compress(
+                    CompressRequest(source, where, recipe, shapes, unnamed=tuple(unnamed)),
+                    say,
+                    measure_for(recipe.target.board, recipe),
+                )
+            except UserError as error:
+                message = str(error)
+                for file, name in unnamed.items():
+                    message = message.replace(file, f"the {name} set")
+                if message == str(error):
+                    raise
+                raise UserError(message) from error
             return Result(read_model(where / MODEL_FILE), report)
 
 
@@ -183,10 +193,24 @@ def _source(model: Any, data: config.DataSection, shapes: InputShapes | None) ->
     return read_any_module(model, shapes)
 
 
-def _file(data: Data, path: Path) -> str:
+def _file(name: str, data: Data, path: Path) -> str:
     """The name under which data are read; arrays are written to `path`."""
     if isinstance(data, (str, Path)):
         return str(data)
-    arrays = dict(zip("xy", data, strict=True)) if isinstance(data, tuple) else data
-    np.savez(path, allow_pickle=False, **arrays)
+    arrays: Mapping[str, Any]
+    if isinstance(data, Mapping):
+        arrays = data
+    elif isinstance(data, (tuple, list)) and len(data) == len("xy"):
+        arrays = dict(zip("xy", data, strict=True))
+    elif hasattr(data, "shape"):
+        arrays = {"x": data}
+    else:
+        raise UserError(
+            f"{name}: samples are a file, an array, (x, y), or arrays by name, not "
+            f"{type(data).__name__}" + (f" of {len(data)}" if hasattr(data, "__len__") else "")
+        )
+    try:
+        np.savez(path, allow_pickle=False, **arrays)
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from error
     return str(path)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgecomp.compress.technique import ORIGINAL
+from edgecomp.compress.train.examples import Examples
 from edgecomp.compress.train.graph_module import weight_tensors
 from edgecomp.compress.train.teacher import check_teacher
 from edgecomp.config import Quantize, Recipe, Step, TrainingStep
@@ -20,8 +21,12 @@ _PARTS = 3
 """At most so many layers come of one that is factorized: `NAME.0`, `NAME.1`, `NAME`."""
 
 
-def check_recipe(recipe: Recipe) -> None:
+def check_recipe(recipe: Recipe, *, for_build: bool = False) -> None:
     """Refuse a recipe without steps, without samples that a step needs, or with a test set of them.
+
+    Args:
+        recipe: what to follow.
+        for_build: whether a build follows it, whose `--data` trains nothing.
 
     Raises:
         RecipeError: something is missing.
@@ -31,15 +36,47 @@ def check_recipe(recipe: Recipe) -> None:
     data = recipe.data
     hungry = next((step for step in recipe.steps if step.needs_data), None)
     if data.train is None and hungry is not None:
+        more = (
+            "; --data of a build calibrates and measures only" if for_build else " or with --data"
+        )
         raise RecipeError(
             f"{hungry.text}: training needs samples: give them in the recipe "
-            "(data: {train: FILE.npz}) or with --data"
+            f"(data: {{train: FILE.npz}}){more}"
         )
     if data.test is not None and data.test == data.train:
-        raise RecipeError(
-            f"data.test and data.train are the same, {data.test}: the test set must "
-            "have samples that training never sees"
-        )
+        raise _the_same(data.test, data.train)
+
+
+def count_shared(train: Examples, test: Examples, sources: tuple[str, str]) -> int:
+    """How many test samples are among those that train.
+
+    Args:
+        train: all samples that training is given.
+        test: the test samples.
+        sources: what the user calls both, for messages.
+
+    Raises:
+        RecipeError: they are the same samples, in the same order.
+    """
+    known = [_rows(train), _rows(test)]
+    if known[0] == known[1]:
+        raise _the_same(sources[1], sources[0])
+    seen = set(known[0])
+    return sum(row in seen for row in known[1])
+
+
+def _rows(examples: Examples) -> list[int]:
+    """A hash of each sample's inputs."""
+    arrays = examples.inputs.values()
+    return [hash(b"".join(part.tobytes() for part in parts)) for parts in zip(*arrays, strict=True)]
+
+
+def _the_same(test: str, train: str) -> RecipeError:
+    names = test if test == train else f"{test} and {train}"
+    return RecipeError(
+        f"data.test and data.train are the same, {names}: the test set must have samples that "
+        "training never sees"
+    )
 
 
 def check_steps(graph: Graph, steps: Sequence[Step], read: Callable[[str], Graph]) -> None:

@@ -121,5 +121,7 @@ def _accuracy(answer: Mapping[str, Any]) -> list[str]:
         f"the recipe wants an accuracy of at least {limit:.4f}, the result has "
         f"{answer['found']:.4f} in int8 on the test samples: {limit - answer['found']:.4f} too low"
     )
+    if nearest <= answer["found"]:
+        return [text, "  no step came nearer in float32"]
     how = "which is enough" if nearest >= limit else f"{limit - nearest:.4f} too low"
     return [text, f"  nearest was {answer['nearest']!r} with {nearest:.4f} in float32, {how}"]

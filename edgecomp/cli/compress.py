@@ -32,6 +32,10 @@ def command(
         ),
     ] = None,
     input_shape: options.InputShape = None,
+    layout: options.Layout = None,
+    scale: options.Scale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
     schema: Annotated[
         bool,
         typer.Option("--schema", help="Print the JSON schema of recipe files, and do nothing."),
@@ -55,7 +59,8 @@ def command(
     read = read_recipe(recipe) if recipe else Recipe()
     if step:
         read = with_steps(read, step)
-    given = {key: value for key, value in (("train", data), ("test", test)) if value is not None}
+    given = options.preprocessing(scale, mean, std, layout)
+    given |= {key: value for key, value in (("train", data), ("test", test)) if value is not None}
     read = read.model_copy(update={"data": read.data.model_copy(update=given)})
     source = options.given("MODEL", model, read.model)
     options.interruption.leaves = (
@@ -64,7 +69,7 @@ def command(
     report = compress(
         CompressRequest(source, out, read, options.input_shapes(input_shape)),
         options.progress(quiet=json),
-        measure_for(board or read.target.board, read.data),
+        measure_for(board or read.target.board, read),
     )
     if json:
         options.print_json(report)
@@ -75,20 +80,21 @@ def command(
 
 def _print(report: dict[str, Any], out: Path) -> None:
     """The account for people."""
+    wide = max(len(row["step"]) for row in report["steps"])
     print(
-        f"{'step':24} {'validation':24} {'test':>8} {'MACs':>12} {'weights':>10} {'not 0':>10} "
+        f"{'step':{wide}} {'validation':24} {'test':>8} {'MACs':>12} {'weights':>10} {'not 0':>10} "
         f"{'bytes':>10} {'of float32':>11}"
     )
     whole = 4 * report["steps"][0]["weights"]
     for row in report["steps"]:
         test = "-" if row["test_accuracy"] is None else f"{100 * row['test_accuracy']:.2f} %"
         print(
-            f"{row['step'][:24]:24} {row['validation']:24} {test:>8} {row['macs']:12,} "
+            f"{row['step']:{wide}} {row['validation']:24} {test:>8} {row['macs']:12,} "
             f"{row['weights']:10,} {row['nonzero_weights']:10,} {row['weights_bytes']:10,} "
             f"{whole / max(1, row['weights_bytes']):9.1f} x"
         )
         if "linked" in row:
-            print(f"{'':24} {_on_board(row['linked'])}")
+            print(f"{'':{wide}} {_on_board(row['linked'])}")
     stored = report["steps"][-1]["weights_bytes_by_storage"]
     print("weights: " + ", ".join(f"{count:,} bytes as {name}" for name, count in stored.items()))
     found = report["test"]

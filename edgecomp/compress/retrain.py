@@ -11,5 +11,7 @@ def train_step(graph: Graph, step: TrainingStep, workshop: Workshop) -> Outcome:
     """Train all weights; those that are 0 stay 0."""
     module = as_module(graph, keeping_zeros(graph), batch_norm=getattr(step, "batch_norm", False))
     result = workshop.train(graph, module, step)
-    note = f"{result.epochs} epochs"
+    note = f"{result.epochs} epoch{'s' * (result.epochs != 1)}" + (
+        ", none better than before" if result.kept else ""
+    )
     return Outcome(trained(graph, module), result.score, result.diverged, note)

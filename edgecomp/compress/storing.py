@@ -22,11 +22,16 @@ def store_step(graph: Graph, step: Store, workshop: Workshop) -> Outcome:
 def _stored(
     graph: Graph, step: Huffman | Store, workshop: Workshop, storages: tuple[str, ...]
 ) -> Outcome:
-    for name in chosen_weights(graph, step):
+    chosen = chosen_weights(graph, step)
+    for name in chosen:
         graph = allow_storage(graph, name, storages, step.times)
     found = stored_bytes(graph)
-    parts = ", ".join(f"{count:,} as {storage}" for storage, count in found.items())
-    return Outcome(graph, workshop.score(graph), note=f"bytes of weights: {parts}")
+    note = "bytes of weights: " + ", ".join(f"{count:,} as {name}" for name, count in found.items())
+    for storage in storages:
+        reasons = [STORAGES[storage].refusal(weight_codes(graph.tensors[n])) for n in chosen]
+        if all(reasons):
+            note += f"; {storage} can hold none of the layers: {reasons[0]}"
+    return Outcome(graph, workshop.score(graph), note=note)
 
 
 def allow_also(graph: Graph, names: tuple[str, ...], storage: str) -> Graph:

@@ -10,13 +10,13 @@ from edgecomp.config.recipe import (
     make_recipe,
     parse_recipe,
     read_recipe,
-    recipe_schema,
-    resolved,
+    recipe_file,
     with_steps,
 )
 from edgecomp.config.step import Step, TrainingStep
 from edgecomp.config.steps import STEPS, order_problem
 from edgecomp.config.verbs import Cluster, Distill, Factorize, Huffman, Quantize, Store, Train
+from edgecomp.config.written import recipe_schema, resolved
 
 __all__ = [
     "STEPS",
@@ -40,6 +40,7 @@ __all__ = [
     "order_problem",
     "parse_recipe",
     "read_recipe",
+    "recipe_file",
     "recipe_schema",
     "resolved",
     "with_steps",

@@ -32,9 +32,17 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, SerializeAsAny, ValidationError, WithJsonSchema, field_validator
 
-from edgecomp.config.section import Section, entry_of, explain, nearest, read_bytes
+from edgecomp.config.section import (
+    Names,
+    Section,
+    check_unique,
+    entry_of,
+    explain,
+    nearest,
+    read_bytes,
+)
 from edgecomp.config.step import Step
-from edgecomp.config.steps import STEPS, order_problem, parse_steps
+from edgecomp.config.steps import STEPS, order_problem, parse_steps, stands_alone
 from edgecomp.errors import RecipeError
 
 PRESETS = Path(__file__).parent / "presets"
@@ -98,12 +106,12 @@ class TargetSection(Section):
     @classmethod
     def _share(cls, value: Any) -> Any:
         """Read `>=85%`."""
-        if not isinstance(value, str):
-            return value
-        found = re.fullmatch(r">?=?\s*([\d.]+)\s*(%?)", value.strip())
-        if found is None:
+        if isinstance(value, str):
+            found = re.fullmatch(r">?=?\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)", value.strip())
+            value = float(found[1]) / (100 if found[2] else 1) if found else -1.0
+        if isinstance(value, (int, float)) and not 0 <= value <= 1:
             raise ValueError('write a floor as 0.85 or ">=85%"')
-        return float(found[1]) / (100 if found[2] else 1)
+        return value
 
 
 class QuantizeSection(Section):
@@ -122,7 +130,7 @@ class QuantizeSection(Section):
     equalize: bool = False
     bias_correction: bool = False
     symmetric: bool = False
-    float_layers: tuple[str, ...] = ()
+    float_layers: Names = ()
     activations: Literal["int8", "int16"] = "int8"
 
 
@@ -178,6 +186,18 @@ class Recipe(Section):
         return _expanded(value)
 
 
+def recipe_file(path: str | Path) -> Path:
+    """The file of a recipe, or of a recipe of the package that is given by its name.
+
+    >>> recipe_file("ptq").name
+    'ptq.yaml'
+    """
+    path = Path(path)
+    preset = PRESETS / f"{path}.yaml"
+    is_name = path.name == str(path) and not path.exists() and preset.exists()
+    return preset if is_name else path
+
+
 def read_recipe(path: str | Path) -> Recipe:
     """Read a recipe file, or a recipe of the package by its name.
 
@@ -185,10 +205,7 @@ def read_recipe(path: str | Path) -> Recipe:
         RecipeError: the file is missing, is not YAML, or has an unknown key or a wrong value; the
             message names file, line and key.
     """
-    path = Path(path)
-    preset = PRESETS / f"{path}.yaml"
-    if path.name == str(path) and not path.exists() and preset.exists():
-        path = preset
+    path = recipe_file(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -213,7 +230,11 @@ def parse_recipe(text: str, name: str = "recipe") -> Recipe:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         reason = getattr(error, "problem", None) or str(error)
+        lines = text.splitlines()[mark.line : mark.line + 1] if mark else []
+        if "${" in "".join(lines):
+            reason += "; put quotes around what has a ${NAME}"
         raise RecipeError(f"{name}{line}: not YAML: {reason}") from error
+    check_unique(node, name)
     if content is None:
         return Recipe()
     if not isinstance(content, dict):
@@ -226,7 +247,11 @@ def parse_recipe(text: str, name: str = "recipe") -> Recipe:
     try:
         recipe = Recipe.model_validate(given)
     except ValidationError as error:
-        raise RecipeError(explain(name, node, Recipe, error.errors()[0])) from error
+        problem = error.errors()[0]
+        message = explain(name, node, Recipe, problem)
+        if problem["type"] == "model_type" and problem["loc"][-1] in STEPS:
+            message += f"; the step {problem['loc'][-1]} stands in steps"
+        raise RecipeError(message) from error
     return recipe if base is None else _extended(_preset(str(base), name), recipe)
 
 
@@ -241,7 +266,11 @@ def make_recipe(steps: Sequence[Step], extends: str | None, sections: Mapping[st
     Raises:
         RecipeError: a step cannot follow those before it, or a section is wrong.
     """
-    for count in range(1, len(steps) + 1):
+    if isinstance(steps, Step) or not isinstance(steps, Sequence):
+        raise RecipeError(f"steps are a list, as Recipe([Prune(0.5)]), not {steps!r}")
+    for count, step in enumerate(steps, 1):
+        if not isinstance(step, Step):
+            raise RecipeError(f"step {count}: {step!r} is no step; write one as Prune(0.5)")
         problem = order_problem(steps[:count])
         if problem:
             raise RecipeError(f"step {count}, {steps[count - 1].verb}: {problem}")
@@ -279,7 +308,7 @@ def _extended(base: Recipe, own: Recipe) -> Recipe:
 
 
 def with_steps(recipe: Recipe, texts: list[str]) -> Recipe:
-    """Return the recipe with other steps, written `verb=value`.
+    """Return the recipe with other steps, written `verb=value`, or `verb` where that says enough.
 
     >>> with_steps(Recipe(), ["prune=0.5", "cluster={clusters: 16, epochs: 2}"]).steps[1].epochs
     2
@@ -290,7 +319,7 @@ def with_steps(recipe: Recipe, texts: list[str]) -> Recipe:
     steps: list[Step] = []
     for text in texts:
         verb, equals, value = text.partition("=")
-        if not equals:
+        if not equals and verb in STEPS and not stands_alone(verb):
             raise RecipeError(f"-s {text}: write a step as verb=value, for example prune=0.5")
         try:
             steps += parse_recipe(f"steps:\n- {verb}: {value}", "-s").steps
@@ -302,33 +331,3 @@ def with_steps(recipe: Recipe, texts: list[str]) -> Recipe:
         if problem:
             raise RecipeError(f"-s {text}: {problem}")
     return recipe.model_copy(update={"steps": tuple(steps)})
-
-
-def resolved(recipe: Recipe) -> dict[str, Any]:
-    """Everything that a recipe says, defaults included, as YAML or JSON can hold it."""
-    content = recipe.model_dump(mode="json")
-    content["data"] |= {"train": recipe.data.train, "test": recipe.data.test}
-    content["steps"] = [
-        {step.verb: step.model_dump(mode="json", by_alias=True)} for step in recipe.steps
-    ]
-    return content
-
-
-def recipe_schema() -> dict[str, Any]:
-    """The JSON schema of a recipe file."""
-    schema = Recipe.model_json_schema()
-    schema["properties"]["extends"] = {"type": "string"}
-    choices = []
-    for verb, model in STEPS.items():
-        own = model.model_json_schema()
-        value = {"anyOf": [own["properties"][model.main], own]}
-        choices.append(
-            {
-                "type": "object",
-                "properties": {verb: value},
-                "required": [verb],
-                "additionalProperties": False,
-            }
-        )
-    schema["properties"]["steps"] = {"type": "array", "items": {"anyOf": choices}}
-    return schema

@@ -2,10 +2,19 @@
 
 import difflib
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
-from yaml import MappingNode
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from yaml import MappingNode, SequenceNode
+
+from edgecomp.errors import RecipeError
+
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}}),
+]
+"""Names or globs; one may stand without a list around it."""
 
 
 class Section(BaseModel):
@@ -34,6 +43,7 @@ def explain(
     """
     keys, is_file = [str(part) for part in problem["loc"]], node is not None
     fields, depth = model.model_fields, 0
+    inner: dict[str, Any] = {}
     for depth, key in enumerate(keys, 1):
         field = fields.get(key) or next((f for f in fields.values() if f.alias == key), None)
         inner = getattr(field and field.annotation, "model_fields", {})
@@ -52,6 +62,8 @@ def explain(
         # `from` is a word of Python's own: there its name is `teacher`.
         known = [(is_file and field.alias) or key for key, field in fields.items()]
         return f"{where}: unknown key; {nearest(keys[-1], known)}"
+    if problem["type"] == "model_type":
+        return f"{where}: has keys of its own: {', '.join(inner)}"
     text = f"{where}: {problem['msg'].removeprefix('Value error, ')}"
     choices = problem.get("ctx", {}).get("expected", "") if "ctx" in problem else ""
     near = difflib.get_close_matches(str(problem["input"]), str(choices).replace("'", "").split())
@@ -73,6 +85,26 @@ def read_bytes(value: Any) -> Any:
     if found is None:
         raise ValueError("write bytes as 98304, 96K or 1M")
     return int(found[1]) << {None: 0, "K": 10, "M": 20}[found[2]]
+
+
+def check_unique(node: Any, name: str) -> None:
+    """Refuse a key that stands twice in a mapping, of which YAML would take the last.
+
+    Raises:
+        RecipeError: one does.
+    """
+    if isinstance(node, SequenceNode):
+        for item in node.value:
+            check_unique(item, name)
+    if not isinstance(node, MappingNode):
+        return
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        line, text = key.start_mark.line + 1, str(key.value)
+        if text in lines:
+            raise RecipeError(f"{name}:{line}: {text}: stands in line {lines[text]} already")
+        lines[text] = line
+        check_unique(value, name)
 
 
 def entry_of(node: Any, key: str) -> tuple[Any, Any] | None:

@@ -1,10 +1,10 @@
 """What all steps of a recipe have, and those that train."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from edgecomp.config.section import Section, explain
+from edgecomp.config.section import Names, Section, explain
 from edgecomp.errors import RecipeError
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -26,7 +26,7 @@ class Step(Section):
     keeps_weights: ClassVar[bool] = False
     """Whether the step leaves every weight as it is."""
 
-    layers: tuple[str, ...] = ("*",)
+    layers: Names = ("*",)
 
     def __init__(self, main: Any = None, /, **fields: Any) -> None:
         """Take the main knob without its name: `Prune(0.5)`.
@@ -73,3 +73,15 @@ class TrainingStep(Step):
     temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
     weight: Annotated[float, Field(ge=0, le=1)] = 0.7
     features: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+
+    @model_validator(mode="after")
+    def _has_a_teacher(self) -> Self:
+        if self.teacher is None:
+            for key in self._not_as_unless_given("temperature", "weight", "features"):
+                raise ValueError(f"{key}: says nothing without a teacher; add `from: original`")
+        return self
+
+    def _not_as_unless_given(self, *keys: str) -> list[str]:
+        """Those of the keys that have another value than by default."""
+        fields = type(self).model_fields
+        return [key for key in keys if getattr(self, key) != fields[key].default]

@@ -37,6 +37,15 @@ STEPS: dict[str, type[Step]] = {
 """Every step by verb."""
 
 
+def stands_alone(verb: str) -> bool:
+    """Whether a step needs no value: `huffman` does not, `prune` has to be told how much."""
+    try:
+        STEPS[verb]()
+    except RecipeError:
+        return False
+    return True
+
+
 def parse_steps(node: Any, name: str) -> tuple[Step, ...]:
     """Read the list of steps from its YAML node; `name` stands for the file.
 
@@ -73,9 +82,12 @@ def order_problem(steps: Sequence[Step]) -> str:
 
 def _parse_step(node: Any, name: str) -> Step:
     where = f"{name}:{_line(node)}: steps"
-    if not isinstance(node, yaml.MappingNode) or len(node.value) != 1:
+    if isinstance(node, yaml.ScalarNode):
+        key, value = node, yaml.ScalarNode("tag:yaml.org,2002:null", "", node.start_mark)
+    elif isinstance(node, yaml.MappingNode) and len(node.value) == 1:
+        key, value = node.value[0]
+    else:
         raise RecipeError(f"{where}: a step is one verb and its value, as `prune: 0.5`")
-    key, value = node.value[0]
     if key.value not in STEPS:
         hint = nearest(str(key.value), list(STEPS)).replace("known keys", "known steps")
         raise RecipeError(f"{where}: unknown step {key.value!r}; {hint}")

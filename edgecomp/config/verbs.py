@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
-from edgecomp.config.section import read_bytes
+from edgecomp.config.section import Names, read_bytes
 from edgecomp.config.step import Epochs, Rate, Share, Step, TrainingStep
 
 _Bytes = Annotated[int, Field(ge=1), WithJsonSchema({"type": ["integer", "string"]})]
@@ -103,7 +103,7 @@ class Quantize(TrainingStep):
 
     weights: Literal["int8", "int4", "mixed"] = "int8"
     method: Literal["nearest", "adaround", "qat"] | None = None
-    keep8: tuple[str, ...] = ()
+    keep8: Names = ()
     bytes: _Bytes | None = None
     equalize: bool = False
     learning_rate: Rate = 1e-4
@@ -118,6 +118,8 @@ class Quantize(TrainingStep):
                     f"{key}: a build does that, when it calibrates; say it in the recipe's section "
                     f"quantize, beside steps: `quantize: {{{key}: ...}}`"
                 )
+        if isinstance(given, dict) and isinstance(given.get("weight"), str):
+            raise ValueError("weight: is the share of a teacher's loss; did you mean 'weights'?")
         return given
 
     @field_validator("bytes", mode="before")
@@ -135,6 +137,18 @@ class Quantize(TrainingStep):
                 "equalize: balances the whole network; leave layers out, or equalize in the "
                 "recipe's section quantize"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _uses_what_is_given(self) -> "Quantize":
+        if self.how != "qat":
+            for key in self._not_as_unless_given("teacher", "epochs", "learning_rate"):
+                raise ValueError(
+                    f"{'from' if key == 'teacher' else key}: says nothing of {self.how}, only of "
+                    "qat; leave it out, or say method: qat"
+                )
+        if self.keep8 and self.weights == "int8":
+            raise ValueError("keep8: says nothing of int8, where all layers stay int8")
         return self
 
     @property
@@ -215,6 +229,7 @@ class Store(StoringStep):
 
     storages: Annotated[
         tuple[Literal["dense8", "packed4", "codebook", "sparse", "huffman"], ...],
+        Field(min_length=1),
         WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}}),
     ]
 

@@ -119,7 +119,8 @@ def from_arrays(
     for name in graph.outputs:
         for key in _keys(graph, name, graph.outputs, "y"):
             if key in arrays:
-                targets[name] = target_to_device(graph, name, _numeric(spec, key, arrays[key]))
+                target = _class_numbers(_numeric(spec, key, arrays[key]), graph.tensors[name].size)
+                targets[name] = target_to_device(graph, name, target)
     counts = {key: len(array) for key, array in {**raw, **codes, **targets}.items()}
     if len(set(counts.values())) != 1:
         found = ", ".join(f"{key} {count}" for key, count in counts.items())
@@ -178,6 +179,13 @@ def _numeric(spec: str, key: str, array: Array) -> Array:
     if array.ndim == 0:
         raise UserError(f"{spec}: array {key!r} is a single number; one per sample is needed")
     return array.astype(np.uint8) if array.dtype.kind == "b" else array
+
+
+def _class_numbers(target: Array, outputs: int) -> Array:
+    """Class numbers that came as real numbers, as tables have them; other targets as they are."""
+    if target.dtype.kind != "f" or outputs == 1 or target.size != len(target):
+        return target
+    return target.astype(np.int64) if (target == np.rint(target)).all() else target
 
 
 def _as_codes(spec: str, key: str, array: Array) -> Array:

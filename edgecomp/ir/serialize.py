@@ -68,6 +68,8 @@ def load_graph(path: Path, params_types: Mapping[str, type[OpParams]]) -> Graph:
     Raises:
         UserError: the file is missing, damaged or of another version.
     """
+    if not path.exists():
+        raise UserError(f"{path} does not exist")
     try:
         # numpy leaves the file open where it finds no archive in it, so it gets an open one.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:

@@ -95,22 +95,32 @@ def zoo_module(source: str) -> tuple[Any, Any, str]:
     return module.eval(), torch.zeros(1, *design.shape), name
 
 
+def _sizes(text: str) -> tuple[int, ...]:
+    """Read `3,32,32`, or `3x32x32`."""
+    return tuple(int(n) for n in text.replace("x", ",").split(","))
+
+
 def _design(source: str, entry: ZooNetwork, given: dict[str, str]) -> Design:
     """Read the parameters' values."""
-    try:
-        shape = (
-            tuple(int(n) for n in given["input"].split(",")) if "input" in given else entry.shape
-        )
-        design = Design(
-            shape,
-            int(given.get("classes", entry.classes)),
-            float(given.get("width", 1)),
-            float(given.get("depth", 1)),
-            bool(int(given.get("se", 0))),
-        )
-        int(given.get("seed", 0))
-    except ValueError as error:
-        raise UserError(f"{source}: {error}; write input=1,28,28&classes=10&width=0.5") from error
+
+    def number(key: str, kind: Callable[[str], Any], default: Any) -> Any:
+        try:
+            return kind(given[key]) if key in given else default
+        except ValueError as error:
+            raise UserError(
+                f"{source}: {key} cannot be {given[key]!r}; write "
+                "input=1,28,28&classes=10&width=0.5"
+            ) from error
+
+    shape = number("input", _sizes, entry.shape)
+    design = Design(
+        shape,
+        number("classes", int, entry.classes),
+        number("width", float, 1.0),
+        number("depth", float, 1.0),
+        bool(number("se", int, 0)),
+    )
+    number("seed", int, 0)
     if (
         len(shape) != len(entry.shape)
         or min(shape) < 1

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from edgecomp.compress.train import loop
+from edgecomp.config.recipe import PRESETS, parse_recipe
+from edgecomp.draft import measure_for
 from edgecomp.errors import RecipeError
 from edgecomp.frontend import read_model
 from edgecomp.ir.serialize import load_graph
 from edgecomp.ops import PARAMS
+from edgecomp.paths import sha256_of
 from edgecomp.recipes import Cluster, Huffman, Prune, Recipe, Store, Train
 from tests.cli.support import FAST, call, press_ctrl_c, start
 from tests.compress.support import pictures
@@ -84,6 +87,10 @@ def test_the_result_is_a_model_and_its_recipe_can_be_followed_again(done, folder
     cached = call("compress", ZOO, "--recipe", folder / "r.yaml", "-o", out)
     assert cached.code == 0, cached.err
     assert "prune: 0.5 of the weights: read from an earlier run" in cached.err
+    again = json.loads((out / "compression.json").read_text())["steps"]
+    assert again == report["steps"]
+    assert "weights are 0" in again[2]["note"]
+    assert "\nprune: 0.5 of the weights " in cached.out
 
 
 def test_a_training_that_diverges_keeps_the_last_good_weights(folder, monkeypatch):
@@ -113,7 +120,7 @@ def test_a_training_that_diverges_keeps_the_last_good_weights(folder, monkeypatc
         (("-s", "train=1"), "training needs samples"),
         (("-s", "train=1", "--data", "absent.npz"), "absent.npz does not exist"),
         (("-s", "train=1", "--data", "TRAIN", "--test", "TRAIN"), "are the same"),
-        (("-s", "train={epochs: 1, layers: x}", "--data", "TRAIN"), "steps.train.layers"),
+        (("-s", "train={epochs: 1, layers: 3}", "--data", "TRAIN"), "steps.train.layers"),
         (("-s", "cluster=4", "-s", "prune=0.5", "--data", "TRAIN"), "cannot follow cluster"),
         (("-s", "quantize=int4", "-s", "train=1", "--data", "TRAIN"), "cannot follow quantize"),
         (("-s", "quantize={weights: mixed}", "--data", "TRAIN"), "mixed goes with bytes"),
@@ -124,6 +131,7 @@ def test_a_training_that_diverges_keeps_the_last_good_weights(folder, monkeypatc
         ),
         (("-s", "distill=none.onnx", "--data", "TRAIN"), "none.onnx"),
         (("-s", "train=1", "--data", "WIDE"), "shape"),
+        (("--data", "TRAIN", "-s", "train={from: gone.npz}"), "gone.npz does not exist\n"),
         (("--recipe", "deep"), "recipes of the package are deep-compression, lossless"),
     ],
 )
@@ -135,6 +143,21 @@ def test_mistakes_are_explained(options, says, folder, tmp_path):
     answer = call("compress", ZOO, *given, "-o", tmp_path / "out")
     assert answer.code == 2
     assert says in answer.err
+
+
+def test_test_samples_that_train_are_found(folder, tmp_path):
+    given = ("compress", ZOO, "-s", "huffman", "--data", folder / "train.npz", "--scale", "0.5")
+    copy, part = tmp_path / "copy.npz", tmp_path / "part.npz"
+    copy.write_bytes((folder / "train.npz").read_bytes())
+    with np.load(folder / "train.npz") as train, np.load(folder / "test.npz") as test:
+        np.savez(part, **{key: np.concatenate([test[key], train[key][:7]]) for key in "xy"})
+    answer = call(*given, "--test", copy, "-o", tmp_path / "out")
+    assert answer.code == 2
+    assert f"are the same, {copy} and {folder / 'train.npz'}: the test set must" in answer.err
+    answer = call(*given, "--test", part, "-o", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    assert "7 of the 107 test samples are among those that train, too" in answer.err
+    assert "scale: 0.5\n" in (tmp_path / "out" / "recipe.yaml").read_text()
 
 
 def test_a_folder_of_other_files_is_left_alone(folder, tmp_path):
@@ -171,6 +194,26 @@ def test_a_build_takes_the_steps_and_keeps_the_bits(folder):
     assert max(len(np.unique(value)) for value in weights) <= 8
 
 
+def test_a_build_takes_recipes_of_the_package_by_name_and_says_what_it_leaves_out(done, folder):
+    model = done[0] / "model.npz"
+    given = ("--board", "mps2-an386", "--data", folder / "test.npz", *FAST, "-o", folder / "named")
+    answer = call("build", model, "--recipe", "lossless", *given)
+    assert answer.code == 0, answer.err
+    assert f"the recipe's steps are not taken: {model} was made by others" in answer.err
+    source = (folder / "named" / "src" / "lenet_300_100.c").read_text()
+    assert sha256_of(PRESETS / "lossless.yaml")[:16] in source
+    again = call("quantize", model, "--recipe", folder / "r.yaml", "-o", folder / "q.onnx")
+    assert again.code == 0, again.err
+    assert "not taken" not in again.err
+
+
+def test_samples_of_a_build_do_not_train(folder, tmp_path):
+    given = ("--board", "mps2-an386", "--data", folder / "train.npz", *FAST, "-o", tmp_path / "x")
+    answer = call("build", ZOO, "--recipe", "deep-compression", *given)
+    assert answer.code == 2
+    assert "(data: {train: FILE.npz}); --data of a build calibrates and measures only" in answer.err
+
+
 def test_what_each_step_takes_on_a_board(done, folder):
     given = ("--data", folder / "train.npz", "--board", "mps2-an386", "-o", folder / "linked")
     answer = call("compress", done[0] / "model.npz", "-s", "store=dense8", *given)
@@ -182,6 +225,24 @@ def test_what_each_step_takes_on_a_board(done, folder):
     assert coded["flash"]["weights_bytes"] < plain["flash"]["weights_bytes"]
     assert coded["modelled_cycles"] > plain["modelled_cycles"] > plain["macs"] / 2
     assert f"flash {plain['flash']['total_bytes']:,}, RAM" in answer.out
+
+
+def test_what_is_linked_is_as_wide_as_the_recipe_says(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("edgecomp.draft.linked", lambda graph, request: asked.append(request) or {})
+    graph = read_model(ZOO)
+    name = graph.nodes[-1].name
+    for section in ("{}", f"{{activations: int16, float_layers: ['{name}', '{name}.0']}}"):
+        measure = measure_for("mps2-an386", parse_recipe(f"quantize: {section}"))
+        measure(graph, tmp_path / "model.npz")
+    assert [request.activations for request in asked] == ["int8", "int16"]
+    assert [request.float_layers for request in asked] == [(), (name,)]
+
+
+def test_a_storage_that_can_hold_nothing_is_told(tmp_path):
+    answer = call("compress", ZOO, "-s", "store=packed4", "-o", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    assert "packed4 can hold none of the layers: weights from -127 to 127" in answer.err
 
 
 def test_show_tells_which_channels_are_coupled():

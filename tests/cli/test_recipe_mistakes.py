@@ -184,6 +184,15 @@ def test_what_is_missed_has_a_code_of_its_own(target, error, says, missed):
         require_target(report)
 
 
+def test_a_result_that_is_nearest_by_itself_is_not_told_of_worse_steps(missed):
+    report = json.loads((missed[1] / "compression.json").read_text())
+    best = max(row["test_accuracy"] for row in report["steps"])
+    report["test"]["int8_accuracy"] = best + 0.001
+    report["target"] = outcomes(TargetSection(accuracy=1), report["steps"], report["test"])
+    with pytest.raises(AccuracyError, match="too low\n  no step came nearer in float32"):
+        require_target(report)
+
+
 def test_a_step_that_was_nearer_than_the_result_is_named(missed):
     report = json.loads((missed[1] / "compression.json").read_text())
     rows = report["steps"]
@@ -266,6 +275,26 @@ def test_torch_modules_in_python(samples, tmp_path):
     assert store.run(source, {"x": x, "y": y}).graph.outputs
 
 
+def test_arrays_in_python_have_no_file(samples, tmp_path):
+    with np.load(samples / "train.npz") as file:
+        x, y = file["x"], file["y"]
+    recipe = Recipe([Prune(0.5, epochs=0)], data={"scale": 0.01})
+    report = recipe.run(ZOO, [x, y.astype(np.float32)], out=tmp_path / "out").report
+    assert report["steps"][0]["validation_accuracy"] is not None
+    assert report["files"]["train"]["source"] == "arrays"
+    written = yaml.safe_load((tmp_path / "out" / "recipe.yaml").read_text())
+    assert written["data"]["train"] is None
+    for data, says in (
+        (x, "^the train set has no targets"),
+        ((x, y + 4), "^the train set has class numbers from 4 to 7"),
+        ((x, y, y), r"^train: samples are a file, .*, not tuple of 3"),
+        (7, r"^train: samples are .*, not int"),
+        ((x, np.array([None])), "^train: Object arrays"),
+    ):
+        with pytest.raises(UserError, match=says):
+            recipe.run(ZOO, data)
+
+
 def test_recipes_in_python_are_read_and_extended(recipe):
     found = Recipe.read(recipe(f"model: '{ZOO}'\n{DATA}steps: [{{train: 1}}]\n"))
     assert found.recipe.steps == (Train(1),)
@@ -288,6 +317,8 @@ def test_recipes_in_python_are_read_and_extended(recipe):
         (lambda: Recipe([Cluster(4)], dta={}), "Recipe: dta: unknown key; did you mean 'data'"),
         (lambda: Recipe([Cluster(4)], data={"scael": 1}), "data.scael: .*did you mean 'scale'"),
         (lambda: Recipe(extends="qta"), "no recipe 'qta'; did you mean 'qat'"),
+        (lambda: Recipe(Prune(0.5)), "steps are a list, as Recipe"),
+        (lambda: Recipe([Prune(0.5), "cluster=4"]), "step 2: 'cluster=4' is no step"),
         (lambda: Recipe().run(ZOO), "the recipe has no steps"),
     ],
 )

@@ -1,5 +1,7 @@
 """Training: it learns, repeats itself, goes on where it stopped, and survives divergence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,12 +9,12 @@ from edgecomp.compress.retrain import train_step
 from edgecomp.compress.technique import Workshop
 from edgecomp.compress.train.augment import Augmentation
 from edgecomp.compress.train.examples import make_examples, split
-from edgecomp.compress.train.graph_module import as_module, constants_of
+from edgecomp.compress.train.graph_module import as_module, constants_of, trained
 from edgecomp.compress.train.loop import FitOptions, fit
 from edgecomp.compress.train.scoring import evaluate
 from edgecomp.config import Train, TrainingSection
 from edgecomp.errors import UserError
-from tests.compress.support import examples_for, network, pictures, split_for
+from tests.compress.support import CLASSES, examples_for, network, pictures, split_for
 
 torch = pytest.importorskip("torch")
 
@@ -39,6 +41,24 @@ def test_training_learns_and_repeats_itself():
     assert same(first, again)
 
 
+def test_a_training_that_makes_nothing_better_says_so():
+    graph = network()
+    module = as_module(graph)
+    fit(graph, module, split_for(graph), OPTIONS)
+    learned = trained(graph, module)
+    said = []
+    samples = split_for(learned)
+    wrong = replace(samples.train, targets=(samples.train.targets + 1) % CLASSES)
+    step = Train(epochs=2, learning_rate=3e-3)
+    shop = Workshop(replace(samples, train=wrong), TrainingSection(batch=32), say=said.append)
+    outcome = train_step(learned, step, shop)
+    assert outcome.note == "2 epochs, none better than before"
+    assert said[-1] == "no epoch was better than before: the weights stay as they were"
+    for name, tensor in learned.tensors.items():
+        if tensor.is_const:
+            np.testing.assert_array_equal(outcome.graph.tensors[name].value, tensor.value)
+
+
 def test_a_training_that_was_interrupted_ends_like_one_that_was_not(tmp_path):
     graph = network()
     whole, _ = weights_after(graph)
@@ -46,8 +66,8 @@ def test_a_training_that_was_interrupted_ends_like_one_that_was_not(tmp_path):
 
     def interrupt(text):
         said.append(text)
-        # The words for an epoch come before its checkpoint: the third is lost.
-        if len(said) == 3:
+        # An epoch is told when it is kept.
+        if len(said) == 2:
             raise KeyboardInterrupt
 
     file = tmp_path / "state.pt"

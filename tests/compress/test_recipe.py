@@ -112,6 +112,16 @@ def test_steps_of_the_command_line_are_those_of_a_file():
         ("steps:\n- train: {zzz: 1}\n", r"known keys: .*learning_rate, from, temperature"),
         ("steps:\n- cluster:\n", r"r:2: steps\.cluster\.clusters: Field required"),
         ("steps: [quantize: {weights: mixed, bytes: 14Q}]\n", r"bytes: write bytes as 98304, 96K"),
+        ("steps:\n- prune\n", r"r:2: steps\.prune: amount: Field required"),
+        ("steps:\n- hufman\n", r"r:2: steps: unknown step 'hufman'; .*'huffman'"),
+        ("steps:\n- prune: {amount: 0.5,\n    amount: 0.6}\n", r"r:3: amount: stands in line 2"),
+        ("steps: [train]\ndata: {}\nsteps: [huffman]\n", r"r:3: steps: stands in line 1 already"),
+        ("quantize: int8\n", r"r:1: quantize: has keys of its own: calibration, .* in steps"),
+        ("training: 3\n", r"r:1: training: has keys of its own: seed, [^;]*$"),
+        ("target: {accuracy: 85}\n", r"r:1: target\.accuracy: write a floor as 0\.85 or"),
+        ("target: {accuracy: '>=85'}\n", r"r:1: target\.accuracy: write a floor as 0\.85 or"),
+        ("target: {accuracy: 1.2.3}\n", r"r:1: target\.accuracy: write a floor as 0\.85 or"),
+        ("data: {train: ${X}/a.npz}\n", r"r:1: not YAML: .*; put quotes around .* \$\{NAME\}"),
     ],
 )
 def test_wrong_recipes_name_line_and_key_and_what_was_meant(text, says):
@@ -119,9 +129,27 @@ def test_wrong_recipes_name_line_and_key_and_what_was_meant(text, says):
         parse_recipe(text, "r")
 
 
-def test_a_step_without_a_value_is_refused():
+def test_a_step_that_needs_a_value_is_refused_without():
     with pytest.raises(RecipeError, match="write a step as verb=value"):
         with_steps(Recipe(), ["prune"])
+
+
+def test_steps_that_need_no_value_may_stand_alone():
+    text = "steps: [train, quantize, huffman]"
+    jsonschema.validate(yaml.safe_load(text), recipe_schema())
+    steps = parse_recipe(text).steps
+    assert [step.text for step in steps] == ["train: 20", "quantize: int8 nearest", "huffman: auto"]
+    assert with_steps(Recipe(), ["train", "quantize=", "huffman"]).steps == steps
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"steps": ["prune"]}, recipe_schema())
+
+
+def test_one_glob_needs_no_list():
+    text = "steps: [{prune: {amount: 0.5, layers: fc*}}, {quantize: {weights: int4, keep8: head}}]"
+    jsonschema.validate(yaml.safe_load(text), recipe_schema())
+    prune, quantize = parse_recipe(text).steps
+    assert (prune.layers, quantize.keep8) == (("fc*",), ("head",))
+    assert parse_recipe("quantize: {float_layers: head}").quantize.float_layers == ("head",)
 
 
 @pytest.mark.parametrize(
@@ -221,8 +249,20 @@ def test_what_is_written_out_can_be_read_again():
         ("quantize: {weights: int4, bytes: 9}", "mixed goes with bytes"),
         ("quantize: {weights: int8, bias_correction: true}", "section quantize, beside steps"),
         ("quantize: {equalize: true, layers: [a]}", "equalize: balances the whole network"),
+        (
+            "prune: {amount: 0.5, temperature: 2}",
+            "temperature: says nothing without a teacher; add",
+        ),
+        ("train: {epochs: 1, weight: 0.9}", "weight: says nothing without a teacher"),
+        ("cluster: {clusters: 8, from: original, features: 3}", ""),
+        ("quantize: {weights: int4, epochs: 20}", "epochs: says nothing of adaround, only of qat"),
+        ("quantize: {from: original}", "from: says nothing of nearest, only of qat; leave it out"),
+        ("quantize: {weights: int4, method: qat, from: original, epochs: 2}", ""),
+        ("quantize: {keep8: [head]}", "keep8: says nothing of int8"),
+        ("quantize: {weight: int4}", "share of a teacher's loss; did you mean 'weights'"),
         ("quantize: int2", "did you mean 'int8'|'int4'"),
         ("store: huffmann", "steps.store"),
+        ("store: []", "steps.store.storages: .* at least 1 item"),
         ("distil: x", "did you mean 'distill'"),
     ],
 )

@@ -63,7 +63,8 @@ def test_a_saved_graph_is_a_model(tmp_path):
     [
         ("lenet5", "did you mean 'lenet-5'"),
         ("lenet-5?widht=1", "did you mean 'width'"),
-        ("lenet-5?width=wide", "write input=1,28,28"),
+        ("lenet-5?width=wide", "width cannot be 'wide'; write input=1,28,28"),
+        ("resnet8?input=32x32", "input needs 3 sizes"),
         ("lenet-5?input=1,8,8", "height and width from 16"),
         ("lenet-5?classes=0", "classes must be at least 1"),
         ("lenet-5?depth=2", "no parameter .depth."),

@@ -97,7 +97,9 @@ def test_what_is_no_graph_is_refused(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
         pass
-    for name in ("missing", "short", "text", "other", "empty"):
+    with pytest.raises(UserError, match=r"missing\.npz does not exist$"):
+        load_graph(tmp_path / "missing.npz", PARAMS)
+    for name in ("short", "text", "other", "empty"):
         with pytest.raises(UserError, match=f"{name}.npz cannot be read"):
             load_graph(tmp_path / f"{name}.npz", PARAMS)
 

@@ -50,11 +50,13 @@ class FitResult:
         score: of these weights, on the validation samples.
         epochs: number of epochs that ran.
         diverged: where the loss stopped being a number, or empty.
+        kept: whether epochs ran, and none was better than the weights from before, which stay.
     """
 
     score: Score
     epochs: int
     diverged: str = ""
+    kept: bool = False
 
 
 class Hook(Protocol):
@@ -150,7 +152,6 @@ def fit(
         progress.epoch += 1
         hook.step(progress.epoch / options.epochs)
         score = evaluate(graph, module, split.validation)
-        say(f"epoch {progress.epoch} of {options.epochs}: validation {score}")
         if not math.isfinite(score.loss):
             diverged = f"epoch {progress.epoch}: the validation loss is {score.loss:g}"
         elif hook.settled and (progress.best is None or score.rank > progress.best.rank):
@@ -158,11 +159,16 @@ def fit(
             progress.best_state = _copy(module)
         if checkpoint is not None and not diverged:
             _save(torch, checkpoint, module, optimizer, hook, progress)
+        # Told when it is kept: an interruption from here on loses nothing of it.
+        say(f"epoch {progress.epoch} of {options.epochs}: validation {score}")
+    kept = bool(progress.epoch and progress.best and not progress.best_epoch)
+    if kept:
+        say("no epoch was better than before: the weights stay as they were")
     module.load_state_dict(progress.best_state)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     score = progress.best or evaluate(graph, module, split.validation)
-    return FitResult(score, progress.epoch, diverged)
+    return FitResult(score, progress.epoch, diverged, kept)
 
 
 class _Epochs:
