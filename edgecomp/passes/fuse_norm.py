@@ -147,7 +147,11 @@ def _fused(graph: Graph, node: Node, rows: _Rows) -> Graph:
     while graph.tensor(last.output).qparams is None:
         reader = sole_reader(graph, consumers, last.output)
         line = as_affine(graph, reader) if reader is not None else None
-        if reader is None or line is None or not line.clamp.is_none or line.source != last.output:
+        if reader is None or line is None or line.source != last.output:
+            break
+        q = graph.tensor(reader.output).qparams
+        # A quantized file bounds what it computes to its codes, which does nothing more.
+        if not line.clamp.is_none and (q is None or line.clamp.codes(q) != q.limits):
             break
         gain, offset = gain * line.factor, offset * line.factor + line.addend
         changes[last.output], last = None, reader
