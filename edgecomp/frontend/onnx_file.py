@@ -117,8 +117,12 @@ def layer_names(nodes: Sequence[onnx.NodeProto]) -> list[str]:
     ]
 
 
+_BATCH = frozenset({"batch", "batch_size", "batchsize"})
+"""Names of an axis that is the batch wherever it stands, as in sequences of (time, batch, …)."""
+
+
 def input_shape(value: onnx.ValueInfoProto, given: InputShapes, *, only: bool) -> tuple[Shape, int]:
-    """Settle the shape of a graph input; a symbolic batch becomes 1.
+    """Settle the shape of a graph input; a symbolic batch, first or by name, becomes 1.
 
     Args:
         value: the input.
@@ -140,8 +144,9 @@ def input_shape(value: onnx.ValueInfoProto, given: InputShapes, *, only: bool) -
     wanted = given.get(value.name, given.get("") if only else None)
     if wanted is not None:
         return _given_shape(value.name, tuple(wanted), dims if known else None), tensor.elem_type
-    if dims and (dims[0] is None or dims[0] == 0):
-        dims[0] = 1
+    for axis, symbol in enumerate(symbols):
+        if not dims[axis] and (axis == 0 or symbol.casefold() in _BATCH):
+            dims[axis] = 1
     unknown = [
         f"axis {axis} ({symbols[axis] or 'unnamed'})"
         for axis, n in enumerate(dims)
@@ -149,9 +154,11 @@ def input_shape(value: onnx.ValueInfoProto, given: InputShapes, *, only: bool) -
     ]
     if unknown or not known:
         what = ", ".join(unknown) or "every axis"
+        example = ",".join(str(n or 32) for n in dims) or "1,32"
+        label = "" if only else f"{value.name}="
         raise UserError(
             f"the shape of input {value.name!r} is not fixed: {what}\n"
-            f"  give it, for example --input-shape 1,{','.join(str(n or 32) for n in dims[1:])}"
+            f"  give it, for example --input-shape {label}{example}"
         )
     return tuple(int(n or 1) for n in dims), tensor.elem_type
 

@@ -190,6 +190,19 @@ def test_symbolic_shapes(tmp_path: Path) -> None:
             assert graph.tensor("x").shape == (1, 3, 8)
 
 
+def test_a_batch_behind_the_time(tmp_path: Path) -> None:
+    """Recurrent layers of PyTorch have (time, batch, features) unless told otherwise."""
+    assert read_model(save(shapeless(4, "batch", 6), tmp_path)).tensor("x").shape == (4, 1, 6)
+    with pytest.raises(UserError, match=r"axis 1 \(b\)\n.*--input-shape 4,32,6"):
+        read_model(save(shapeless(4, "b", 6), tmp_path))
+
+
+def test_an_example_names_the_input_where_there_are_several(tmp_path: Path) -> None:
+    model = make_model([node("Add", "x z", "y")], {"x": [1, 3], "z": [1, "n"]}, ["y"])
+    with pytest.raises(UserError, match=r"--input-shape z=1,32$"):
+        read_model(save(model, tmp_path))
+
+
 @pytest.mark.parametrize("shape", [(1, 4, 8), (1, 3), (8,), (1, 3, 0), (1, 3, -2)])
 def test_input_shapes_that_do_not_fit(shape: tuple[int, ...], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"does not fit input 'x', which is [?],3,[?]"):
