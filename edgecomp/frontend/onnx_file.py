@@ -20,6 +20,10 @@ OLDEST_OPSET = 7
 
 InputShapes = Mapping[str, Sequence[int]]
 """Shape by input name; the name `""` stands for the only input."""
+_LONGEST_QUOTE = 300
+"""Characters of a file's own words in a message: names can have thousands."""
+_BATCH = frozenset({"batch", "batch_size", "batchsize"})
+"""Names of an axis that is the batch wherever it stands, as in sequences of (time, batch, …)."""
 
 
 def load_model(path: Path) -> onnx.ModelProto:
@@ -70,11 +74,15 @@ def checked(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
     complete = onnx.ModelProto()
     complete.CopyFrom(model)
     for value in (*complete.graph.input, *complete.graph.output):
+        kind = value.type.WhichOneof("value")
+        if kind not in {None, "tensor_type"}:
+            what = f"{value.name[:_LONGEST_QUOTE]!r} is a {str(kind).removesuffix('_type')}"
+            raise UserError(f"{source}: {what}, not a tensor; only tensors go in and out")
         value.type.tensor_type.shape.SetInParent()
     try:
         onnx.checker.check_model(complete)
     except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = str(error).strip().splitlines()[0][:_LONGEST_QUOTE]
         raise UserError(f"{source} is not a valid ONNX model: {first}") from error
     return to_qdq(with_dense_constants(model), opset)
 
@@ -115,10 +123,6 @@ def layer_names(nodes: Sequence[onnx.NodeProto]) -> list[str]:
         name or unique.take(f"{node.op_type}_{index}")
         for index, (node, name) in enumerate(zip(nodes, names, strict=True))
     ]
-
-
-_BATCH = frozenset({"batch", "batch_size", "batchsize"})
-"""Names of an axis that is the batch wherever it stands, as in sequences of (time, batch, …)."""
 
 
 def input_shape(value: onnx.ValueInfoProto, given: InputShapes, *, only: bool) -> tuple[Shape, int]:
@@ -224,7 +228,7 @@ def refuse_inconsistent(model: onnx.ModelProto, name: str) -> None:
     try:
         inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = str(error).strip().splitlines()[0][:_LONGEST_QUOTE]
         raise UserError(
             f"the layers of {name} do not fit together: {first}\n"
             "  the file was probably edited or damaged; export the model again"

@@ -374,3 +374,17 @@ def test_model_local_functions_are_inlined(tmp_path: Path) -> None:
     graph = read_model(save(model, tmp_path))
     x = random_inputs(graph)
     np.testing.assert_allclose(run_graph(run_passes(graph), x)["y"], 2 * x["x"])
+
+
+def test_an_output_that_is_a_sequence_is_named(tmp_path: Path) -> None:
+    model = make_model([node("SplitToSequence", "x", "parts")], {"x": [2, 3]}, ["parts"])
+    kind = model.graph.output[0].type.sequence_type.elem_type.tensor_type
+    kind.elem_type = onnx.TensorProto.FLOAT
+    with pytest.raises(UserError, match="'parts' is a sequence, not a tensor"):
+        read_model(save(model, tmp_path))
+
+
+def test_long_names_do_not_fill_the_screen(tmp_path: Path) -> None:
+    model = make_model([node("Relu", "x x", "y", "n" * 5000)], {"x": [2, 3]}, ["y"])
+    with pytest.raises(UserError, match=r"not a valid ONNX model: .{300}$"):
+        read_model(save(model, tmp_path))
