@@ -9,6 +9,7 @@ from edgecomp.export.tflite_builder import TfliteBuilder
 from edgecomp.export.tflite_layers import LAYERS, Emitter
 from edgecomp.export.tflite_lstm import emit_lstm
 from edgecomp.export.tflite_moves import MOVES
+from edgecomp.export.tflite_norm import emit_norm
 from edgecomp.export.tflite_unary import emit_unary
 from edgecomp.export.tflite_windows import WINDOWS
 from edgecomp.ir import Graph, Node
@@ -20,6 +21,7 @@ EMITTERS: dict[str, Emitter] = {
     **MOVES,
     "unary": emit_unary,
     "lstm": emit_lstm,
+    "layer_norm": emit_norm,
 }
 """By operator: what adds it to the file."""
 

@@ -29,6 +29,7 @@ _OPERATORS: Mapping[str, tuple[str, str]] = {
     "tanh": ("TANH", ""),
     "relu": ("RELU", ""),
     "hard_swish": ("HARD_SWISH", "HardSwishOptions"),
+    "gelu": ("GELU", "GeluOptions"),
     "add": ("ADD", "AddOptions"),
     "sub": ("SUB", "SubOptions"),
     "mul": ("MUL", "MulOptions"),
@@ -99,6 +100,11 @@ def _spelled(expr: Expr) -> Expr:
             arg = call("add", inner, call("mul", cube, 0.044715))
             gate = call("add", call("tanh", call("mul", arg, math.sqrt(2 / math.pi))), 1.0)
             return call("mul", call("mul", inner, 0.5), gate)
+        case ("mul", inner, ("add", ("erf", ("div", same, ("const", root))), ("const", 1.0))) if (
+            inner == same and math.isclose(root, math.sqrt(2), rel_tol=1e-6)
+        ):
+            # As exporters take GELU apart; TFLite has no erf.
+            return call("mul", call("gelu", inner), 2.0)
         case ("pow", inner, ("const", 2.0)):
             return call("mul", inner, inner)
     return (head, *args)

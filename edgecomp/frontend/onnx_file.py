@@ -20,6 +20,10 @@ OLDEST_OPSET = 7
 
 InputShapes = Mapping[str, Sequence[int]]
 """Shape by input name; the name `""` stands for the only input."""
+_LONGEST_QUOTE = 300
+"""Characters of a file's own words in a message: names can have thousands."""
+_BATCH = frozenset({"batch", "batch_size", "batchsize"})
+"""Names of an axis that is the batch wherever it stands, as in sequences of (time, batch, …)."""
 
 
 def load_model(path: Path) -> onnx.ModelProto:
@@ -70,11 +74,15 @@ def checked(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
     complete = onnx.ModelProto()
     complete.CopyFrom(model)
     for value in (*complete.graph.input, *complete.graph.output):
+        kind = value.type.WhichOneof("value")
+        if kind not in {None, "tensor_type"}:
+            what = f"{value.name[:_LONGEST_QUOTE]!r} is a {str(kind).removesuffix('_type')}"
+            raise UserError(f"{source}: {what}, not a tensor; only tensors go in and out")
         value.type.tensor_type.shape.SetInParent()
     try:
         onnx.checker.check_model(complete)
     except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = str(error).strip().splitlines()[0][:_LONGEST_QUOTE]
         raise UserError(f"{source} is not a valid ONNX model: {first}") from error
     return to_qdq(with_dense_constants(model), opset)
 
@@ -118,7 +126,7 @@ def layer_names(nodes: Sequence[onnx.NodeProto]) -> list[str]:
 
 
 def input_shape(value: onnx.ValueInfoProto, given: InputShapes, *, only: bool) -> tuple[Shape, int]:
-    """Settle the shape of a graph input; a symbolic batch becomes 1.
+    """Settle the shape of a graph input; a symbolic batch, first or by name, becomes 1.
 
     Args:
         value: the input.
@@ -140,8 +148,9 @@ def input_shape(value: onnx.ValueInfoProto, given: InputShapes, *, only: bool) -
     wanted = given.get(value.name, given.get("") if only else None)
     if wanted is not None:
         return _given_shape(value.name, tuple(wanted), dims if known else None), tensor.elem_type
-    if dims and (dims[0] is None or dims[0] == 0):
-        dims[0] = 1
+    for axis, symbol in enumerate(symbols):
+        if not dims[axis] and (axis == 0 or symbol.casefold() in _BATCH):
+            dims[axis] = 1
     unknown = [
         f"axis {axis} ({symbols[axis] or 'unnamed'})"
         for axis, n in enumerate(dims)
@@ -149,9 +158,11 @@ def input_shape(value: onnx.ValueInfoProto, given: InputShapes, *, only: bool) -
     ]
     if unknown or not known:
         what = ", ".join(unknown) or "every axis"
+        example = ",".join(str(n or 32) for n in dims) or "1,32"
+        label = "" if only else f"{value.name}="
         raise UserError(
             f"the shape of input {value.name!r} is not fixed: {what}\n"
-            f"  give it, for example --input-shape 1,{','.join(str(n or 32) for n in dims[1:])}"
+            f"  give it, for example --input-shape {label}{example}"
         )
     return tuple(int(n or 1) for n in dims), tensor.elem_type
 
@@ -217,7 +228,7 @@ def refuse_inconsistent(model: onnx.ModelProto, name: str) -> None:
     try:
         inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = str(error).strip().splitlines()[0][:_LONGEST_QUOTE]
         raise UserError(
             f"the layers of {name} do not fit together: {first}\n"
             "  the file was probably edited or damaged; export the model again"

@@ -91,6 +91,8 @@ def shape_constant(node: onnx.NodeProto, attrs: Mapping[str, Any], shape: Shape)
 def fold(node: onnx.NodeProto, inputs: Sequence[Array], opset: int) -> list[Array]:
     """Compute a node of constants with the reference implementation of ONNX.
 
+    Sequences of tensors, read or computed, are arrays of `object`, an array for each tensor.
+
     Raises:
         UserError: the reference implementation cannot.
     """
@@ -107,13 +109,24 @@ def fold(node: onnx.NodeProto, inputs: Sequence[Array], opset: int) -> list[Arra
         check_size(name, shape, LARGEST_CONSTANT)
     try:
         with np.errstate(all="ignore"):
-            results = ReferenceEvaluator(model).run(None, values)
+            feeds = {name: list(v) if v.dtype == object else v for name, v in values.items()}
+            results = ReferenceEvaluator(model).run(None, feeds)
     except Exception as error:
         raise UserError(
             f"layer {node.name!r} ({node.op_type}) computes a constant that cannot be computed: "
             f"{error}\n  export the model again with constant folding switched on"
         ) from error
-    return [np.asarray(result) for result in results]
+    return [
+        _sequence(result) if isinstance(result, list) else np.asarray(result) for result in results
+    ]
+
+
+def _sequence(tensors: Sequence[Any]) -> Array:
+    """Tensors of a sequence, which may differ in shape."""
+    sequence = np.empty(len(tensors), dtype=object)
+    for index, tensor in enumerate(tensors):
+        sequence[index] = np.asarray(tensor)
+    return sequence
 
 
 def _result_shapes(model: onnx.ModelProto, values: Mapping[str, Array]) -> dict[str, Shape]:
@@ -122,6 +135,8 @@ def _result_shapes(model: onnx.ModelProto, values: Mapping[str, Array]) -> dict[
     typed.CopyFrom(model)
     del typed.graph.input[:]
     for name, value in values.items():
+        if value.dtype == object:
+            return {}  # no more than the sequence holds
         if value.size <= LARGEST_SHAPE_INPUT:
             typed.graph.initializer.append(numpy_helper.from_array(value, name))
         else:

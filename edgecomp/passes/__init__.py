@@ -9,6 +9,7 @@ from edgecomp.passes.constants import fold_constants, refuse_constant
 from edgecomp.passes.fold_affine import fold_affine
 from edgecomp.passes.fuse_clamp import fuse_clamp
 from edgecomp.passes.fuse_last import fuse_last
+from edgecomp.passes.fuse_norm import fuse_norm
 from edgecomp.passes.fuse_pad import fuse_pad
 from edgecomp.passes.fuse_unary import fuse_unary
 from edgecomp.passes.identities import drop_dead, drop_identities
@@ -21,7 +22,9 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     drop_dead,  # what no output needs would only be in the way
     fold_constants,  # before layout, so that fewer constants have to be permuted
     drop_identities,  # a file may have layers that do nothing between two that could fuse
+    fuse_norm,  # before layout, which must know which axis has to be the last one
     layout,  # the patterns below look for channels last, without transposes between layers
+    fuse_norm,  # once more: layout has brought the channels of images to the last axis
     fuse_pad,  # before fold_affine, which must know of all padding
     fold_affine,  # before fuse_clamp: BatchNorm lies between a convolution and its activation
     fuse_clamp,  # before fuse_unary, which would take a clamp for the beginning of a chain

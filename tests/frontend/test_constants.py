@@ -113,6 +113,24 @@ def test_a_node_that_reads_one_constant_twice(tmp_path: Path) -> None:
     check_model(make_model(nodes, {"x": (2, 3)}, ["y"], constants), tmp_path)
 
 
+@pytest.mark.parametrize("sizes", [[1, 3], [2, 2]])
+def test_pieces_of_a_constant(sizes: list[int], tmp_path: Path) -> None:
+    """torch.export splits the weights of an attention of two inputs so."""
+    nodes = [
+        node("SplitToSequence", "k sizes", "pieces"), node("SequenceAt", "pieces zero", "a"),
+        node("SequenceAt", "pieces one", "b"), node("ConcatFromSequence", "pieces", "c", axis=0),
+        node("Gemm", "x a", "xa", transB=1), node("Gemm", "x b", "xb", transB=1),
+        node("Concat", "xa xb", "ab", axis=1), node("Gemm", "x c", "xc", transB=1),
+        node("Add", "ab xc", "y"),
+    ]  # fmt: skip
+    constants = {
+        "k": np.random.default_rng(0).standard_normal((4, 5)).astype(np.float32),
+        "sizes": np.array(sizes), "zero": np.array(0), "one": np.array(-1),
+    }  # fmt: skip
+    graph = check_model(make_model(nodes, {"x": (1, 5)}, ["y"], constants), tmp_path)
+    assert ops(graph) == ["dense", "dense", "concat", "dense", "add"]
+
+
 def chosen(condition: list[onnx.NodeProto], **constants: np.ndarray) -> onnx.ModelProto:
     """A choice between two branches that compute, one of which chooses once more."""
     inner = [branch("a", [node("Exp", "t", "e")], "e"), branch("b", [node("Neg", "t", "e")], "e")]

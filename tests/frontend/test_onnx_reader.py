@@ -190,6 +190,19 @@ def test_symbolic_shapes(tmp_path: Path) -> None:
             assert graph.tensor("x").shape == (1, 3, 8)
 
 
+def test_a_batch_behind_the_time(tmp_path: Path) -> None:
+    """Recurrent layers of PyTorch have (time, batch, features) unless told otherwise."""
+    assert read_model(save(shapeless(4, "batch", 6), tmp_path)).tensor("x").shape == (4, 1, 6)
+    with pytest.raises(UserError, match=r"axis 1 \(b\)\n.*--input-shape 4,32,6"):
+        read_model(save(shapeless(4, "b", 6), tmp_path))
+
+
+def test_an_example_names_the_input_where_there_are_several(tmp_path: Path) -> None:
+    model = make_model([node("Add", "x z", "y")], {"x": [1, 3], "z": [1, "n"]}, ["y"])
+    with pytest.raises(UserError, match=r"--input-shape z=1,32$"):
+        read_model(save(model, tmp_path))
+
+
 @pytest.mark.parametrize("shape", [(1, 4, 8), (1, 3), (8,), (1, 3, 0), (1, 3, -2)])
 def test_input_shapes_that_do_not_fit(shape: tuple[int, ...], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"does not fit input 'x', which is [?],3,[?]"):
@@ -361,3 +374,17 @@ def test_model_local_functions_are_inlined(tmp_path: Path) -> None:
     graph = read_model(save(model, tmp_path))
     x = random_inputs(graph)
     np.testing.assert_allclose(run_graph(run_passes(graph), x)["y"], 2 * x["x"])
+
+
+def test_an_output_that_is_a_sequence_is_named(tmp_path: Path) -> None:
+    model = make_model([node("SplitToSequence", "x", "parts")], {"x": [2, 3]}, ["parts"])
+    kind = model.graph.output[0].type.sequence_type.elem_type.tensor_type
+    kind.elem_type = onnx.TensorProto.FLOAT
+    with pytest.raises(UserError, match="'parts' is a sequence, not a tensor"):
+        read_model(save(model, tmp_path))
+
+
+def test_long_names_do_not_fill_the_screen(tmp_path: Path) -> None:
+    model = make_model([node("Relu", "x x", "y", "n" * 5000)], {"x": [2, 3]}, ["y"])
+    with pytest.raises(UserError, match=r"not a valid ONNX model: .{300}$"):
+        read_model(save(model, tmp_path))
