@@ -226,7 +226,7 @@ def model_taken(model: str, out: Path, recipe: Recipe) -> Path:
     """The model that a build quantizes: the one that was given, or what the steps made of it."""
     if not recipe.steps or Path(model).name == MODEL_FILE:
         return Path(model)
-    return out.with_name(f"{out.stem}-compressed") / MODEL_FILE
+    return out.with_name(f"{out.name}-compressed") / MODEL_FILE
 
 
 def _took(model: Path, recipe: Recipe) -> bool:
