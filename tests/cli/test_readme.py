@@ -16,7 +16,8 @@ from edgecomp.config import parse_recipe
 from tests.cli.conftest import Inputs
 from tests.cli.support import call, tiny_model, tiny_samples
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
@@ -69,11 +70,21 @@ def test_exit_codes_are_those_of_the_errors() -> None:
     assert listed == {kind.exit_code for kind in kinds} | {130}
 
 
-def test_recipe() -> None:
-    for text in blocks("yaml"):
-        recipe = parse_recipe(text)
-        assert recipe.data.layout == "hwc"
-        assert recipe.quantize.calibration == "auto"
+def test_recipes() -> None:
+    preprocessing, steps = (parse_recipe(text) for text in blocks("yaml"))
+    assert preprocessing.data.layout == "hwc"
+    assert preprocessing.quantize.calibration == "auto"
+    assert [step.verb for step in steps.steps] == ["prune", "distill", "quantize", "huffman"]
+    assert steps.target.accuracy == 0.85
+
+
+def test_figures_of_compression_are_the_measured_ones() -> None:
+    measured = (ROOT / "benchmarks" / "compression.md").read_text(encoding="utf-8")
+    assert "| 19,332 | **55.2x** |" in measured
+    assert "0.91 points in int8" in measured
+    assert "down by 1.82 and\n  cycles by 1.84" in measured
+    assert "55 times smaller than float32" in README
+    assert "nearly half of its flash and cycles for 0.9 points" in README
 
 
 def test_c_example_compiles(built: Path, tiny: Inputs, tmp_path: Path) -> None:
