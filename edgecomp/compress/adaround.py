@@ -14,6 +14,7 @@ from edgecomp.compress.grids import MOST
 from edgecomp.compress.train.graph_module import as_module, import_torch, with_constants
 from edgecomp.compress.train.torch_ops import TORCH_OPS
 from edgecomp.ir import Array, Graph, Node
+from edgecomp.ir.weights import LINEAR
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,7 +56,7 @@ def adaround(
     few = [torch.tensor(inputs[name][:SAMPLES]) for name in graph.inputs]
     rounded = graph
     for node in graph.nodes:
-        if node.op not in {"conv2d", "dense"} or bits.get(node.inputs[1]) != 4:
+        if node.op not in LINEAR or bits.get(node.inputs[1]) != 4:
             continue
         name = node.inputs[1]
         with torch.no_grad():

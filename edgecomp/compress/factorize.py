@@ -21,6 +21,7 @@ from edgecomp.compress.train.graph_module import linear_weights
 from edgecomp.config import Factorize
 from edgecomp.errors import UserError
 from edgecomp.ir import NO_CLAMP, Graph, Node, Tensor
+from edgecomp.ir.weights import LINEAR
 from edgecomp.ops import OPS
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.passes.channel_classes import is_mixing
@@ -57,7 +58,7 @@ def factorize_step(graph: Graph, step: Factorize, workshop: Workshop) -> Outcome
     options = {
         node.name: _options(graph, node, step.method)
         for node in graph.nodes
-        if node.op in {"conv2d", "dense"} and node.inputs[1] in chosen and is_mixing(graph, node)
+        if node.op in LINEAR and node.inputs[1] in chosen and is_mixing(graph, node)
     }
     options = {name: found for name, found in options.items() if len(found) > 1}
     if not options:
@@ -99,7 +100,7 @@ def _by_energy(options: Sequence[Option], energy: float) -> Option:
 
 def _chosen_macs(graph: Graph, chosen: Collection[str]) -> int:
     """MACs of all layers whose weights are chosen."""
-    linear = [node for node in graph.nodes if node.op in {"conv2d", "dense"}]
+    linear = [node for node in graph.nodes if node.op in LINEAR]
     return sum(_macs(graph, node, {}) for node in linear if node.inputs[1] in chosen)
 
 

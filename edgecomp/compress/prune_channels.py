@@ -19,6 +19,7 @@ from edgecomp.compress.train.graph_module import linear_weights
 from edgecomp.config import Prune
 from edgecomp.errors import UserError
 from edgecomp.ir import Array, Graph, Node, Tensor
+from edgecomp.ir.weights import LINEAR
 from edgecomp.ops import OPS
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.movement import ReshapeParams
@@ -257,7 +258,7 @@ def _slice(graph: Graph, node: Node, kept: Mapping[str, Array], tensors: dict[st
     if keep_out is None:
         return node
     names = list(node.inputs)
-    if node.op in {"conv2d", "dense"}:
+    if node.op in LINEAR:
         keep_in = kept[node.inputs[0]]
         weights = graph.tensors[names[1]].value[keep_out]
         if is_mixing(graph, node):

@@ -12,6 +12,7 @@ from edgecomp.frontend.limits import LARGEST_NUMBER, check_network, check_size
 from edgecomp.frontend.names import UniqueNames
 from edgecomp.frontend.refit import refitted
 from edgecomp.ir import Array, Clamp, DType, Graph, Node, OpParams, QParams, Shape, State, Tensor
+from edgecomp.ir.weights import LINEAR
 from edgecomp.ops import OPS
 from edgecomp.ops.advice import advice
 from edgecomp.ops.base import ImportedNode
@@ -311,7 +312,7 @@ def _check_fit(op: str, params: OpParams, tensors: Sequence[Tensor], node: Impor
     Raises:
         UserError: naming the layer.
     """
-    if op not in {"conv2d", "dense"}:
+    if op not in LINEAR:
         return
     has, weights = tensors[0].shape[-1], tensors[1].shape
     groups = params.groups if isinstance(params, Conv2dParams) else 1

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecomp.ir import Array, Graph, Node
+from edgecomp.ir.weights import LINEAR
 from edgecomp.ops import OPS
 from edgecomp.passes.code_intervals import BOUNDED_OPS
 
@@ -51,7 +52,7 @@ def certain_channels(real: Graph, quantized: Graph) -> CertainChannels:
     for node, made in zip(real.nodes, quantized.nodes, strict=True):
         if made.is_float32 or node.op not in BOUNDED_OPS:
             continue
-        if node.op in {"conv2d", "dense"}:
+        if node.op in LINEAR:
             negligible[node.name] = _negligible(real, node, quantized, made)
             values[node.output] = _linear(real, node, values, negligible[node.name])
         else:

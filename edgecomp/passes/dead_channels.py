@@ -13,6 +13,7 @@ import numpy as np
 
 from edgecomp.fixedpoint import INT32_MAX, INT32_MIN
 from edgecomp.ir import Array, DType, Graph, Node, QParams, Tensor
+from edgecomp.ir.weights import LINEAR
 from edgecomp.ops import OPS
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.movement import ReshapeParams
@@ -157,7 +158,7 @@ def _rebuild_node(
         constants_of_node = [t for t in graph.node_inputs(node) if t.is_const]
         tensors.update({tensor.name: tensor for tensor in constants_of_node})
         return node
-    if node.op in {"conv2d", "dense"}:
+    if node.op in LINEAR:
         x = node.inputs[0]
         inputs = _rebuild_linear(graph, node, kept[x], keep_out, constants[x], tensors)
         params = node.params

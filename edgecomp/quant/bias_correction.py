@@ -12,6 +12,7 @@ import numpy as np
 
 from edgecomp.fixedpoint import INT32_MAX
 from edgecomp.ir import NO_CLAMP, Array, DType, Graph, Node, QParams, Tensor
+from edgecomp.ir.weights import LINEAR
 from edgecomp.ops import OPS
 from edgecomp.requant import compute_node, prepare_node
 
@@ -41,7 +42,7 @@ def correct_biases(float_graph: Graph, graph: Graph, inputs: Mapping[str, Array]
     nodes: list[Node] = []
     for exact, node in zip(float_graph.nodes, graph.nodes, strict=True):
         made = node
-        linear = node.op in {"conv2d", "dense"} and not node.is_float32
+        linear = node.op in LINEAR and not node.is_float32
         if linear and float_graph.tensors[exact.inputs[1]].qparams is None:
             error = _mean_error(float_graph, exact, graph, node, real, codes)
             made = _corrected(node, tensors, error)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgecomp.ir import Array, Graph, Node, Tensor
+from edgecomp.ir.weights import LINEAR
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
 from edgecomp.quant.observe import observe_channels
@@ -90,7 +91,7 @@ def _pairs(graph: Graph) -> Sequence[tuple[Node, Node]]:
 
 def _is_free(graph: Graph, node: Node) -> bool:
     """Whether a linear layer's constants are its own and not bound to given scales."""
-    if node.op not in {"conv2d", "dense"}:
+    if node.op not in LINEAR:
         return False
     consumers = graph.consumers()
     return all(

@@ -14,6 +14,7 @@ import numpy as np
 
 from edgecomp.errors import UserError
 from edgecomp.ir import Graph, Node, QParams
+from edgecomp.ir.weights import LINEAR
 from edgecomp.ops.gates import UNIT_BITS
 from edgecomp.ops.lstm import LstmParams
 from edgecomp.quant.observe import LARGEST_REAL
@@ -66,7 +67,7 @@ def _largest(graph: Graph, node: Node, qparams: Mapping[str, QParams]) -> float:
         else:
             q = qparams[tensor.name]
             sizes.append(q.scalar * max(q.zero_point + 128, 127 - q.zero_point))
-    if node.op in {"conv2d", "dense"}:
+    if node.op in LINEAR:
         _, weights, *bias = graph.node_inputs(node)
         gains = np.abs(weights.value.astype(np.float64)).reshape(weights.shape[0], -1).sum(axis=1)
         return float((gains * sizes[0] + (np.abs(bias[0].value) if bias else 0.0)).max())

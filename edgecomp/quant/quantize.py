@@ -8,6 +8,7 @@ import numpy as np
 from edgecomp.errors import InternalError, UnsupportedError, UserError
 from edgecomp.fixedpoint import INT32_MAX, INT32_MIN
 from edgecomp.ir import Array, DType, Graph, Node, QParams, Tensor
+from edgecomp.ir.weights import LINEAR
 from edgecomp.quant.indices import WIDE_INDEX_QPARAMS
 from edgecomp.quant.int16 import as_int16
 from edgecomp.quant.ranges import range_qparams
@@ -67,7 +68,7 @@ def quantize(
         if node.name in float_layers:
             node = replace(given, numerics="float32")
             inputs = tuple(_real_operand(graph, name, tensors) for name in node.inputs)
-        elif node.op in {"conv2d", "dense"}:
+        elif node.op in LINEAR:
             one_scale = node.op == "dense" and node.numerics in {"tflite", "tflite16"}
             inputs = _quantize_linear(graph, node, tensors, one_scale)
         elif node.op == "embedding":

@@ -12,6 +12,7 @@ from edgecomp.compress.train.scoring import logits_name
 from edgecomp.config import TrainingStep
 from edgecomp.errors import UserError
 from edgecomp.ir import Graph, View
+from edgecomp.ir.weights import LINEAR
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -87,7 +88,7 @@ def _first_output(graph: Graph) -> str:
 
 def _features(graph: Graph) -> str:
     """What the last layer with weights sees."""
-    return [node for node in graph.nodes if node.op in {"conv2d", "dense"}][-1].inputs[0]
+    return [node for node in graph.nodes if node.op in LINEAR][-1].inputs[0]
 
 
 def _view(graph: Graph, name: str) -> View:
