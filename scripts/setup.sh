@@ -21,17 +21,24 @@ if ! command -v arm-none-eabi-gcc >/dev/null 2>&1 ||
 fi
 "$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || packages="$packages python3-venv"
 
-if [ -n "$packages" ]; then
+install() { # Debian packages
     if ! command -v apt-get >/dev/null 2>&1; then
-        echo "please install:$packages" >&2
+        echo "please install: $*" >&2
         exit 1
     fi
     sudo=""
     [ "$(id -u)" = 0 ] || sudo=sudo
-    echo "installing:$packages"
+    echo "installing: $*"
     $sudo apt-get update -qq
-    # shellcheck disable=SC2086 # a list of packages
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $packages
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@"
+}
+
+# shellcheck disable=SC2086 # a list of packages
+[ -z "$packages" ] || install $packages
+# The sanitizers of clang are a package of their own, whose name has clang's version.
+if ! echo 'int main(void) { return 0; }' |
+    clang -fsanitize=address,undefined -x c - -o /dev/null 2>/dev/null; then
+    install "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
 fi
 
 [ -x .venv/bin/python ] || "$PYTHON" -m venv .venv
