@@ -16,12 +16,13 @@ from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
 from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
 from edgecomp.ops.softmax import SoftmaxParams
+from edgecomp.tuning_coded import SPREAD, coded, with_zero_blocks
 from edgecomp.tuning_more import other_graphs
 from edgecomp.tuning_recurrent import recurrent_graphs
+from edgecomp.tuning_tables import table_graphs
 
 _IN = QParams.per_tensor(0.02, -128)
 _WEIGHT_SCALE = 0.01
-_WEIGHT_SPREAD = 30.0
 _INPUT_SPREAD = 80.0
 _OUTPUT_SPREAD = 40.0
 
@@ -116,18 +117,6 @@ _CODED_CONVOLUTIONS: Sequence[
 )
 _CODED_DEPTHWISE = ((12, 12, 32), (6, 6, 128), (3, 3, 256))
 _CODED_DENSE = ((784, 100), (300, 100), (128, 128), (800, 60), (64, 12))
-# Storage, largest code of a weight, share of weights that are not 0.
-_CODED = (
-    ("packed4", 7, 1.0),
-    ("codebook", 7, 1.0),
-    ("huffman", 7, 0.07),
-    ("huffman", 7, 0.4),
-    ("huffman", 15, 1.0),
-    ("sparse", 127, 0.1),
-    ("sparse", 127, 0.4),
-)
-_LIVE_BLOCKS = (0.15, 0.5)
-"""Shares of blocks of four weights that are not 0."""
 
 
 def tuning_graphs() -> Iterator[Graph]:
@@ -137,26 +126,21 @@ def tuning_graphs() -> Iterator[Graph]:
     yield from sparse_graphs()
     yield from other_graphs()
     yield from recurrent_graphs()
+    yield from table_graphs()
 
 
 def coded_graphs() -> Iterator[Graph]:
     """Yield those whose weights are coded."""
     rng = np.random.default_rng(1)
     for plain in _before_coding(rng):
-        yield from _coded(plain, rng)
+        yield from coded(plain, rng)
 
 
 def sparse_graphs() -> Iterator[Graph]:
     """Yield those whose zero weights come in blocks of four."""
     rng = np.random.default_rng(2)
     for plain in _before_coding(rng):
-        weights = plain.tensors["weights"]
-        for share in _LIVE_BLOCKS:
-            live = rng.random(-(-weights.size // 4)).repeat(4)[: weights.size] < share
-            kept = np.where(weights.value == 0, 1, weights.value) * live.reshape(weights.shape)
-            kept.reshape(-1)[-1] = 0
-            sparse = replace(weights, data=kept.astype(np.int8), storages=("sparse",))
-            yield plain.replace(tensors={**plain.tensors, "weights": sparse})
+        yield from with_zero_blocks(plain, rng)
 
 
 def _before_coding(rng: np.random.Generator) -> Iterator[Graph]:
@@ -171,17 +155,6 @@ def _before_coding(rng: np.random.Generator) -> Iterator[Graph]:
         yield _linear("conv2d", params, (1, *shape), (shape[2], 3, 3, 1), rng)
     for inputs, outputs in _CODED_DENSE:
         yield _linear("dense", DenseParams(), (1, inputs), (outputs, inputs), rng)
-
-
-def _coded(graph: Graph, rng: np.random.Generator) -> Iterator[Graph]:
-    """The layer with every storage, and weights that are made for it."""
-    plain = graph.tensors["weights"]
-    for storage, largest, share in _CODED:
-        few = np.rint(plain.value / (3 * _WEIGHT_SPREAD) * largest).clip(-largest, largest)
-        kept = np.where(few == 0, 1, few) * (rng.random(plain.shape) < share)
-        kept.reshape(-1)[0] = 1
-        weights = replace(plain, data=kept.astype(np.int8), storages=(storage,))
-        yield graph.replace(tensors={**graph.tensors, "weights": weights})
 
 
 def plain_graphs() -> Iterator[Graph]:
@@ -239,9 +212,9 @@ def _linear(
     op: str, params: OpParams, shape: Shape, weights_shape: Shape, rng: np.random.Generator
 ) -> Graph:
     """A layer with random weights and a scale that spreads its outputs."""
-    codes = np.rint(rng.normal(0, _WEIGHT_SPREAD, weights_shape)).clip(-127, 127).astype(np.int8)
+    codes = np.rint(rng.normal(0, SPREAD, weights_shape)).clip(-127, 127).astype(np.int8)
     channels, terms = weights_shape[0], int(np.prod(weights_shape[1:]))
-    spread = _WEIGHT_SPREAD * _INPUT_SPREAD * np.sqrt(terms)
+    spread = SPREAD * _INPUT_SPREAD * np.sqrt(terms)
     bias = np.rint(rng.normal(0, spread / 4, channels)).astype(np.int32)
     accumulator_scale = _IN.scalar * _WEIGHT_SCALE
     per_channel = QParams.per_channel(np.full(channels, _WEIGHT_SCALE), 0)

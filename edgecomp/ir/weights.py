@@ -9,7 +9,10 @@ from edgecomp.ir.types import Node
 LINEAR = frozenset({"conv2d", "dense"})
 """Operators with one tensor of weights, channels first."""
 WEIGHTS: Mapping[str, tuple[int, ...]] = MappingProxyType(
-    {**dict.fromkeys(LINEAR, (1,)), **dict.fromkeys(("lstm", "gru", "rnn"), (1, 2))}
+    {
+        **dict.fromkeys((*sorted(LINEAR), "embedding"), (1,)),
+        **dict.fromkeys(("lstm", "gru", "rnn"), (1, 2)),
+    }
 )
 """Inputs that are weights, by operator; several of a layer are stored and decoded together."""
 

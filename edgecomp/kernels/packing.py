@@ -110,7 +110,7 @@ def packing_of(kernel: Kernel, layer: Layer) -> Packing | None:
 def _found(kernel: Kernel, layer: Layer) -> Packing | None:
     arrays = [constant for constant in kernel.constants(layer) if constant.is_weight]
     for constant in arrays:
-        if constant.name == "weights" and constant.c_type == "int8_t":
+        if constant.name in {"weights", "table"} and constant.c_type == "int8_t":
             return Packing(constant, len(constant.values), constant.values[0].size)
     if len(layer.weights) > 1:
         return None  # a stream for each matrix

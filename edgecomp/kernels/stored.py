@@ -25,6 +25,8 @@ class Stored(Kernel):
     """What kernels of coded weights have in common."""
 
     decode: ClassVar[Decode | None] = "row"
+    is_generic: ClassVar[bool] = False
+    """Whether it is of the kernels of which one computes every layer that can be stored so."""
 
     def ordered(self, layer: Layer) -> Array:
         """The weights in the order in which the kernel reads them, channels first."""
@@ -104,6 +106,7 @@ def packed_multipliers(multipliers: Array, blocks: Array) -> Constant:
 class DenseStored(Stored):
     """One output at a time, each weight multiplied as it is decoded."""
 
+    is_generic: ClassVar[bool] = True
     op: ClassVar[str] = "dense"
     template: ClassVar[str] = "dense/stored.c.j2"
 
@@ -123,6 +126,7 @@ class DenseStored(Stored):
 class Conv2dStored(Stored):
     """One channel at a time, its weights decoded into scratch."""
 
+    is_generic: ClassVar[bool] = True
     op: ClassVar[str] = "conv2d"
     template: ClassVar[str] = "conv2d/stored.c.j2"
 
@@ -154,6 +158,7 @@ class Conv2dStored(Stored):
 class DepthwiseStored(Stored):
     """One pixel at a time; the few weights of a depthwise convolution are decoded together."""
 
+    is_generic: ClassVar[bool] = True
     op: ClassVar[str] = "conv2d"
     template: ClassVar[str] = "conv2d/stored_depthwise.c.j2"
     decode: ClassVar[Decode | None] = "layer"
@@ -278,7 +283,3 @@ class DepthwiseSparse(DepthwiseStored):
 
     name: ClassVar[str] = "depthwise_sparse"
     storage: ClassVar[str] = "sparse"
-
-
-GENERIC = (DenseStored, Conv2dStored, DepthwiseStored)
-"""Kernels of which one computes every layer, if its weights can be stored so."""

@@ -11,15 +11,15 @@ it, for layers that may not be plain, and as much of it as there is room for.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from edgecomp.errors import DoesNotFitError, UserError
+from edgecomp.errors import DoesNotFitError
 from edgecomp.ir import Graph
-from edgecomp.kernels import DECODED, KERNELS, Layer
+from edgecomp.kernels import Layer
 from edgecomp.kernels.base import Goal
-from edgecomp.kernels.stored import GENERIC
 from edgecomp.plan.costs import PLAIN, CostTable
 from edgecomp.plan.select import Candidate, candidates
+from edgecomp.plan.storable import storage_refusal
 from edgecomp.plan.types import StorageChoice
-from edgecomp.storage import STORAGES, look_at
+from edgecomp.storage import look_at
 from edgecomp.targets.cores import Core
 
 WHOLE_BYTES = 4096
@@ -179,48 +179,12 @@ def _flash(one: Candidate) -> int:
     return one.weights_bytes + one.cost.own_bytes
 
 
-def _refusal(layer: Layer, storage: str, core: Core, times: tuple[str, ...]) -> str | None:
-    """Say why a layer's weights cannot be stored so; None if they can.
-
-    Raises:
-        UserError: they could, but not be decoded at any of `times`.
-    """
-    reason = STORAGES[storage].refusal(layer.stored_weights)
-    if reason is not None or storage == PLAIN:
-        return reason
-    every = (*KERNELS.values(), *DECODED.values())
-    able = [
-        kernel
-        for kernel in every
-        if kernel.op == layer.node.op
-        and kernel.storage == storage
-        and layer.node.numerics in kernel.numerics
-        and kernel.applies(layer, core) is None
-    ]
-    if any(kernel.decode in times for kernel in able):
-        return None
-    if able:
-        known = " or ".join(sorted({str(kernel.decode) for kernel in able}))
-        reason = f"no kernel decodes such a layer by {' or '.join(times)}, it can be {known}"
-        if layer.decodes and len(layer.storages) == 1:
-            raise UserError(f"layer {layer.node.name!r}, {storage} weights: {reason}")
-        return reason
-    generic = [
-        kernel
-        for kernel in KERNELS.values()
-        if isinstance(kernel, GENERIC)
-        and (kernel.op, kernel.storage) == (layer.node.op, storage)
-        and kernel.form_refusal(layer) is None
-    ]
-    return "; ".join(filter(None, (kernel.applies(layer, core) for kernel in generic)))
-
-
 def _choose(
     layer: Layer, core: Core, goal: Goal, table: CostTable, times: tuple[str, ...]
 ) -> _Chosen:
     several = _stored(layer, PLAIN, core, goal, table)
     plain = min(several, key=lambda one: _badness(one, goal))
-    reasons = {name: _refusal(layer, name, core, times) for name in layer.storages}
+    reasons = {name: storage_refusal(layer, name, core, times) for name in layer.storages}
     refusals = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
     possible = tuple(name for name, reason in reasons.items() if reason is None)
     best = _best(layer, possible, core, goal, table, times) if possible else None

@@ -21,6 +21,7 @@ from edgecomp.quant.observe import observe_histograms, observe_ranges
 from edgecomp.quant.ranges import METHODS, choose_range, merge, range_qparams, squared_error
 from edgecomp.quant.recurrent import hidden_qparams, is_recurrent
 from edgecomp.quant.sharing import Group, share_groups
+from edgecomp.storage.found import LEAST_ZEROS
 
 
 @dataclass(frozen=True)
@@ -189,12 +190,17 @@ def _settled(graph: Graph, group: Group, symmetric: bool) -> Calibration | None:
 
 
 def _of_tables(tables: Sequence[Tensor], symmetric: bool) -> Calibration:
-    """What any row of the tables can hold; a single table that has a scale keeps it."""
+    """What any row of the tables can hold; a single table that has a scale keeps it.
+
+    Where many elements are 0, that is code 0: what storages of weights leave out.
+    """
     low = min(float(table.value.min()) for table in tables)
     high = max(float(table.value.max()) for table in tables)
     given = tables[0].qparams if len(tables) == 1 else None
     own = given is not None and given.axis is None
-    qparams = given if own else range_qparams(min(low, 0.0), max(high, 0.0), symmetric=symmetric)
+    zeros = sum(np.count_nonzero(table.value == 0) for table in tables)
+    centered = symmetric or bool(zeros >= LEAST_ZEROS * sum(table.size for table in tables))
+    qparams = given if own else range_qparams(min(low, 0.0), max(high, 0.0), symmetric=centered)
     assert qparams is not None
     return Calibration("table", low, high, None, qparams)
 

@@ -125,8 +125,26 @@ class Tables:
 
     def next(self, reader: BitReader) -> int:
         """The next symbol: what the C does."""
-        top, length, place = reader.peek(UNIT), self.least, 0
+        symbol, length = self._found(reader.peek(UNIT))
+        reader.skip(length)
+        return symbol
+
+    def lengths(self) -> IntArray:
+        """Bits of every symbol's code, by the symbol's lowest eight bits; 0 of those without one.
+
+        So that negative symbols are found as well, as places from the end.
+        """
+        lengths, top = np.zeros(256, np.int64), 0
+        for _ in self.symbols:
+            symbol, length = self._found(top)
+            lengths[symbol] = length
+            top += 1 << (UNIT - length)
+        return lengths
+
+    def _found(self, top: int) -> tuple[int, int]:
+        """The symbol whose code begins a row of 16 bits, and the code's length."""
+        length, place = self.least, 0
         while top > self.steps[place]:
             length, place = length + 1, place + 2
-        reader.skip(length)
-        return int(self.symbols[(int(self.steps[place + 1]) + (top >> (UNIT - length))) & 0xFFFF])
+        symbol = self.symbols[(int(self.steps[place + 1]) + (top >> (UNIT - length))) & 0xFFFF]
+        return int(symbol), length

@@ -42,11 +42,11 @@ class Huffman(Storage):
         """Read symbol by symbol, as the device does."""
         count = int(np.prod(encoded.shape))
         reader = BitReader(encoded.array("codes"))
-        value = _tables(encoded, "value")
+        value = tables_of(encoded, "value")
         if encoded.decoder == "huffman":
             flat = [value.next(reader) for _ in range(count)]
             return np.array(flat, np.int8).reshape(encoded.shape)
-        gap, limit = _tables(encoded, "gap"), int(encoded.fields["limit"])
+        gap, limit = tables_of(encoded, "gap"), int(encoded.fields["limit"])
         first = int(encoded.fields["at"])
         values, gaps, at = [], [], first
         while at < count:
@@ -110,7 +110,8 @@ def _fields(name: str, code: PrefixCode) -> dict[str, str | int]:
     }
 
 
-def _tables(encoded: Encoded, name: str) -> Tables:
+def tables_of(encoded: Encoded, name: str) -> Tables:
+    """The tables of one of the decoder's codes, `value` or `gap`."""
     return Tables(
         encoded.array(f"{name}_steps"),
         encoded.array(f"{name}_symbols"),

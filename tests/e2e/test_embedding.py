@@ -15,6 +15,7 @@ from tests.cli.support import FAST, call, refused
 from tests.support.bundle import Model
 from tests.support.cases import one_line_each
 from tests.support.proof import ONE_NOW_ALL_LATER, board_differences, host_differences
+from tests.support.stored import CODED, with_stored_weights
 
 torch = pytest.importorskip("torch")
 
@@ -163,6 +164,38 @@ def test_host_c_computes_the_same(networks, kind, tmp_path):
 @pytest.mark.parametrize("board", ONE_NOW_ALL_LATER)
 def test_emulated_core_computes_the_same(networks, board, kind, tmp_path):
     found = board_differences(models(networks, kind), tmp_path, board)
+    assert not found, one_line_each(found)
+
+
+CODED_TABLES = {"": ("bag", "windows"), "wide_": ("many",)}
+"""Tables of bytes by indices of one and of two."""
+
+
+def coded_models(networks, wide):
+    """In every storage, decoded by row and before."""
+    for name in CODED_TABLES[wide]:
+        model = networks[name][2]
+        node = next(node for node in model.graph.nodes if node.op == "embedding")
+        codes = {name: array[:6] for name, array in model.codes.items()}
+        for seed, storage in enumerate(CODED):
+            for kernel in (f"{wide}{storage}", f"{wide or 'generic_'}{storage}_layer"):
+                decode = ("layer",) if kernel.endswith("layer") else ("row",)
+                graph = with_stored_weights(model.graph, node, storage, seed, decode)
+                forced = {node.output: f"embedding_{kernel}"}
+                yield Model(f"{name} {kernel}", graph, codes, forced=forced)
+
+
+@pytest.mark.parametrize("wide", CODED_TABLES)
+def test_coded_tables_in_host_c(networks, wide, tmp_path):
+    found = host_differences(list(coded_models(networks, wide)), tmp_path)
+    assert not found, one_line_each(found)
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("wide", CODED_TABLES)
+@pytest.mark.parametrize("board", ONE_NOW_ALL_LATER)
+def test_coded_tables_on_emulated_cores(networks, wide, board, tmp_path):
+    found = board_differences(list(coded_models(networks, wide)), tmp_path, board)
     assert not found, one_line_each(found)
 
 

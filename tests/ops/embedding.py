@@ -20,6 +20,8 @@ CASES = (
     embedding("words", (1, 12), 40, 16),
     embedding("every-row", (1, 40), 256, 8),
     embedding("long-rows", (1, 5), 100, 37),
+    embedding("wide", (1, 9), 30, 64),
+    embedding("short-rows", (1, 25), 130, 4),
     embedding("one-element", (1, 30), 200, 1),
     embedding("one-row", (1, 7), 1, 24),
     embedding("one-index", (1, 1), 90, 20),

@@ -1,8 +1,5 @@
 """Every storage on every case that has weights: coded weights compute what plain ones do."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
 from edgecomp.ir.weights import LINEAR, WEIGHTS
@@ -14,46 +11,19 @@ from edgecomp.targets.cores import get_core
 from tests.ops.tables import ALL_CASES
 from tests.support.bundle import Model
 from tests.support.cases import case_codes, case_graph, one_line_each
-from tests.support.proof import EMULATED, board_differences, host_differences
+from tests.support.proof import EMULATED, ONE_NOW_ALL_LATER, board_differences, host_differences
+from tests.support.stored import CODED, with_stored_weights
 
-CODED = [name for name in STORAGES if name != "dense8"]
+OPS = ("conv2d", "dense", "embedding")
+"""Those with kernels that decode row by row."""
 CASES = [case for case in ALL_CASES if case.op in LINEAR]
-RECURRENT = [case for case in ALL_CASES if case.op in {*WEIGHTS} - LINEAR]
-
-
-def storable(storage, values, seed):
-    """Weights near the given ones that a storage is made for: few bits, few values, many zeros."""
-    rng = np.random.default_rng(seed)
-    density = 0.07 if seed % 2 else 0.6
-    if storage == "packed4":
-        return (values // 16).astype(np.int8)
-    if storage == "codebook":
-        shift = 8 if seed % 2 else 32  # tables of 32 or 8 values
-        fours = np.arange(len(values)) // 4 % shift if seed % 3 else np.zeros(len(values), int)
-        own = fours.reshape(-1, *(1,) * (values.ndim - 1))  # tables of their own
-        return (values // shift * shift + own).astype(np.int8)
-    if storage == "huffman":
-        kept = (values // 16 * 16) * (rng.random(values.shape) < density)
-        return (kept if seed % 3 else values).astype(np.int8)
-    if seed % 3:
-        return (values * (rng.random(values.shape) < density)).astype(np.int8)
-    blocks = rng.random((values.size + 3) // 4).repeat(4)[: values.size].reshape(values.shape)
-    return (values * (blocks < density)).astype(np.int8)
+TABLES = [case for case in ALL_CASES if case.op == "embedding"]
+RECURRENT = [case for case in ALL_CASES if case.op in {*WEIGHTS} - LINEAR - {"embedding"}]
 
 
 def stored_graph(case, storage, decode=()):
     graph = case_graph(case)
-    layer = Layer(graph, graph.nodes[0])
-    data = storable(storage, layer.stored_weights, case.seed)
-    if storage == "sparse" and data.all():
-        data.reshape(-1)[0] = 0
-    # Those of a recurrent layer are stored together.
-    ends = np.cumsum([tensor.size for tensor in layer.weights])[:-1]
-    marked = {
-        t.name: replace(t, data=part.reshape(t.shape), storages=(storage,), decode=decode)
-        for t, part in zip(layer.weights, np.split(data.reshape(-1), ends), strict=True)
-    }
-    return graph.replace(tensors={**graph.tensors, **marked})
+    return with_stored_weights(graph, graph.nodes[0], storage, case.seed, decode)
 
 
 def models(core, cases=CASES):
@@ -101,7 +71,7 @@ def decoded_models(core, cases, decode, every):
 
 def test_every_decoder_is_tried():
     tried = set()
-    for case in CASES:
+    for case in CASES + TABLES:
         for storage in CODED:
             graph = stored_graph(case, storage)
             layer = Layer(graph, graph.nodes[0])
@@ -111,11 +81,11 @@ def test_every_decoder_is_tried():
                 if kernel.name in KERNELS
             }
     decoders = ("packed4", "codebook", "huffman", "huffman_gaps", "sparse", "sparse_blocks")
-    assert tried == {(op, decoder) for op in ("conv2d", "dense") for decoder in decoders}
+    assert tried == {(op, decoder) for op in OPS for decoder in decoders}
 
 
 def test_every_storage_has_a_kernel_for_every_operator():
-    for op in ("conv2d", "dense"):
+    for op in OPS:
         assert {kernel.storage for kernel in KERNELS.values() if kernel.op == op} == set(STORAGES)
 
 
@@ -211,4 +181,23 @@ def test_recurrent_layers_are_decoded_in_host_c(decode, compiler, step, tmp_path
 def test_recurrent_layers_are_decoded(decode, board, step, tmp_path):
     core = get_board(board).core
     found = board_differences(decoded_models(core, RECURRENT[::step], decode, 1), tmp_path, board)
+    assert not found, one_line_each(found)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_rows_of_tables_are_decoded_in_host_c(compiler, tmp_path):
+    core = get_core("cortex-m0")
+    made = models(core, TABLES)
+    made += [model for time in ("layer", "boot") for model in decoded_models(core, TABLES, time, 3)]
+    found = host_differences(made, tmp_path, compiler, core.name)
+    assert not found, one_line_each(found)
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("board", ONE_NOW_ALL_LATER)
+def test_rows_of_tables_are_decoded(board, tmp_path):
+    core = get_board(board).core
+    made = models(core, TABLES)
+    made += [model for time in ("layer", "boot") for model in decoded_models(core, TABLES, time, 3)]
+    found = board_differences(made, tmp_path, board)
     assert not found, one_line_each(found)

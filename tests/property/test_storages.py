@@ -12,6 +12,8 @@ from edgecomp.storage import STORAGES, allow_storage
 from edgecomp.storage.bits import BitReader, pack_bits
 from edgecomp.storage.canonical import PrefixCode, Tables, code_lengths
 from edgecomp.storage.codebook import channels_per_table
+from edgecomp.storage.huffman import tables_of
+from edgecomp.storage.row_starts import row_starts
 
 
 @st.composite
@@ -144,3 +146,52 @@ def test_storages_are_allowed_by_name():
 def test_wrong_names_are_refused(tensor, storages, part):
     with pytest.raises(UserError, match=part):
         allow_storage(dense_graph(), tensor, storages)
+
+
+@settings(max_examples=150, deadline=None)
+@given(values=weights())
+def test_rows_begin_where_it_is_said(values):
+    rows, width = values.shape
+    for name in ("huffman", "sparse"):
+        if STORAGES[name].refusal(values) is not None:
+            continue
+        encoded = STORAGES[name].encode(values)
+        starts = row_starts(encoded, values)
+        places = {array.name: array.values.tolist() for array in starts.arrays}
+        step = 1 << starts.shift
+        assert all(len(several) == -(-rows // step) for several in places.values())
+        for kept, row in enumerate(range(0, rows, step)):
+            here = {name: several[kept] for name, several in places.items()}
+            found = row_at(encoded, here, row, width)
+            assert found == values[row].tolist()
+
+
+def row_at(encoded, place, row, width):
+    """A row as the device decodes it."""
+    if encoded.decoder.startswith("sparse"):
+        return sparse_row_at(encoded, place, row, width)
+    reader = BitReader(encoded.array("codes"))
+    reader.skip(place["bits"])
+    value = tables_of(encoded, "value")
+    if encoded.decoder == "huffman":
+        return [value.next(reader) for _ in range(width)]
+    gap, limit = tables_of(encoded, "gap"), int(encoded.fields["limit"])
+    found = [0] * place["zeros"]
+    while len(found) < width:
+        found.append(value.next(reader))
+        symbol = limit
+        while symbol == limit:
+            symbol = gap.next(reader)
+            found += [0] * symbol
+    return found[:width]
+
+
+def sparse_row_at(encoded, place, row, width):
+    size = 4 if encoded.decoder == "sparse_blocks" else 1
+    count = int(encoded.array("counts")[row])
+    packed = encoded.array("gaps")[place["gap_starts"] :].tolist()
+    blocks = encoded.array("values").reshape(-1, size)[place["value_starts"] :].tolist()
+    found = []
+    for i in range(count):
+        found += [0] * (size * (packed[i // 2] >> 4 * (i % 2) & 15)) + blocks[i]
+    return found + [0] * (width - len(found))

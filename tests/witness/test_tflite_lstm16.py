@@ -24,6 +24,7 @@ from tests.ops.lstm import CASES
 from tests.support.bundle import Model
 from tests.support.cases import case_graph, one_line_each, random_codes
 from tests.support.proof import ONE_NOW_ALL_LATER, board_differences, host_differences
+from tests.support.stored import CODED, with_stored_weights
 from tests.support.tflite_lstm_files import LstmSpec, NetSpec, lstm_answers, lstm_file
 
 pytest.importorskip(
@@ -211,6 +212,33 @@ def test_host_c_computes_the_same(compiler, core, step, tmp_path):
 @pytest.mark.parametrize("board", ONE_NOW_ALL_LATER)
 def test_emulated_core_computes_the_same(board, tmp_path):
     found = board_differences(list(models(tmp_path)), tmp_path, board)
+    assert not found, one_line_each(found)
+
+
+def coded_models(folder, decode, step):
+    """Networks whose first layer has coded weights, decoded as a whole for the plain C kernel."""
+    for number, name in enumerate(list(EVERY)[::step]):
+        plain = keep_states(built(EVERY[name], folder)[1]).graph
+        node = next(node for node in plain.nodes if node.op == "lstm")
+        for storage in CODED:
+            graph = with_stored_weights(plain, node, storage, number, (decode,))
+            kernel = f"tflite_lstm16_generic_{storage}_{decode}"
+            codes = random_codes(graph, np.random.default_rng(2), 4)
+            yield Model(f"{name} {storage}", graph, codes, forced={node.output: kernel})
+
+
+@pytest.mark.parametrize("decode", ["layer", "boot"])
+@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.slow)])
+def test_coded_weights_in_host_c(decode, step, tmp_path):
+    found = host_differences(list(coded_models(tmp_path, decode, step)), tmp_path)
+    assert not found, one_line_each(found)
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("decode", ["layer", "boot"])
+@pytest.mark.parametrize("board", ONE_NOW_ALL_LATER)
+def test_coded_weights_on_emulated_cores(decode, board, tmp_path):
+    found = board_differences(list(coded_models(tmp_path, decode, 7)), tmp_path, board)
     assert not found, one_line_each(found)
 
 

@@ -147,13 +147,15 @@ def signature(layer: Layer) -> str:
     shapes = [tensor.shape for tensor in (*layer.inputs[:2], layer.output)]
     text = " ".join("x".join(str(n) for n in shape) for shape in shapes)
     numerics = "" if layer.node.numerics == "edgecomp" else f" {layer.node.numerics}"
+    narrows = layer.inputs[0].dtype is not layer.output.dtype
+    of = f" of {layer.inputs[0].dtype.value}" if narrows else ""
     coded = ""
     if is_coded(layer):
         share = round(100 * _nonzero(layer) / layer.inputs[1].size)
         coded = f" {' or '.join(layer.storages)} {share}% not 0"
         if "sparse" in layer.storages:
             coded += f", {round(100 * _live_blocks(layer))}% of blocks"
-    return f"{layer.node.op} {text} {parameters}".strip() + numerics + coded
+    return f"{layer.node.op} {text} {parameters}".strip() + numerics + of + coded
 
 
 def is_coded(layer: Layer) -> bool:
@@ -208,13 +210,16 @@ def sizes(layer: Layer) -> tuple[int, ...]:
     """The numbers that a layer's cost is taken to be a sum of.
 
     Where weights are decoded, the last three are how many there are, how many are not 0, and the
-    multiply-accumulates of the blocks of four that are not all 0.
+    multiply-accumulates of the blocks of four that are not all 0; of a table those count that
+    the output takes.
     """
     channels = max((1, *layer.output.shape)[-1], 1)
     weights: tuple[int, ...] = layer.macs // channels, layer.output.size // channels
     if is_coded(layer):
         live = round(layer.macs * _live_blocks(layer))
-        weights = layer.inputs[1].size, _nonzero(layer), live
+        table = layer.inputs[1].size
+        taken = layer.output.size / table if layer.node.op == "embedding" else 1.0
+        weights = round(taken * table), round(taken * _nonzero(layer)), live
     return (
         1,
         layer.macs,
