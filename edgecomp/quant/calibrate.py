@@ -192,14 +192,16 @@ def _settled(graph: Graph, group: Group, symmetric: bool) -> Calibration | None:
 def _of_tables(tables: Sequence[Tensor], symmetric: bool) -> Calibration:
     """What any row of the tables can hold; a single table that has a scale keeps it.
 
-    Where many elements are 0, that is code 0: what storages of weights leave out.
+    Where many elements are 0, between negative and positive ones, that is code 0: what storages of
+    weights leave out.
     """
     low = min(float(table.value.min()) for table in tables)
     high = max(float(table.value.max()) for table in tables)
     given = tables[0].qparams if len(tables) == 1 else None
     own = given is not None and given.axis is None
     zeros = sum(np.count_nonzero(table.value == 0) for table in tables)
-    centered = symmetric or bool(zeros >= LEAST_ZEROS * sum(table.size for table in tables))
+    many = bool(zeros >= LEAST_ZEROS * sum(table.size for table in tables))
+    centered = symmetric or (many and low < 0.0 < high)
     qparams = given if own else range_qparams(min(low, 0.0), max(high, 0.0), symmetric=centered)
     assert qparams is not None
     return Calibration("table", low, high, None, qparams)

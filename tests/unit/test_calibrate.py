@@ -6,7 +6,8 @@ import pytest
 from edgecomp.errors import UserError
 from edgecomp.fixedpoint import PRECISE_MULTIPLIER
 from edgecomp.interp import run_float
-from edgecomp.ir import NO_CLAMP, QParams
+from edgecomp.ir import NO_CLAMP, Graph, Node, QParams, Tensor
+from edgecomp.ops.embedding import EmbeddingParams
 from edgecomp.quant import METHODS, calibrate, insert_rescales, observe_and_choose, quantize
 from edgecomp.quant.observe import CHUNK_BYTES, Histogram, observe_histograms, observe_ranges
 from edgecomp.quant.ranges import choose_range, range_qparams, squared_error
@@ -256,3 +257,24 @@ def test_unknown_method():
     net = Network()
     with pytest.raises(UserError, match="choose from auto, minmax"):
         calibrate(net.graph(net.unary(net.input(3), "exp")), {}, "median")
+
+
+@pytest.mark.parametrize(
+    ("rows", "zero_point"),
+    [
+        ([[-1.0, 3.0, 0.0], [0.0, 0.0, 2.0]], 0),
+        ([[-1.0, 3.0, 0.5], [0.0, 1.0, 2.0]], -64),
+        ([[1.0, 3.0, 0.0], [0.0, 0.0, 2.0]], -128),
+    ],
+)
+def test_zeros_of_a_sparse_table_are_the_code_0(rows, zero_point):
+    table = np.array(rows, np.float32)
+    tensors = {
+        "x": Tensor("x", (1, 4)),
+        "table": Tensor("table", table.shape, data=table),
+        "y": Tensor("y", (1, 4, 3)),
+    }
+    node = Node("rows", "embedding", ("x", "table"), "y", EmbeddingParams())
+    graph = Graph("rows", ("x",), ("y",), (node,), tensors)
+    samples = {"x": np.zeros((2, 1, 4), np.float32)}
+    assert calibrate(graph, samples)["y"].zero_point == zero_point
