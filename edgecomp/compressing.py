@@ -18,6 +18,7 @@ from edgecomp.compress.train.graph_module import as_module
 from edgecomp.compress.train.scoring import Score, evaluate
 from edgecomp.config import Recipe, Step, resolved
 from edgecomp.data import Dataset, Preprocessing, load_dataset
+from edgecomp.earlier_steps import REPORT_FILE, continued, earlier_steps
 from edgecomp.errors import UserError
 from edgecomp.frontend import InputShapes, read_model
 from edgecomp.ir import Graph
@@ -37,7 +38,6 @@ Measure = Callable[[Graph, Path], dict[str, Any]]
 
 MODEL_FILE = "model.npz"
 RECIPE_FILE = "recipe.yaml"
-REPORT_FILE = "compression.json"
 LAST_GOOD_FILE = "last_good.npz"
 TICKETS_FILE = "lottery.svg"
 STEPS_FOLDER = "steps"
@@ -118,6 +118,8 @@ def compress(
     """
     recipe = request.recipe
     check_recipe(recipe, for_build=request.for_build)
+    # Before anything is written: the result may take the place of the model.
+    earlier = earlier_steps(Path(request.model)) if isinstance(request.model, str) else []
     folder = _open_folder(request.out)
     say("reading the model and the data")
     ready = _prepared(request, say, has_board=measure is not None)
@@ -175,6 +177,7 @@ def compress(
     lasting = recipe.model_copy(update={"data": data.model_copy(update=gone)})
     write_atomically(folder / RECIPE_FILE, yaml.safe_dump(resolved(lasting), sort_keys=False))
     scores = test_scores(graph, recipe, ready.train, ready.test)
+    account = continued(earlier, rows)
     report = {
         "model": graph.name,
         "edgecomp": __version__,
@@ -182,12 +185,13 @@ def compress(
             "model": _origin(recipe.model),
             "train": _origin(data.train, request.unnamed),
             "test": _origin(data.test, request.unnamed),
+            "result": _origin(str(folder / MODEL_FILE)),
         },
         "seed": recipe.training.seed,
         "key": key,
         "samples": parts and {"train": len(parts.train), "validation": len(parts.validation)},
-        "steps": rows,
-        **ratios(rows),
+        "steps": account,
+        **ratios(account),
         "test": scores,
         "target": [] if request.for_build else outcomes(recipe.target, rows, scores),
     }

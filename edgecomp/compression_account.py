@@ -1,10 +1,9 @@
 """What the report says about compression: the linked weights beside float32 and plain int8."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from edgecomp.compressing import REPORT_FILE
+from edgecomp.earlier_steps import earlier_steps
 from edgecomp.ir import DType, Graph
 from edgecomp.ir.weights import weights_of
 from edgecomp.plan.types import Plan
@@ -27,7 +26,7 @@ def compression_report(
         plan: the plan.
         storage: the report's `storage`.
     """
-    steps = _steps_taken(model)
+    steps = earlier_steps(model)
     before = steps[0] if steps else _sizes(float_graph)
     weights, parameters = before["weights"], before["parameters"]
     linked = sum(plan.weights_bytes(stage) for stage in plan.stages)
@@ -43,15 +42,6 @@ def compression_report(
         "boot_ram_bytes": storage["boot_ram_bytes"],
         "steps": steps,
     }
-
-
-def _steps_taken(model: Path) -> list[dict[str, Any]]:
-    """The steps that made a model, with what it was before them; none for other models."""
-    file = model.with_name(REPORT_FILE)
-    if model.suffix != ".npz" or not file.exists():
-        return []
-    steps: list[dict[str, Any]] = json.loads(file.read_text()).get("steps", [])
-    return steps if steps and {"weights", "parameters"} <= steps[0].keys() else []
 
 
 def _sizes(graph: Graph) -> dict[str, int]:

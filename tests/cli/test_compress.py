@@ -1,6 +1,7 @@
 """`edgecomp compress`: what it writes, what it reads again, and what it refuses."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -218,13 +219,31 @@ def test_what_each_step_takes_on_a_board(done, folder):
     given = ("--data", folder / "train.npz", "--board", "mps2-an386", "-o", folder / "linked")
     answer = call("compress", done[0] / "model.npz", "-s", "store=dense8", *given)
     assert answer.code == 0, answer.err
-    coded, plain = (
-        row["linked"]
-        for row in json.loads((folder / "linked" / "compression.json").read_text())["steps"]
-    )
+    steps = json.loads((folder / "linked" / "compression.json").read_text())["steps"]
+    coded, plain = (row["linked"] for row in steps[-2:])
     assert coded["flash"]["weights_bytes"] < plain["flash"]["weights_bytes"]
     assert coded["modelled_cycles"] > plain["modelled_cycles"] > plain["macs"] / 2
     assert f"flash {plain['flash']['total_bytes']:,}, RAM" in answer.out
+
+
+def test_the_account_goes_on_where_an_earlier_one_ended(done, folder, tmp_path):
+    model, before = done[0] / "model.npz", done[1]["steps"]
+    given = ("--data", folder / "train.npz", "-o")
+    answer = call("compress", model, "-s", "store=codebook", *given, tmp_path / "b", "--json")
+    assert answer.code == 0, answer.err
+    report = json.loads(answer.out)
+    assert report["steps"][:-1] == before
+    assert report["steps"][-1]["step"] == "store: codebook"
+    assert report["ratio_vs_int8"] == before[0]["weights"] / report["steps"][-1]["weights_bytes"]
+    again = call("compress", tmp_path / "b" / "model.npz", "-s", "huffman", *given, tmp_path / "c")
+    assert again.code == 0, again.err
+    steps = json.loads((tmp_path / "c" / "compression.json").read_text())["steps"]
+    assert [row["step"] for row in steps[-2:]] == ["store: codebook", "huffman: auto"]
+    # Another model beside the account is none of its result.
+    shutil.copy(tmp_path / "b" / "model.npz", tmp_path / "c" / "model.npz")
+    other = call("compress", tmp_path / "c" / "model.npz", "-s", "huffman", *given, tmp_path / "d")
+    assert other.code == 0, other.err
+    assert len(json.loads((tmp_path / "d" / "compression.json").read_text())["steps"]) == 2
 
 
 def test_what_is_linked_is_as_wide_as_the_recipe_says(monkeypatch, tmp_path):
