@@ -17,12 +17,17 @@ def earlier_steps(model: Path) -> list[dict[str, Any]]:
 
     Returns:
         The rows, the first of which is the start; none for models that `edgecomp compress` did not
-        write, or that somebody has changed since.
+        write, or where model or account have been changed since.
     """
     file = model.with_name(REPORT_FILE)
     if model.suffix != ".npz" or not model.is_file() or not file.exists():
         return []
-    report = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        report = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return []
+    if not isinstance(report, dict):
+        return []
     # An older edgecomp did not write the hash, nor all of a row.
     made = report.get("files", {}).get("result", {}).get("sha256")
     steps: list[dict[str, Any]] = report.get("steps", [])

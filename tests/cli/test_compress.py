@@ -9,6 +9,7 @@ import pytest
 from edgecomp.compress.train import loop
 from edgecomp.config.recipe import PRESETS, parse_recipe
 from edgecomp.draft import measure_for
+from edgecomp.earlier_steps import earlier_steps
 from edgecomp.errors import RecipeError
 from edgecomp.frontend import read_model
 from edgecomp.ir.serialize import load_graph
@@ -244,6 +245,9 @@ def test_the_account_goes_on_where_an_earlier_one_ended(done, folder, tmp_path):
     other = call("compress", tmp_path / "c" / "model.npz", "-s", "huffman", *given, tmp_path / "d")
     assert other.code == 0, other.err
     assert len(json.loads((tmp_path / "d" / "compression.json").read_text())["steps"]) == 2
+    for text in ("{", "[]"):
+        (tmp_path / "b" / "compression.json").write_text(text)
+        assert earlier_steps(tmp_path / "b" / "model.npz") == []
 
 
 def test_what_is_linked_is_as_wide_as_the_recipe_says(monkeypatch, tmp_path):
