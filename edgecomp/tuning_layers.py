@@ -96,6 +96,39 @@ _DEPTHWISE: Sequence[tuple[tuple[int, int, int], tuple[int, int], Mapping[str, A
     ((3, 48, 16), (3, 3), {**_SIDE, **_TWICE}),
     ((3, 24, 32), (3, 3), _SIDES),
 )
+# Bands of two or four rows, as other such stages have them: as above.
+_BANDS: Sequence[tuple[tuple[int, int, int], int, tuple[int, int], Mapping[str, Any]]] = (
+    ((4, 32, 3), 16, (3, 3), _SIDES),
+    ((4, 32, 16), 16, (3, 3), _SIDES),
+    ((6, 32, 16), 16, (3, 3), _SIDES),
+    ((4, 16, 32), 32, (3, 3), _SIDES),
+    ((6, 16, 32), 32, (3, 3), _SIDES),
+    ((4, 8, 64), 64, (3, 3), _SIDES),
+    ((5, 32, 16), 32, (3, 3), {**_SIDE, **_TWICE}),
+    ((9, 32, 16), 32, (3, 3), {**_SIDE, **_TWICE}),
+    ((5, 16, 32), 64, (3, 3), {**_SIDE, **_TWICE}),
+    ((3, 32, 16), 32, (1, 1), _TWICE),
+    ((5, 96, 3), 8, (3, 3), {**_SIDE, **_TWICE}),
+    ((9, 96, 3), 8, (3, 3), {**_SIDE, **_TWICE}),
+    ((2, 48, 8), 16, (1, 1), {}),
+    ((4, 48, 8), 16, (1, 1), {}),
+    ((2, 24, 16), 32, (1, 1), {}),
+    ((2, 24, 32), 32, (1, 1), {}),
+    ((2, 12, 64), 64, (1, 1), {}),
+    ((4, 28, 1), 8, (3, 3), _SIDES),
+    ((6, 28, 1), 8, (3, 3), _SIDES),
+    ((4, 14, 8), 16, (3, 3), _SIDES),
+    ((6, 14, 8), 16, (3, 3), _SIDES),
+    ((6, 20, 12), 20, (5, 5), {}),
+)
+_DEPTHWISE_BANDS: Sequence[tuple[tuple[int, int, int], Mapping[str, Any]]] = (
+    ((4, 48, 8), _SIDES),
+    ((6, 48, 8), _SIDES),
+    ((5, 48, 16), {**_SIDE, **_TWICE}),
+    ((4, 24, 32), _SIDES),
+    ((5, 24, 32), {**_SIDE, **_TWICE}),
+    ((4, 12, 64), _SIDES),
+)
 # Height and width, channels of input and output: 3x3 on small maps, one of which no tile fills.
 _SMALL_MAPS = ((14, 12), (8, 44))
 _DENSE = ((640, 128), (128, 128), (128, 8), (8, 128), (128, 640), (64, 12), (784, 100), (99, 31))
@@ -184,6 +217,19 @@ def plain_graphs() -> Iterator[Graph]:
         params = Conv2dParams(**window)
         weights = (channels, 3, 3, channels)
         yield _linear("conv2d", params, (1, size, size, channels), weights, rng)
+    yield from band_graphs()
+
+
+def band_graphs() -> Iterator[Graph]:
+    """Yield layers cut to bands of rows."""
+    rng = np.random.default_rng(3)
+    for shape, channels, (kernel_h, kernel_w), more in _BANDS:
+        params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, **more)
+        weights = (channels, kernel_h, kernel_w, shape[2])
+        yield _linear("conv2d", params, (1, *shape), weights, rng)
+    for shape, more in _DEPTHWISE_BANDS:
+        params = Conv2dParams(kernel_h=3, kernel_w=3, groups=shape[2], **more)
+        yield _linear("conv2d", params, (1, *shape), (shape[2], 3, 3, 1), rng)
 
 
 def _activation(name: str, shape: Shape, qparams: QParams = _IN) -> Tensor:

@@ -1,5 +1,6 @@
 """From a stage that is fused by rows to the text of its loop."""
 
+import re
 from dataclasses import dataclass
 
 from edgecomp.codegen.decoded import signature_of, with_decoder
@@ -30,8 +31,9 @@ class StepSource:
     Attributes:
         comment: what it computes.
         condition: in which turns; empty for all.
-        row: C expression of its row.
-        needs_row: whether any other text names `row`.
+        row: C expression of its row, or of its band where that has several.
+        name: what the code calls that.
+        needs_row: whether any other text names it.
         last: turn of its last computed row.
         pad: what is filled with the first row.
         moves: C condition for moving the line on.
@@ -43,6 +45,7 @@ class StepSource:
     comment: str
     condition: str
     row: str
+    name: str
     needs_row: bool
     last: int
     pad: Filling | None
@@ -57,6 +60,7 @@ class RowsSource:
     """A stage as its template needs it."""
 
     turns: int
+    band: int
     steps: tuple[StepSource, ...]
     streamed: bool
 
@@ -75,9 +79,8 @@ def rows_body(plan: Plan, stage: Stage) -> str:
             )
             parts.append(text)
     steps = tuple(_step(program, step, calls.get(step.tensor, ""), plan) for step in program.steps)
-    loop = render(
-        "rows/stage.c.j2", label=stage.label, s=RowsSource(program.turns, steps, program.streamed)
-    )
+    source = RowsSource(program.turns, program.band, steps, program.streamed)
+    loop = render("rows/stage.c.j2", label=stage.label, s=source)
     parts.append(_as_stage(loop))
     return "\n".join(parts)
 
@@ -117,30 +120,32 @@ def _shape(shape: Shape) -> str:
 
 def _step(program: RowProgram, step: RowStep, function: str, plan: Plan) -> StepSource:
     line = program.lines.get(step.tensor)
-    made = program.rows_made(step)
+    made = program.bands_made(step)
     call = _call(program, step, function)
+    name, rows = _name(step), f"{step.each} rows" if step.each > 1 else "a row"
     shape = plan.graph.tensors[step.tensor].shape
-    what = f"{step.tensor}: a row of {_shape(shape)}" if step.kernel != MEAN else step.tensor
+    what = f"{step.tensor}: {rows} of {_shape(shape)}" if step.kernel != MEAN else step.tensor
     pad = move = below = moves = None
     moved = program.moved(step, 0) or program.moved(step, made - 1)
-    if moved and moved.rows > 1:
-        bytes_moved = (moved.rows - 1) * moved.row_bytes
+    if moved and moved.rows > moved.each:
         words = moved.row_bytes % BUFFER_ALIGN == 0
         move = (
             f"ec_move_{'words' if words else 'bytes'}({_at('scratch', moved.offset)}, "
-            f"{_at('scratch', moved.offset + moved.row_bytes)}, {bytes_moved});"
+            f"{_at('scratch', moved.offset + moved.band_bytes)}, "
+            f"{moved.size_bytes - moved.band_bytes});"
         )
         is_ready = program.moved(step, 0) is None
-        moves = f"row >= {max(moved.filling, step.rows if is_ready else 1)}"
+        moves = f"{name} >= {max(moved.filling, step.bands if is_ready else 1)}"
         if moved.pad_top and not is_ready:
             pad = Filling(moved.first_pad(), moved.code, moved.pad_top * moved.row_bytes)
-    if line and made > step.rows:
-        below = Filling(line.newest, line.code, line.row_bytes)
+    if line and made > step.bands:
+        below = Filling(line.newest, line.code, line.band_bytes)
     return StepSource(
         comment=what,
         condition=_condition(program, step, made),
         row=_row(step),
-        needs_row=move is not None or "row" in call.replace("_rows", ""),
+        name=name,
+        needs_row=move is not None or bool(re.search(rf"\b{name}\b", call)),
         last=step.last,
         pad=pad,
         moves=moves or "",
@@ -150,15 +155,20 @@ def _step(program: RowProgram, step: RowStep, function: str, plan: Plan) -> Step
     )
 
 
+def _name(step: RowStep) -> str:
+    """What the code calls the number of what a step makes."""
+    return "band" if step.each > 1 else "row"
+
+
 def _target(program: RowProgram, line: Line) -> str:
-    """Where the new row of a line lies."""
+    """Where the new row, or band, of a line lies."""
     if line.within:
         return _target(program, program.lines[line.within])
     if line.filling <= 1:
         return _at("scratch", line.newest)
-    first = _at("scratch", line.place_of(0))
+    first, name = _at("scratch", line.place_of(0)), "band" if line.each > 1 else "row"
     last = line.filling - 1
-    return f"{first} + (row < {last} ? row : {last}) * {line.row_bytes}"
+    return f"{first} + ({name} < {last} ? {name} : {last}) * {line.band_bytes}"
 
 
 def _row(step: RowStep) -> str:
@@ -186,8 +196,8 @@ def _call(program: RowProgram, step: RowStep, function: str) -> str:
     line = program.lines.get(step.tensor)
     if step.kernel == COPY:
         assert line is not None
-        size, pitch = program.source_row_bytes, program.source_row_bytes
-        source = "source" if program.streamed else f"source + turn * {pitch}"
+        size = step.each * program.source_row_bytes
+        source = "source" if program.streamed else f"source + turn * {size}"
         return f"__builtin_memcpy({_target(program, line)}, {source}, {size});"
     arguments = [_window(program, step, read) for read in step.reads]
     scratch = _at("scratch", step.scratch_offset)
@@ -201,7 +211,7 @@ def _call(program: RowProgram, step: RowStep, function: str) -> str:
     if line:
         arguments.append(_target(program, line))
     else:
-        arguments.append(f"result + row * {program.result_row_bytes}")
+        arguments.append(f"result + {_name(step)} * {step.each * program.result_row_bytes}")
     if step.scratch_bytes:
         arguments.append(scratch)
     return f"{function}({', '.join(arguments)});"
@@ -214,4 +224,4 @@ def _window(program: RowProgram, step: RowStep, read: Read) -> str:
         return _target(program, line)
     if line:
         return _at("scratch", line.offset + read.slot * line.row_bytes)
-    return f"source + row * {read.stride * program.source_row_bytes}"
+    return f"source + {_name(step)} * {read.stride * program.source_row_bytes}"

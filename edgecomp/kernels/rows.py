@@ -1,8 +1,9 @@
-"""Layers cut to one row of their output: what stages that are fused by rows compute at a time.
+"""Layers cut to some rows of their output: what stages that are fused by rows compute at a time.
 
-A row of the output needs `rows` neighbouring rows of the input.  Cut to these, a layer is an
-ordinary layer of shape (1, rows, W, C) -> (1, 1, W', C') without padding above and below, and every
-kernel of its operator can compute it; weights, biases and multipliers are those of the whole layer.
+A row of the output needs some neighbouring rows of the input, and so do several, a *band*.  Cut to
+these, a layer is an ordinary layer of shape (1, rows, W, C) -> (1, band, W', C') without padding
+above and below, and every kernel of its operator can compute it; weights, biases and multipliers
+are those of the whole layer.
 """
 
 from dataclasses import dataclass, replace
@@ -29,6 +30,14 @@ class RowWindow:
     def first(self, row: int) -> int:
         """The first row that row `row` of the output reads; negative in the padding."""
         return row * self.stride - self.pad_top
+
+    def of_band(self, band: int) -> "RowWindow":
+        """The window of `band` rows at a time, its stride from one band to the next.
+
+        >>> RowWindow(3, 2, 1).of_band(4)
+        RowWindow(rows=9, stride=8, pad_top=1)
+        """
+        return RowWindow((band - 1) * self.stride + self.rows, band * self.stride, self.pad_top)
 
 
 def is_mean_of_all(layer: Layer) -> bool:
@@ -84,16 +93,16 @@ def _cut(tensor: Tensor, rows: int) -> Tensor:
     return replace(tensor, shape=(1, rows, *tensor.shape[2:]))
 
 
-def row_layer(layer: Layer) -> Layer:
-    """Cut a layer that `row_refusal` accepts to one row of its output.
+def row_layer(layer: Layer, band: int = 1) -> Layer:
+    """Cut a layer that `row_refusal` accepts to one row of its output, or to `band` of them.
 
     A mean over everything is cut to one row of its input; its constants stay those of the whole.
     """
-    rows = row_window(layer).rows
+    rows = row_window(layer).of_band(band).rows
     tensors = {
         tensor.name: tensor if tensor.is_const else _cut(tensor, rows) for tensor in layer.inputs
     }
-    tensors[layer.output.name] = _cut(layer.output, 1)
+    tensors[layer.output.name] = _cut(layer.output, band)
     node = layer.node
     if node.op in WINDOW_OPS:
         node = replace(node, params=replace(layer.params, pad_top=0, pad_bottom=0))

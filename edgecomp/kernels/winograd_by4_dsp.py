@@ -141,7 +141,9 @@ class WinogradBy4Dsp(Kernel):
 
     def scratch_bytes(self, layer: Layer) -> int:
         """Transformed inputs; lines and a block at the border, then the sums."""
-        patch = (self.down.outputs + 2) * PIXELS * layer.inputs[0].shape[-1]
+        patch = 0
+        if self._border_rows(layer) is not None:
+            patch = (self.down.outputs + 2) * PIXELS * layer.inputs[0].shape[-1]
         sums = 8 * CHANNELS * self._products
         lines = 4 * PIXELS * self.down.points
         return self._products_bytes(layer) + max(sums, lines + patch)

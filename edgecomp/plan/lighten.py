@@ -1,20 +1,21 @@
-"""Kernels with less scratch, or closer outputs, where they make the arena smaller.
+"""Kernels with less scratch, closer outputs, or layers fused by bands: for a smaller arena.
 
 The kernels are chosen by cycles and flash alone; what they cost in RAM shows only when everything
-is placed.  Where a stage decides the size of the arena, its other kernels are tried, and one is
-taken that lowers the product of cycles, flash and arena, each with its weight.
+is placed.  Where a stage decides the size of the arena, its other kernels are tried, and to compute
+it and its neighbours by bands of rows; what lowers the product of cycles, flash and arena, each
+with its weight, is taken.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import chain, product
 
-from edgecomp.ir import Graph
-from edgecomp.kernels import Kernel, Layer
+from edgecomp.kernels import Kernel
 from edgecomp.kernels.base import Goal
 from edgecomp.plan.arena import ATTEMPTS
-from edgecomp.plan.buffers import Blocks, Distances, layer_stage, numbered
-from edgecomp.plan.costs import CostTable
+from edgecomp.plan.bands import Band, Bands
+from edgecomp.plan.buffers import Blocks, Distances, numbered
 from edgecomp.plan.select import (
     FLASH_WEIGHT,
     SIZE_WEIGHT,
@@ -37,79 +38,151 @@ LEAST_GAIN = 0.001
 """Logarithm of the product that an exchange must win."""
 
 
+@dataclass(frozen=True)
+class Draft:
+    """The kernels of all layers, and which layers are one stage."""
+
+    selection: Selection
+    bands: tuple[Band, ...] = ()
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """In the order of the layers."""
+        return [one.kernel for one in self.selection]
+
+
 def lighten(
-    graph: Graph,
-    layers: Sequence[Layer],
+    bands: Bands,
     kernels: Mapping[str, Kernel],
     core: Core,
     goal: Goal,
-    table: CostTable,
     *,
     keep_input: bool,
-) -> dict[str, Kernel]:
-    """Exchange kernels where that makes the arena smaller at little cost.
+) -> tuple[dict[str, Kernel], tuple[Band, ...]]:
+    """Exchange kernels and fuse layers where that makes the arena smaller at little cost.
 
     Args:
-        graph: the network, its nodes in the order of execution.
-        layers: its layers that are computed.
+        bands: the layers of the network, and which of them may be fused.
         kernels: the choice so far, by output.
         core: the processor.
         goal: what the build is optimized for.
-        table: what kernels cost.
         keep_input: whether the inputs survive.
 
     Returns:
-        The new choice; the same where a kernel of it was never measured.
+        The new choice, and the layers that are one stage; the same choice where a kernel of it was
+        never measured.
     """
-    every = [candidates(layer, core, goal, table) for layer in layers]
+    layers = bands.layers
+    every = [candidates(layer, core, goal, bands.table) for layer in layers]
     first: list[Candidate] = []
     for layer, several in zip(layers, every, strict=True):
         mine = [one for one in several if one.kernel is kernels[layer.output.name]]
         if not mine:
-            return dict(kernels)
+            return dict(kernels), ()
         first.append(mine[0])
     if not first:
-        return dict(kernels)
-    chosen: Selection = tuple(first)
-    fastest = sum(min(one.cost.cycles for one in several) for several in every)
-    limit = max(LIGHT_LIMIT * fastest, cycles_of(chosen))
-    weight = SIZE_WEIGHT if goal == "size" else FLASH_WEIGHT
-    known: Distances = {}
+        return dict(kernels), ()
+    draft = _Search(bands, every, goal, keep_input).descend(Draft(tuple(first)))
+    found = {
+        layer.output.name: one.kernel for layer, one in zip(layers, draft.selection, strict=True)
+    }
+    return found, draft.bands
 
-    def plan_of(selection: Sequence[Candidate], attempts: int) -> Plan:
-        stages = numbered(
-            layer_stage(layer, one.kernel) for layer, one in zip(layers, selection, strict=True)
-        )
-        return Blocks(graph, stages, keep_input, known).plan(attempts)
 
-    def badness(selection: Sequence[Candidate], plan: Plan) -> float:
-        bytes_part = weight * math.log(flash_of(selection)) + 2 * math.log(plan.arena_bytes)
-        return (
-            math.log(cycles_of(selection))
-            + bytes_part
-            + (math.inf if cycles_of(selection) > limit else 0.0)
-        )
+class _Search:
+    """From one draft to better ones."""
 
-    plan = plan_of(chosen, ATTEMPTS)
-    best = badness(chosen, plan)
-    for _ in range(ROUNDS):
-        found: list[tuple[float, int, Selection]] = []
-        peak = _at_peak(plan)
-        groups = [group for group in exchange_groups(layers) if peak & set(group)]
-        for moves in (exchanges(chosen, every, groups), _of_two(chosen, every, peak)):
+    def __init__(
+        self,
+        bands: Bands,
+        every: Sequence[Sequence[Candidate]],
+        goal: Goal,
+        keep_input: bool,
+    ) -> None:
+        self.graph, self.layers, self.bands, self.every = bands.graph, bands.layers, bands, every
+        self.keep_input = keep_input
+        self.weight = SIZE_WEIGHT if goal == "size" else FLASH_WEIGHT
+        self.known: Distances = {}
+        fastest = sum(min(one.cost.cycles for one in several) for several in every)
+        self.limit = LIGHT_LIMIT * fastest
+
+    def descend(self, chosen: Draft) -> Draft:
+        """Take the best move again and again, as long as it betters the draft."""
+        self.limit = max(self.limit, self._cycles(chosen))
+        plan = self._plan(chosen, ATTEMPTS)
+        assert plan is not None
+        best = self._badness(chosen, plan)
+        for _ in range(ROUNDS):
+            least = self._best_move(chosen, self._at_peak(plan), best)
+            placed = least and self._plan(least, ATTEMPTS)
+            if not least or not placed or self._badness(least, placed) > best - LEAST_GAIN:
+                break
+            chosen, plan, best = least, placed, self._badness(least, placed)
+        return chosen
+
+    def _best_move(self, draft: Draft, peak: set[int], best: float) -> Draft | None:
+        """The best of the simplest moves that better a draft, by a short search for places."""
+        found: list[tuple[float, int, Draft]] = []
+        for moves in self._moves(draft, peak):
             for other in moves:
-                if cycles_of(other) <= limit:
-                    found.append((badness(other, plan_of(other, 0)), len(found), other))
+                plan = self._plan(other, 0)
+                if plan is not None and self._cycles(other) <= self.limit:
+                    found.append((self._badness(other, plan), len(found), other))
             if found and min(found)[0] <= best - LEAST_GAIN:
                 break
-        if not found:
-            break
-        _, _, least = min(found)
-        placed = plan_of(least, ATTEMPTS)
-        if badness(least, placed) > best - LEAST_GAIN:
-            break
-        chosen, plan, best = least, placed, badness(least, placed)
-    return {layer.output.name: one.kernel for layer, one in zip(layers, chosen, strict=True)}
+        return min(found)[2] if found else None
+
+    def _moves(self, draft: Draft, peak: set[int]) -> Iterator[Iterator[Draft]]:
+        """Kernels exchanged and layers fused, then kernels of two neighbours exchanged."""
+        inside = {position for band in draft.bands for position in band.positions}
+        groups = [group for group in exchange_groups(self.layers) if (peak | inside) & set(group)]
+        one = exchanges(draft.selection, self.every, groups)
+        two = _of_two(draft.selection, self.every, peak)
+        more = (
+            replace(draft, bands=(*draft.bands, band))
+            for band in self.bands.around(peak, draft.bands)
+        )
+        yield chain((replace(draft, selection=other) for other in one), more)
+        yield (replace(draft, selection=other) for other in two)
+
+    def _plan(self, draft: Draft, attempts: int) -> Plan | None:
+        stages = self.bands.stages(draft.kernels, draft.bands)
+        if stages is None:
+            return None
+        return Blocks(self.graph, numbered(stages), self.keep_input, self.known).plan(attempts)
+
+    def _cycles(self, draft: Draft) -> int:
+        inside = {position for band in draft.bands for position in band.positions}
+        outside = [one for index, one in enumerate(draft.selection) if index not in inside]
+        return cycles_of(outside) + sum(
+            self.bands.cycles(band, draft.kernels) for band in draft.bands
+        )
+
+    def _badness(self, draft: Draft, plan: Plan) -> float:
+        flash = flash_of(draft.selection) + sum(map(self.bands.code_bytes, draft.bands))
+        cycles = self._cycles(draft)
+        return (
+            math.log(cycles)
+            + self.weight * math.log(flash)
+            + 2 * math.log(plan.arena_bytes)
+            + (math.inf if cycles > self.limit else 0.0)
+        )
+
+    def _at_peak(self, plan: Plan) -> set[int]:
+        """Positions of the layers during which the arena is used to its end."""
+        top = plan.arena_bytes - ARENA_ALIGN
+        stages = {
+            index
+            for buffer in plan.buffers.values()
+            if buffer.arena_offset + buffer.size_bytes > top
+            and not plan.is_state(buffer.arena_offset)
+            for index in range(max(buffer.first_use, 0), min(buffer.last_use + 1, len(plan.stages)))
+        }
+        stages |= {
+            stage.index for stage in plan.stages if stage.scratch_offset + stage.scratch_bytes > top
+        }
+        made = {node.output for index in stages for node in plan.stages[index].nodes}
+        return {index for index, layer in enumerate(self.layers) if layer.output.name in made}
 
 
 def _of_two(
@@ -125,18 +198,3 @@ def _of_two(
             for pair in product(every[index], every[index + 1]):
                 if pair[0] is not start[index] and pair[1] is not start[index + 1]:
                     yield (*start[:index], *pair, *start[index + 2 :])
-
-
-def _at_peak(plan: Plan) -> set[int]:
-    """Stages during which the arena is used to its end."""
-    top = plan.arena_bytes - ARENA_ALIGN
-    found = {
-        index
-        for buffer in plan.buffers.values()
-        if buffer.arena_offset + buffer.size_bytes > top and not plan.is_state(buffer.arena_offset)
-        for index in range(max(buffer.first_use, 0), min(buffer.last_use + 1, len(plan.stages)))
-    }
-    found |= {
-        stage.index for stage in plan.stages if stage.scratch_offset + stage.scratch_bytes > top
-    }
-    return found

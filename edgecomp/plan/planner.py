@@ -7,12 +7,13 @@ from edgecomp.errors import UserError
 from edgecomp.ir import Graph, Node
 from edgecomp.kernels import Kernel, Layer, kernel_of
 from edgecomp.kernels.base import Goal
-from edgecomp.plan.buffers import Blocks, layer_stage, numbered, split_plan
+from edgecomp.plan.bands import Band, Bands
+from edgecomp.plan.buffers import Blocks, numbered, split_plan
 from edgecomp.plan.costs import CostTable, cost_table
 from edgecomp.plan.lighten import lighten
 from edgecomp.plan.schedule import order_nodes
 from edgecomp.plan.segments import Segments
-from edgecomp.plan.select import estimated_cycles, select_kernels
+from edgecomp.plan.select import select_kernels
 from edgecomp.plan.storages import choose_storages
 from edgecomp.plan.types import Plan, StorageChoice
 from edgecomp.plan.verify import verify_plan
@@ -36,7 +37,7 @@ def plan_graph(
     rooms: tuple[int, ...] = (),
     data_room: int | None = None,
 ) -> Plan:
-    """Plan stages for `graph` on `core`: of one operator each, or for `ram` fused by rows.
+    """Plan stages for `graph` on `core`: of one operator each, or of several, fused by rows.
 
     Args:
         graph: a quantized graph.
@@ -64,21 +65,27 @@ def plan_graph(
     ordered = stored.replace(nodes=order_nodes(stored, keep_input=keep_input))
     layers = [Layer(ordered, node) for node in ordered.nodes if node.op != "reshape"]
 
-    def chosen(goal: Goal) -> dict[str, Kernel]:
-        found = select_kernels(layers, core, goal, table=costs, flash_bytes=flash_bytes)
-        if goal not in {"balanced", "size"}:
-            return found
-        return lighten(ordered, layers, found, core, goal, costs, keep_input=keep_input)
+    fusing = Bands(ordered, layers, core, costs)
 
-    kernels = chosen(goal)
-    kernels |= {output: kernel_of(name) for output, name in (forced or {}).items()}
-    stages = numbered(layer_stage(layer, kernels[layer.output.name]) for layer in layers)
-    plan = Blocks(ordered, stages, keep_input).plan()
+    def chosen(goal: Goal) -> tuple[list[Kernel], tuple[Band, ...]]:
+        found = select_kernels(layers, core, goal, table=costs, flash_bytes=flash_bytes)
+        bands: tuple[Band, ...] = ()
+        if goal in {"balanced", "size"}:
+            found, bands = lighten(fusing, found, core, goal, keep_input=keep_input)
+        return [found[layer.output.name] for layer in layers], bands
+
+    kernels, bands = chosen(goal)
+    if forced:
+        names = [forced.get(layer.output.name) for layer in layers]
+        kernels = [kernel_of(n) if n else k for n, k in zip(names, kernels, strict=True)]
+    stages = fusing.stages(kernels, () if forced else bands)
+    assert stages is not None
+    plan = Blocks(ordered, numbered(stages), keep_input).plan()
     by_rows = not graph.states and not graph.has_int16
     if goal == "ram" and not forced and by_rows:  # a tick has few rows to save
         _require_streamable(ordered, stream_input=stream_input, keep_input=keep_input)
         segments = Segments(ordered, core, costs, keep_input=keep_input, stream_input=stream_input)
-        usual = estimated_cycles(layers, chosen("balanced"), costs)
+        usual = fusing.total_cycles(*chosen("balanced"))
         lean = segments.least_arena_plan(CYCLES_FOR_RAM * usual)
         plan = lean if stream_input or lean.arena_bytes < plan.arena_bytes else plan
     elif stream_input:

@@ -16,13 +16,16 @@ from edgecomp.kernels import Layer
 from edgecomp.kernels.rows import is_mean_of_all, row_layer, row_refusal
 from edgecomp.plan.arena import ATTEMPTS
 from edgecomp.plan.buffers import Blocks, Distances, Pair, arena_bytes_of, layer_stage, numbered
-from edgecomp.plan.costs import CostTable
+from edgecomp.plan.costs import BANDS, CostTable
 from edgecomp.plan.fuse import fused
+from edgecomp.plan.rows import MEAN
 from edgecomp.plan.schedule import activation_aliases
 from edgecomp.plan.types import ARENA_ALIGN, Plan, Stage
 from edgecomp.plan.ways import Ways, row_key, row_stage
 from edgecomp.targets.cores import Core
 
+WAYS = (0, 1, min(BANDS))
+"""Layers one by one, by rows, by bands of rows; larger bands want more memory than they save."""
 MAX_FUSED = 40
 """Layers that one stage may have at most."""
 MAX_ARENA = 1 << 28
@@ -54,6 +57,15 @@ class Choice:
     arena_bytes: int
     cycles: int
 
+    @cached_property
+    def most_scratch(self) -> int:
+        """The most that one of its kernels has: with less for each, there would be another."""
+        steps = (step for stage in self.stages if stage.rows for step in stage.rows.steps)
+        whole = (stage.scratch_bytes for stage in self.stages if not stage.rows)
+        return max(
+            (*whole, *(step.scratch_bytes for step in steps if step.kernel != MEAN)), default=0
+        )
+
 
 class Segments:
     """The segments of a network, each computed when it is first asked for."""
@@ -74,7 +86,7 @@ class Segments:
         self._scratch_sizes: dict[str, set[int]] = {}
         self._forbidden: list[tuple[Pair, ...]] = []
         self._known: Distances = {}
-        self._choices: dict[tuple[int, int, int, bool], Choice | None] = {}
+        self._choices: dict[tuple[int, int, int], list[tuple[int, Choice | None]]] = {}
 
     @cached_property
     def cuts(self) -> list[int]:
@@ -92,26 +104,29 @@ class Segments:
     def _read(self, node: Node) -> list[str]:
         return [name for name in node.inputs if not self.graph.tensors[name].is_const]
 
-    def choice(self, first: int, last: int, limit: int, *, by_rows: bool) -> Choice | None:
+    def choice(self, first: int, last: int, limit: int, *, band: int) -> Choice | None:
         """One way to compute the nodes from `first` up to `last`.
 
         Args:
             first: position of the first node.
             last: position behind the last node.
             limit: scratch of a kernel.
-            by_rows: fused by rows, or else one by one.
+            band: rows that a turn brings where they are fused by rows; 0 for one by one.
         """
-        key = (first, last, limit, by_rows)
-        if key not in self._choices:
-            nodes = self.graph.nodes[first:last]
-            self._choices[key] = (
-                self._by_rows(nodes, limit)
-                if by_rows
-                else self._one_by_one(nodes, limit)
-                if self.cuts.index(last) == self.cuts.index(first) + 1 and not self._streams(nodes)
-                else None
-            )
-        return self._choices[key]
+        known = self._choices.setdefault((first, last, band), [])
+        for asked, found in known:
+            if found is None or (found.most_scratch <= limit <= asked):
+                return found
+        nodes = self.graph.nodes[first:last]
+        made = (
+            self._by_rows(nodes, limit, band)
+            if band
+            else self._one_by_one(nodes, limit)
+            if self.cuts.index(last) == self.cuts.index(first) + 1 and not self._streams(nodes)
+            else None
+        )
+        known.append((limit, made))
+        return made
 
     def _part(self, nodes: Sequence[Node]) -> Graph:
         """The network of some nodes alone."""
@@ -145,17 +160,20 @@ class Segments:
         others = (node for node in self.graph.nodes if node.output not in made)
         return {name for node in others for name in node.inputs} | set(self.graph.outputs)
 
-    def _by_rows(self, nodes: tuple[Node, ...], limit: int) -> Choice | None:
+    def _by_rows(self, nodes: tuple[Node, ...], limit: int, band: int) -> Choice | None:
         inner = {node.output for node in nodes[:-1]}
         streamed = self._streams(nodes)
+        if streamed and band > 1:  # the caller hands over single rows
+            return None
         least = 1 if streamed else 2
         if not least <= len(nodes) <= MAX_FUSED or inner & self._read_outside(nodes):
             return None
         program = fused(
             self.graph,
             nodes,
-            lambda layer: self.ways.pick(layer, row_key(layer), limit)[2],
+            lambda cut: self.ways.pick(cut, row_key(cut), limit)[2],
             streamed=streamed,
+            band=band,
         )
         if isinstance(program, str):
             return None
@@ -286,15 +304,15 @@ class Segments:
 
     def least(self, first: int, last: int) -> int | None:
         """Bytes that a segment needs at least; None if it cannot be one."""
-        ways = [self.choice(first, last, 0, by_rows=by_rows) for by_rows in (False, True)]
+        ways = [self.choice(first, last, 0, band=band) for band in WAYS]
         return min((way.arena_bytes for way in ways if way), default=None)
 
     def cheapest(self, first: int, last: int, arena_bytes: int) -> Choice | None:
         """The way with the fewest cycles within `arena_bytes`."""
         best: Choice | None = None
-        for by_rows in (False, True):
+        for band in WAYS:
             for limit in self._limits(first, last):
-                way = self.choice(first, last, limit, by_rows=by_rows)
+                way = self.choice(first, last, limit, band=band)
                 if way is None:
                     break
                 if way.arena_bytes <= arena_bytes and not self._is_forbidden(way):
@@ -320,8 +338,10 @@ class Segments:
             layer = Layer(self.graph, node)
             found = {size for size, _, _ in self.ways.options(layer, node.output)}
             if row_refusal(layer) is None and not is_mean_of_all(layer):
-                cut = row_layer(layer)
-                found |= {size for size, _, _ in self.ways.options(cut, row_key(cut))}
+                for rows in (1, *BANDS):
+                    if layer.output.shape[1] % rows == 0:
+                        cut = row_layer(layer, rows)
+                        found |= {size for size, _, _ in self.ways.options(cut, row_key(cut))}
             self._scratch_sizes[node.output] = found
         return self._scratch_sizes[node.output]
 

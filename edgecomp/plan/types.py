@@ -210,7 +210,8 @@ class Plan:
             if step.kernel in {COPY, MEAN}:
                 found.append((step, layers.get(step.tensor), None))
             else:
-                found.append((step, row_layer(layers[step.tensor]), kernel_of(step.kernel)))
+                cut = row_layer(layers[step.tensor], step.each)
+                found.append((step, cut, kernel_of(step.kernel)))
         return found
 
     def kernel(self, stage: Stage) -> Kernel:

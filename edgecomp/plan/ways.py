@@ -59,23 +59,23 @@ class Ways:
         total = 0
         for step in program.steps:
             line = program.lines.get(step.tensor)
-            moved = (line.rows - 1) * line.row_bytes * WORD_CYCLES // 4 if line else 0
-            own = program.source_row_bytes if step.kernel == COPY else 0
+            moved = (line.size_bytes - line.band_bytes) * WORD_CYCLES // 4 if line else 0
+            own = step.each * program.source_row_bytes if step.kernel == COPY else 0
             if step.tensor in layers:
                 layer = layers[step.tensor]
                 if is_mean_of_all(layer):
                     own = round(GENERIC_CYCLES * layer.inputs[0].size / step.rows)
                 else:
-                    cut = row_layer(layer)
+                    cut = row_layer(layer, step.each)
                     options = self.options(cut, row_key(cut))
                     own = next(c for _, c, kernel in options if kernel.name == step.kernel)
-            total += step.rows * (own + moved + TURN_CYCLES)
+            total += step.bands * (own + moved + TURN_CYCLES)
         return total
 
 
-def row_key(layer: Layer) -> str:
-    """The key of a layer's rows among the ways."""
-    return f"row of {layer.output.name}"
+def row_key(cut: Layer) -> str:
+    """The key among the ways of a layer that was cut to rows."""
+    return f"{cut.output.shape[1]} rows of {cut.output.name}"
 
 
 def row_stage(nodes: Sequence[Node], program: RowProgram) -> Stage:

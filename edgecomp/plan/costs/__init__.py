@@ -8,6 +8,7 @@ layer's sizes.
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ FOLDER = Path(__file__).parent
 _ROUNDS = 200
 PLAIN = "dense8"
 """The storage of weights that need no decoder."""
+BANDS = (2, 4)
+"""Rows that stages may compute at a time, beside one."""
 
 
 @dataclass(frozen=True)
@@ -79,29 +82,41 @@ class CostTable:
         }
 
     @cached_property
-    def _fits(self) -> dict[tuple[str, bool], tuple[Array, Array]]:
-        return {
-            (kernel, rows): (
+    def _fits(self) -> dict[tuple[str, int], tuple[Array, Array]]:
+        """Found when first asked for: few of them are."""
+        return {}
+
+    def _fit(self, kernel: str, rows: int) -> tuple[Array, Array]:
+        """Coefficients for instructions and for cycles."""
+        key = kernel, min(rows, *BANDS)  # all bands are alike
+        if key not in self._fits:
+            points = self._alike(*key)
+            self._fits[key] = (
                 _fit(points, [point.cost.instructions for point in points]),
                 _fit(points, [point.cost.cycles for point in points]),
             )
-            for kernel in self.points
-            for rows in (False, True)
-            for points in [self._alike(kernel, rows)]
-        }
+        return self._fits[key]
 
-    def _alike(self, kernel: str, rows: bool) -> tuple[Point, ...]:
-        """A kernel's points on single rows, or those on anything else; all if there are none."""
+    def _alike(self, kernel: str, rows: int) -> tuple[Point, ...]:
+        """A kernel's points on so many rows of a layer, on whole ones if 0; all if none is."""
         points = self.points[kernel]
-        return tuple(point for point in points if _is_row(point.signature) == rows) or points
+        band = rows > 1
+        return (
+            tuple(
+                point
+                for point in points
+                if (of := _rows_of(point.signature)) == rows or (band and of > 1)
+            )
+            or points
+        )
 
     def cost(self, kernel: str, layer: Layer) -> Cost | None:
         """What `layer` costs when `kernel` computes it; None for a kernel never measured."""
         found = self._exact.get((kernel, signature(layer)))
         if found is not None or kernel not in self.points:
             return found
-        rows = _is_row(signature(layer))
-        fits = self._fits[kernel, rows]
+        rows = _rows_of(signature(layer))
+        fits = self._fit(kernel, rows)
         instructions, cycles = (float(np.dot(fit, sizes(layer))) for fit in fits)
         nearest = self._nearest(kernel, layer)
         common = self._common_functions(kernel, rows)
@@ -112,7 +127,7 @@ class CostTable:
         }
         return Cost(math.ceil(instructions), math.ceil(cycles), nearest.own_bytes, functions)
 
-    def _common_functions(self, kernel: str, rows: bool) -> set[str]:
+    def _common_functions(self, kernel: str, rows: int) -> set[str]:
         """Functions that a third of a kernel's points call: they do not depend on the shape."""
         points = self._alike(kernel, rows)
         counts = Counter(name for point in points for name in point.cost.functions)
@@ -122,7 +137,7 @@ class CostTable:
         """The cost of the point whose sizes are least far from those of `layer`, as factors."""
         wanted = np.log1p(sizes(layer))
         return min(
-            self._alike(kernel, _is_row(signature(layer))),
+            self._alike(kernel, _rows_of(signature(layer))),
             key=lambda point: float(np.abs(np.log1p(point.sizes) - wanted).sum()),
         ).cost
 
@@ -174,22 +189,29 @@ def _live_blocks(layer: Layer) -> float:
     return float(blocks.any(axis=1).mean())
 
 
-def _is_row(text: str) -> bool:
-    """Whether a signature is that of one row, as stages fused by rows compute it.
+def _rows_of(text: str) -> int:
+    """How many rows a signature has, as stages fused by rows compute them; 0 for whole layers.
 
-    What a kernel needs for whole layers says little of it: strips and blocks of rows are cut off.
+    What a kernel needs for whole layers says little of them: strips and blocks of rows are cut off.
 
-    >>> _is_row("conv2d 1x3x32x16 16x3x3x16 1x1x32x16"), _is_row("dense 1x8 4x8 1x4")
-    (True, False)
+    >>> _rows_of("conv2d 1x3x32x16 16x3x3x16 1x1x32x16"), _rows_of("dense 1x8 4x8 1x4")
+    (1, 0)
+    >>> _rows_of("conv2d 1x5x32x16 32x3x3x16 1x2x16x32 pad_right=1,stride_h=2,stride_w=2")
+    2
     """
-    op, *shapes = text.split()[:4]
+    op, *words = text.split()
     if op != "conv2d":
-        return False
+        return 0
     (_, height, *_), (_, kernel_h, kernel_w, _), out = (
-        [int(n) for n in shape.split("x")] for shape in shapes
+        [int(n) for n in shape.split("x")] for shape in words[:3]
     )
     one_dimensional = kernel_h == 1 and kernel_w > 1
-    return len(out) == 4 and out[1] == 1 and height == kernel_h and not one_dimensional
+    if len(out) != 4 or out[1] not in {1, *BANDS} or one_dimensional:
+        return 0
+    stride = next((int(m[1]) for m in [re.search(r"stride_h=(\d+)", text)] if m), 1)
+    padded = "pad_top" in text or "pad_bottom" in text
+    whole = padded or height != (out[1] - 1) * stride + kernel_h or out[1] == out[2] > 1
+    return 0 if whole else out[1]
 
 
 def _weights_shape(layer: Layer) -> str:
