@@ -99,6 +99,7 @@ _DEPTHWISE: Sequence[tuple[tuple[int, int, int], tuple[int, int], Mapping[str, A
 # Bands of two or four rows, as other such stages have them: as above.
 _BANDS: Sequence[tuple[tuple[int, int, int], int, tuple[int, int], Mapping[str, Any]]] = (
     ((4, 32, 3), 16, (3, 3), _SIDES),
+    ((6, 32, 3), 16, (3, 3), _SIDES),
     ((4, 32, 16), 16, (3, 3), _SIDES),
     ((6, 32, 16), 16, (3, 3), _SIDES),
     ((4, 16, 32), 32, (3, 3), _SIDES),
@@ -131,6 +132,8 @@ _DEPTHWISE_BANDS: Sequence[tuple[tuple[int, int, int], Mapping[str, Any]]] = (
 )
 # Height and width, channels of input and output: 3x3 on small maps, one of which no tile fills.
 _SMALL_MAPS = ((14, 12), (8, 44))
+# Height and width, and channels: depthwise 3x3 on small maps, channels as pruning leaves them.
+_SMALL_DEPTHWISE = ((6, 50), (6, 101), (3, 37), (3, 74))
 _DENSE = ((640, 128), (128, 128), (128, 8), (8, 128), (128, 640), (64, 12), (784, 100), (99, 31))
 _MAPS = ((32, 32, 16), (16, 16, 32), (8, 8, 64), (7, 5, 13))
 _GLOBAL = ((25, 5, 64), (8, 8, 64), (3, 3, 256), (7, 5, 13))
@@ -221,7 +224,7 @@ def plain_graphs() -> Iterator[Graph]:
 
 
 def band_graphs() -> Iterator[Graph]:
-    """Yield layers cut to bands of rows."""
+    """Yield layers cut to bands of rows, and depthwise ones on small maps."""
     rng = np.random.default_rng(3)
     for shape, channels, (kernel_h, kernel_w), more in _BANDS:
         params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, **more)
@@ -230,6 +233,9 @@ def band_graphs() -> Iterator[Graph]:
     for shape, more in _DEPTHWISE_BANDS:
         params = Conv2dParams(kernel_h=3, kernel_w=3, groups=shape[2], **more)
         yield _linear("conv2d", params, (1, *shape), (shape[2], 3, 3, 1), rng)
+    for size, channels in _SMALL_DEPTHWISE:
+        params = Conv2dParams(kernel_h=3, kernel_w=3, groups=channels, **_SAME)
+        yield _linear("conv2d", params, (1, size, size, channels), (channels, 3, 3, 1), rng)
 
 
 def _activation(name: str, shape: Shape, qparams: QParams = _IN) -> Tensor:

@@ -13,9 +13,10 @@ from edgecomp.kernels import Kernel, Layer
 from edgecomp.kernels.rows import row_refusal
 from edgecomp.plan.buffers import layer_stage
 from edgecomp.plan.costs import BANDS, CostTable
-from edgecomp.plan.fuse import Unfusable, fused
+from edgecomp.plan.fuse import fused
 from edgecomp.plan.rows import RowProgram
 from edgecomp.plan.select import estimated_cycles
+from edgecomp.plan.turns import Unfusable
 from edgecomp.plan.types import Stage
 from edgecomp.plan.ways import Ways, row_key, row_stage
 from edgecomp.targets.cores import Core
@@ -56,7 +57,7 @@ class Bands:
         self._programs: dict[tuple[Band, tuple[str, ...]], RowProgram | None] = {}
 
     def around(self, peak: set[int], taken: Sequence[Band]) -> Iterator[Band]:
-        """Every band with a layer of `peak` and none of another band."""
+        """Every run of layers with one of `peak` and none of another band; not all can be fused."""
         used = {position for band in taken for position in band.positions}
         if self.graph.states or self.graph.has_int16:
             return
@@ -65,15 +66,8 @@ class Bands:
                 if row_refusal(self.layers[last - 1]) or row_refusal(self.layers[first]):
                     break
                 positions = set(range(first, last))
-                if peak & positions and not used & positions and self._is_closed(first, last):
+                if peak & positions and not used & positions:
                     yield from (Band(first, last, rows) for rows in BANDS)
-
-    def _is_closed(self, first: int, last: int) -> bool:
-        """Whether nobody outside reads what the layers hand to each other."""
-        inner = {layer.output.name for layer in self.layers[first : last - 1]}
-        own = {layer.node.output for layer in self.layers[first:last]}
-        read = {n for node in self.graph.nodes if node.output not in own for n in node.inputs}
-        return not inner & (read | set(self.graph.outputs))
 
     def program(self, band: Band, kernels: Sequence[Kernel]) -> RowProgram | None:
         """The stage of a band with the kernels of all layers; None if there is none."""

@@ -1,7 +1,7 @@
 """From neighbouring layers to one stage that is computed by rows."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from edgecomp.ir import Graph, Node, Tensor
 from edgecomp.kernels import Kernel, Layer
@@ -13,33 +13,15 @@ from edgecomp.kernels.rows import (
     row_refusal,
     row_window,
 )
-from edgecomp.plan.rows import COPY, MEAN, Line, Read, RowProgram, RowStep
+from edgecomp.plan.rows import COPY, MEAN, Read, RowProgram, RowStep
 from edgecomp.plan.rows_layout import laid_out
+from edgecomp.plan.turns import Turns, Unfusable, rows_made
 from edgecomp.plan.types import BUFFER_ALIGN
 
 Pick = Callable[[Layer], Kernel]
 """Which kernel computes a layer that was cut to some rows."""
-MAX_DELAY = 8
-"""Turns by which a layer may be later than it could."""
 SUM_BYTES = 4
 """Bytes of the sum of a channel."""
-
-
-class Unfusable(Exception):
-    """These layers cannot be one stage: `fused` returns why."""
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """The turn of a tensor's first band, turns from band to band, rows of each."""
-
-    first: int
-    every: int
-    each: int
-
-    def rows_before(self, turn: int) -> int:
-        """The newest row at the end of a turn."""
-        return ((turn - self.first) // self.every + 1) * self.each - 1
 
 
 def fused(
@@ -87,11 +69,13 @@ class _Fusion:
             raise Unfusable("several tensors enter")
         (self.source,) = entering
         self.result = nodes[-1].output
+        read = {name for node in graph.nodes if node.output not in made for name in node.inputs}
+        if left := (made - {self.result}) & (read | set(graph.outputs)):
+            raise Unfusable(f"{min(left)} is read elsewhere, too")
         self.windows = [self._window(layer) for layer in self.layers]
         self.copy = copy or self._is_padded()
-        self.clocks = self._clocks({})
-        self.lines = self._lines()
-        self._delay()
+        turns = Turns(graph, self.layers, self.windows, self.source, copy=self.copy, band=band)
+        self.clocks, self.lines = turns.clocks, dict(turns.lines)
         self.bands = [self.clocks[layer.output.name].each for layer in self.layers]
         self.picked = [
             None if is_mean_of_all(layer) else pick(row_layer(layer, each))
@@ -113,104 +97,10 @@ class _Fusion:
         """Whether rows outside the source are read."""
         height = self.graph.tensors[self.source].shape[1]
         return any(
-            window.pad_top or window.first(self._rows_made(layer) - 1) + window.rows > height
+            window.pad_top or window.first(rows_made(layer) - 1) + window.rows > height
             for layer, window in zip(self.layers, self.windows, strict=True)
             if self.source in layer.node.inputs
         )
-
-    def _rows_made(self, layer: Layer) -> int:
-        """Rows that the layer computes; a mean takes as many as its input has."""
-        tensor = layer.inputs[0] if is_mean_of_all(layer) else layer.output
-        return tensor.shape[1]
-
-    def _delay(self) -> None:
-        """Let rows come later where that keeps fewer of them.
-
-        A branch that is ready long before it is needed costs rows of its own line; computed later
-        it may cost none, as long as what it reads is still there.
-        """
-        delays: dict[str, int] = {}
-        for layer in reversed(self.layers[:-1]):
-            name = layer.output.name
-            if self.lines[name].rows <= self._most_rows_read(name):
-                continue
-            best, turns = self._line_bytes(), 0
-            for delay in range(1, MAX_DELAY + 1):
-                self.clocks = self._clocks({**delays, name: delay})
-                self.lines = self._lines()
-                if self._line_bytes() < best:
-                    best, turns = self._line_bytes(), delay
-            if turns:
-                delays[name] = turns
-            self.clocks = self._clocks(delays)
-            self.lines = self._lines()
-
-    def _most_rows_read(self, name: str) -> int:
-        """Rows of the largest window on a tensor: fewer cannot be kept."""
-        return max(
-            window.rows
-            for layer, window in zip(self.layers, self.windows, strict=True)
-            if name in layer.node.inputs
-        )
-
-    def _line_bytes(self) -> int:
-        return sum(line.size_bytes for line in self.lines.values())
-
-    def _clocks(self, delays: Mapping[str, int]) -> dict[str, _Clock]:
-        """When rows come: each `delays` turns after what it reads is there."""
-        clocks = {self.source: self._clock(self.source, 0, 1, self.band)}
-        for layer, window in zip(self.layers, self.windows, strict=True):
-            inputs = [clocks[name] for name in self._computed(layer.node)]
-            if len({(clock.every, clock.each) for clock in inputs}) != 1:
-                raise Unfusable(f"{layer.node.name}: rows that come at different rates")
-            every, rows = inputs[0].every, inputs[0].each
-            if is_mean_of_all(layer) and rows > 1:
-                raise Unfusable(f"{layer.node.name}: a mean over everything takes single rows")
-            each, rest = divmod(rows, window.stride)
-            if rows == 1:  # rows of which some make none
-                each, every = 1, every * window.stride
-            elif rest:
-                raise Unfusable(f"{layer.node.name}: bands of {rows} with stride {window.stride}")
-            last_read = (each - 1) * window.stride + window.rows - 1 - window.pad_top
-            first = max(c.first + last_read // c.each * c.every for c in inputs)
-            name = layer.output.name
-            clocks[name] = self._clock(name, first + delays.get(name, 0), every, each)
-        return clocks
-
-    def _clock(self, name: str, first: int, every: int, each: int) -> _Clock:
-        if each > 1 and self.graph.tensors[name].shape[1] % each:
-            raise Unfusable(f"{name}: rows that are no whole bands of {each}")
-        return _Clock(first, every, each)
-
-    def _lines(self) -> dict[str, Line]:
-        """How many rows of each tensor are kept."""
-        lines = {}
-        names = [self.source] if self.copy else []
-        for name in (*names, *(layer.output.name for layer in self.layers[:-1])):
-            tensor, own = self.graph.tensors[name], self.clocks[name]
-            rows = pad_top = pad_bottom = 0
-            lasting, readings = False, []
-            for layer, window in zip(self.layers, self.windows, strict=True):
-                if name not in layer.node.inputs:
-                    continue
-                reader = self.clocks[layer.output.name]
-                rows = max(rows, own.rows_before(reader.first) + window.pad_top + 1)
-                pad_top = max(pad_top, window.pad_top)
-                last = reader.first + reader.every * (self._rows_made(layer) // reader.each - 1)
-                beyond = own.rows_before(last) + 1 - tensor.shape[1]
-                pad_bottom = max(pad_bottom, beyond // own.each)
-                lasting |= (reader.first - own.first) % own.every != 0
-                readings.append(own.rows_before(reader.first))
-            if rows == 0:
-                raise Unfusable(f"{name} is not read here")
-            assert tensor.qparams is not None
-            waits = min(readings) + pad_top >= rows - 1
-            lines[name] = Line(
-                name, rows, tensor.size_bytes // tensor.shape[1], tensor.shape[1], pad_top,
-                pad_bottom, tensor.qparams.zero_point, lasting or rows > own.each,
-                fills=waits and (rows - pad_top) % own.each == 0, each=own.each,
-            )  # fmt: skip
-        return lines
 
     def _read(self, name: str, layer: Layer, window: RowWindow) -> Read:
         slot, line = 0, self.lines.get(name)
@@ -236,7 +126,7 @@ class _Fusion:
             line = self.lines.get(layer.output.name)
             row_bytes = _row_bytes(layer.output)
             _require_aligned(0 if line and line.rows == 1 else row_bytes)
-        bands = self._rows_made(layer) // clock.each
+        bands = rows_made(layer) // clock.each
         return RowStep(
             layer.output.name, name, clock.first, clock.every, bands, reads, scratch,
             each=clock.each,

@@ -10,6 +10,7 @@ from edgecomp.kernels.base import Goal
 from edgecomp.plan.bands import Band, Bands
 from edgecomp.plan.buffers import Blocks, numbered, split_plan
 from edgecomp.plan.costs import CostTable, cost_table
+from edgecomp.plan.least_arena import LeastArena
 from edgecomp.plan.lighten import lighten
 from edgecomp.plan.schedule import order_nodes
 from edgecomp.plan.segments import Segments
@@ -86,7 +87,7 @@ def plan_graph(
         _require_streamable(ordered, stream_input=stream_input, keep_input=keep_input)
         segments = Segments(ordered, core, costs, keep_input=keep_input, stream_input=stream_input)
         usual = fusing.total_cycles(*chosen("balanced"))
-        lean = segments.least_arena_plan(CYCLES_FOR_RAM * usual)
+        lean = LeastArena(segments, CYCLES_FOR_RAM * usual).plan()
         plan = lean if stream_input or lean.arena_bytes < plan.arena_bytes else plan
     elif stream_input:
         raise UserError("--stream-input computes by rows: add --optimize ram")

@@ -17,8 +17,8 @@ def laid_out(program: RowProgram, overlaps: Mapping[tuple[str, str], int]) -> Ro
             begin before the former where it may lie over it.
 
     What lives within a turn shares memory by the order of the steps and comes first; then come the
-    lasting lines in the order in which they are first written, so that the late ones may lie over
-    rows of the source that are dead by then.
+    lasting lines, and sums, in the order in which their ends are first written, so that the late
+    ones may lie over rows of the source that are dead by then.
     """
     steps = program.steps
     position = {step.tensor: index for index, step in enumerate(steps)}
@@ -50,14 +50,19 @@ def laid_out(program: RowProgram, overlaps: Mapping[tuple[str, str], int]) -> Ro
         }
         places, end = place(list(passing.values()), BUFFER_ALIGN, over)
         offsets = dict(zip(passing, places, strict=True))
-    lasting = [line for line in program.lines.values() if line.lasting and not line.within]
-    for line in sorted(lasting, key=lambda one: _first_turn(steps[position[one.tensor]])):
-        offsets[f"line {line.tensor}"] = end
-        end += _aligned(line.size_bytes)
-    for step in steps:
-        if step.kernel == MEAN:
-            offsets[f"step {step.tensor}"] = end
-            end += _aligned(step.scratch_bytes)
+    lasting = [
+        (_end_touched(line, steps[position[line.tensor]]), f"line {line.tensor}", line.size_bytes)
+        for line in program.lines.values()
+        if line.lasting and not line.within
+    ]
+    sums = [
+        (step.first, f"step {step.tensor}", step.scratch_bytes)
+        for step in steps
+        if step.kernel == MEAN
+    ]
+    for _, name, size in sorted((*lasting, *sums), key=lambda one: one[0]):
+        offsets[name] = end
+        end += _aligned(size)
     return replace(
         program,
         steps=tuple(
@@ -75,8 +80,9 @@ def _moved(lines: Mapping[str, Line], offsets: Mapping[str, int]) -> dict[str, L
     }
 
 
-def _first_turn(step: RowStep) -> int:
-    return step.first
+def _end_touched(line: Line, step: RowStep) -> int:
+    """The turn in which the last rows of a line are first written."""
+    return step.first + step.every * max(line.filling - 1, 0)
 
 
 def _aligned(size_bytes: int) -> int:

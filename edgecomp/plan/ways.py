@@ -19,8 +19,10 @@ RANK_CYCLES = 0.5
 """The same by the first kernel of the table on a core where none was measured; 1.0 by the next."""
 TURN_CYCLES = 40
 """Cycles of a row beside its kernel."""
-WORD_CYCLES = 3
+WORD_CYCLES = 4
 """Cycles of moving four bytes of a line."""
+MEAN_CYCLES = 10.0
+"""Cycles of a code that is added up for a mean."""
 
 
 class Ways:
@@ -59,12 +61,14 @@ class Ways:
         total = 0
         for step in program.steps:
             line = program.lines.get(step.tensor)
-            moved = (line.size_bytes - line.band_bytes) * WORD_CYCLES // 4 if line else 0
+            moved = 0
+            if line and not line.within:
+                moved = round((line.size_bytes - line.band_bytes) * WORD_CYCLES / 4)
             own = step.each * program.source_row_bytes if step.kernel == COPY else 0
             if step.tensor in layers:
                 layer = layers[step.tensor]
                 if is_mean_of_all(layer):
-                    own = round(GENERIC_CYCLES * layer.inputs[0].size / step.rows)
+                    own = round(MEAN_CYCLES * layer.inputs[0].size / step.rows)
                 else:
                     cut = row_layer(layer, step.each)
                     options = self.options(cut, row_key(cut))

@@ -13,10 +13,11 @@ from edgecomp.ops.add import AddParams
 from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.plan.buffers import Blocks, numbered
 from edgecomp.plan.costs import cost_table
-from edgecomp.plan.fuse import Unfusable, fused
+from edgecomp.plan.fuse import fused
 from edgecomp.plan.planner import plan_graph
 from edgecomp.plan.rows import Line, RowProgram
 from edgecomp.plan.select import applicable
+from edgecomp.plan.turns import Unfusable
 from edgecomp.plan.types import Plan
 from edgecomp.plan.verify import verify_plan
 from edgecomp.plan.ways import row_stage

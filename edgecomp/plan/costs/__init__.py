@@ -8,26 +8,46 @@ layer's sizes.
 
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgecomp.ir import Array, Clamp, OpParams
+from edgecomp.ir import Array
 from edgecomp.kernels.base import Layer
+from edgecomp.plan.costs.layers import (
+    BANDS,
+    PLAIN,
+    Kind,
+    is_coded,
+    kind_of,
+    own_functions,
+    signature,
+    sizes,
+    weights_shape,
+)
 from edgecomp.targets.cores import CORES, Core
+
+__all__ = [
+    "BANDS",
+    "PLAIN",
+    "Cost",
+    "CostTable",
+    "Point",
+    "cost_table",
+    "is_coded",
+    "signature",
+    "sizes",
+]
 
 FOLDER = Path(__file__).parent
 _ROUNDS = 200
-PLAIN = "dense8"
-"""The storage of weights that need no decoder."""
-BANDS = (2, 4)
-"""Rows that stages may compute at a time, beside one."""
+FEW_POINTS = 4
+"""Fewer points of a kind than these are put together with others."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +102,13 @@ class CostTable:
         }
 
     @cached_property
-    def _fits(self) -> dict[tuple[str, int], tuple[Array, Array]]:
+    def _fits(self) -> dict[tuple[str, Kind], tuple[Array, Array]]:
         """Found when first asked for: few of them are."""
         return {}
 
-    def _fit(self, kernel: str, rows: int) -> tuple[Array, Array]:
+    def _fit(self, kernel: str, kind: Kind) -> tuple[Array, Array]:
         """Coefficients for instructions and for cycles."""
-        key = kernel, min(rows, *BANDS)  # all bands are alike
+        key = kernel, kind
         if key not in self._fits:
             points = self._alike(*key)
             self._fits[key] = (
@@ -97,39 +117,37 @@ class CostTable:
             )
         return self._fits[key]
 
-    def _alike(self, kernel: str, rows: int) -> tuple[Point, ...]:
-        """A kernel's points on so many rows of a layer, on whole ones if 0; all if none is."""
+    def _alike(self, kernel: str, kind: Kind) -> tuple[Point, ...]:
+        """A kernel's points on layers of a kind, or else of so many rows; all if there are none."""
         points = self.points[kernel]
-        band = rows > 1
-        return (
-            tuple(
-                point
-                for point in points
-                if (of := _rows_of(point.signature)) == rows or (band and of > 1)
-            )
-            or points
-        )
+        kinds = [kind_of(point.signature) for point in points]
+        same = [p for p, found in zip(points, kinds, strict=True) if found == kind]
+        rows = [p for p, found in zip(points, kinds, strict=True) if found[0] == kind[0]]
+        return tuple(same if len(same) >= FEW_POINTS else rows) or points
 
     def cost(self, kernel: str, layer: Layer) -> Cost | None:
         """What `layer` costs when `kernel` computes it; None for a kernel never measured."""
         found = self._exact.get((kernel, signature(layer)))
-        if found is not None or kernel not in self.points:
-            return found
-        rows = _rows_of(signature(layer))
-        fits = self._fit(kernel, rows)
+        if found is not None:
+            return replace(found, functions=own_functions(found.functions, layer))
+        if kernel not in self.points:
+            return None
+        kind = kind_of(signature(layer))
+        fits = self._fit(kernel, kind)
         instructions, cycles = (float(np.dot(fit, sizes(layer))) for fit in fits)
         nearest = self._nearest(kernel, layer)
-        common = self._common_functions(kernel, rows)
+        common = self._common_functions(kernel, kind)
         functions = {
             # A function that few layers call is made for their shape: this layer has its own.
-            name if name in common else f"{name} for {_weights_shape(layer)}": size
+            name if name in common else f"{name} for {weights_shape(layer)}": size
             for name, size in nearest.functions.items()
         }
-        return Cost(math.ceil(instructions), math.ceil(cycles), nearest.own_bytes, functions)
+        own = own_functions(functions, layer)
+        return Cost(math.ceil(instructions), math.ceil(cycles), nearest.own_bytes, own)
 
-    def _common_functions(self, kernel: str, rows: int) -> set[str]:
+    def _common_functions(self, kernel: str, kind: Kind) -> set[str]:
         """Functions that a third of a kernel's points call: they do not depend on the shape."""
-        points = self._alike(kernel, rows)
+        points = self._alike(kernel, kind)
         counts = Counter(name for point in points for name in point.cost.functions)
         return {name for name, count in counts.items() if 3 * count >= len(points)}
 
@@ -137,7 +155,7 @@ class CostTable:
         """The cost of the point whose sizes are least far from those of `layer`, as factors."""
         wanted = np.log1p(sizes(layer))
         return min(
-            self._alike(kernel, _rows_of(signature(layer))),
+            self._alike(kernel, kind_of(signature(layer))),
             key=lambda point: float(np.abs(np.log1p(point.sizes) - wanted).sum()),
         ).cost
 
@@ -150,106 +168,6 @@ class CostTable:
             kept = [point for point in merged.get(kernel, []) if point.signature not in known]
             merged[kernel] = fresh + kept
         return CostTable({kernel: tuple(several) for kernel, several in merged.items()})
-
-
-def signature(layer: Layer) -> str:
-    """What decides a layer's cost, beside its weights: operator, shapes, window."""
-    parameters = ",".join(
-        f"{name}={value}"
-        for name, value in sorted(_plain(layer.params).items())
-        if value not in {0, 1}
-    )
-    shapes = [tensor.shape for tensor in (*layer.inputs[:2], layer.output)]
-    text = " ".join("x".join(str(n) for n in shape) for shape in shapes)
-    numerics = "" if layer.node.numerics == "edgecomp" else f" {layer.node.numerics}"
-    narrows = layer.inputs[0].dtype is not layer.output.dtype
-    of = f" of {layer.inputs[0].dtype.value}" if narrows else ""
-    coded = ""
-    if is_coded(layer):
-        share = round(100 * _nonzero(layer) / layer.inputs[1].size)
-        coded = f" {' or '.join(layer.storages)} {share}% not 0"
-        if "sparse" in layer.storages:
-            coded += f", {round(100 * _live_blocks(layer))}% of blocks"
-    return f"{layer.node.op} {text} {parameters}".strip() + numerics + of + coded
-
-
-def is_coded(layer: Layer) -> bool:
-    """Whether the layer's weights are to be decoded."""
-    return PLAIN not in layer.storages
-
-
-def _nonzero(layer: Layer) -> int:
-    return int(np.count_nonzero(layer.inputs[1].value))
-
-
-def _live_blocks(layer: Layer) -> float:
-    """The share of blocks of four neighbouring weights of a channel that are not all 0."""
-    rows = layer.inputs[1].value.reshape(layer.inputs[1].shape[0], -1)
-    blocks = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4))).reshape(-1, 4)
-    return float(blocks.any(axis=1).mean())
-
-
-def _rows_of(text: str) -> int:
-    """How many rows a signature has, as stages fused by rows compute them; 0 for whole layers.
-
-    What a kernel needs for whole layers says little of them: strips and blocks of rows are cut off.
-
-    >>> _rows_of("conv2d 1x3x32x16 16x3x3x16 1x1x32x16"), _rows_of("dense 1x8 4x8 1x4")
-    (1, 0)
-    >>> _rows_of("conv2d 1x5x32x16 32x3x3x16 1x2x16x32 pad_right=1,stride_h=2,stride_w=2")
-    2
-    """
-    op, *words = text.split()
-    if op != "conv2d":
-        return 0
-    (_, height, *_), (_, kernel_h, kernel_w, _), out = (
-        [int(n) for n in shape.split("x")] for shape in words[:3]
-    )
-    one_dimensional = kernel_h == 1 and kernel_w > 1
-    if len(out) != 4 or out[1] not in {1, *BANDS} or one_dimensional:
-        return 0
-    stride = next((int(m[1]) for m in [re.search(r"stride_h=(\d+)", text)] if m), 1)
-    padded = "pad_top" in text or "pad_bottom" in text
-    whole = padded or height != (out[1] - 1) * stride + kernel_h or out[1] == out[2] > 1
-    return 0 if whole else out[1]
-
-
-def _weights_shape(layer: Layer) -> str:
-    """What code that is made for a layer's shape depends on."""
-    return "x".join(str(n) for n in layer.inputs[min(1, len(layer.inputs) - 1)].shape)
-
-
-def _plain(params: OpParams) -> dict[str, Any]:
-    """The numbers among the parameters; a fused clamp costs nothing."""
-    return {
-        name: value
-        for name, value in vars(params).items()
-        if not isinstance(value, Clamp) and isinstance(value, int)
-    }
-
-
-def sizes(layer: Layer) -> tuple[int, ...]:
-    """The numbers that a layer's cost is taken to be a sum of.
-
-    Where weights are decoded, the last three are how many there are, how many are not 0, and the
-    multiply-accumulates of the blocks of four that are not all 0; of a table those count that
-    the output takes.
-    """
-    channels = max((1, *layer.output.shape)[-1], 1)
-    weights: tuple[int, ...] = layer.macs // channels, layer.output.size // channels
-    if is_coded(layer):
-        live = round(layer.macs * _live_blocks(layer))
-        table = layer.inputs[1].size
-        taken = layer.output.size / table if layer.node.op == "embedding" else 1.0
-        weights = round(taken * table), round(taken * _nonzero(layer)), live
-    return (
-        1,
-        layer.macs,
-        layer.output.size,
-        sum(tensor.size for tensor in layer.inputs if not tensor.is_const),
-        channels,
-        *weights,
-    )
 
 
 def _fit(points: tuple[Point, ...], values: list[int]) -> Array:
