@@ -149,11 +149,21 @@ def test_a_step_that_makes_something_else_is_refused(change):
         verify_plan(changed(plan, steps=tuple(steps)))
 
 
+def resnet() -> Graph:
+    """The first layers of a ResNet, and some that make its maps smaller."""
+    chain = chain_of(32, 32, 3)
+    x = chain.conv("x", 16, SAME)
+    y = chain.conv(chain.conv(x, 16, SAME), 16, SAME)
+    y = chain.conv(chain.add("add", AddParams(), x, y), 32, HALF)
+    return chain.graph(chain.conv(chain.conv(y, 32, HALF), 64, HALF))
+
+
 def test_balanced_fuses_what_decides_the_arena_and_speed_does_not():
-    graph = residual(32, 32)
+    graph = resnet()
     balanced, speed = plan_graph(graph, M4), plan_graph(graph, M4, goal="speed")
-    fused_stages = [stage for stage in balanced.stages if stage.rows]
-    assert [stage.rows.band > 1 for stage in fused_stages if stage.rows] == [True]
+    bands = [stage.rows.band for stage in balanced.stages if stage.rows]
+    assert len(bands) == 1
+    assert bands[0] in {2, 4}
     assert not any(stage.rows for stage in speed.stages)
     assert balanced.arena_bytes < 0.75 * speed.arena_bytes
 
