@@ -233,8 +233,10 @@ def band_graphs() -> Iterator[Graph]:
     for shape, more in _DEPTHWISE_BANDS:
         params = Conv2dParams(kernel_h=3, kernel_w=3, groups=shape[2], **more)
         yield _linear("conv2d", params, (1, *shape), (shape[2], 3, 3, 1), rng)
+    window: dict[str, Any]
     for size, channels in _SMALL_DEPTHWISE:
-        params = Conv2dParams(kernel_h=3, kernel_w=3, groups=channels, **_SAME)
+        window = {"kernel_h": 3, "kernel_w": 3, "groups": channels, **_SAME}
+        params = Conv2dParams(**window)
         yield _linear("conv2d", params, (1, size, size, channels), (channels, 3, 3, 1), rng)
 
 

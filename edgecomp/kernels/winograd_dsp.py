@@ -139,6 +139,7 @@ class WinogradDsp(Kernel):
         return {
             **shapes,
             "name": code_name(name, layer.prepared),
+            "input_name": f"winograd_{channels}_by_{out_width}_input",
             "row_bytes": (out_width + 2) * channels,
             "product_bytes": _product_bytes(channels),
             "at_once": at_once(channels),

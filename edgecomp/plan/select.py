@@ -21,7 +21,7 @@ from edgecomp.targets.cores import Core
 
 CYCLES_LIMIT = 1.2
 """`balanced` takes at most so many times the cycles of `speed`."""
-FLASH_WEIGHT = 2.3
+FLASH_WEIGHT = 2.2
 """Percents of cycles that `balanced` gives for one percent of flash."""
 SIZE_WEIGHT = 4.0
 """Percents of cycles that `size` gives for one percent of flash."""

@@ -15,7 +15,7 @@ BANDS = (2, 4)
 """Rows that stages may compute at a time, beside one."""
 Kind = tuple[int, bool]
 """Rows of a layer that was cut to one or to a band, 0 for whole layers; whether it has groups."""
-_ZERO_POINT = re.compile(r"_0(?=$|_[a-z]+$| for )")
+_ZERO_POINT = re.compile(r"_0(?=(_[a-z]+)?($| for ))")
 
 
 def signature(layer: Layer) -> str:
