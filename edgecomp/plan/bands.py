@@ -55,6 +55,7 @@ class Bands:
         self.graph, self.layers, self.table = graph, layers, table
         self._ways = Ways(graph, core, table)
         self._programs: dict[tuple[Band, tuple[str, ...]], RowProgram | None] = {}
+        self._alone: dict[tuple[int, str], Stage] = {}
 
     def around(self, peak: set[int], taken: Sequence[Band]) -> Iterator[Band]:
         """Every run of layers with one of `peak` and none of another band; not all can be fused."""
@@ -95,7 +96,7 @@ class Bands:
         while position < len(self.layers):
             band = beginning.get(position)
             if band is None:
-                found.append(layer_stage(self.layers[position], kernels[position]))
+                found.append(self._stage_of(position, kernels[position]))
                 position += 1
                 continue
             program = self.program(band, kernels)
@@ -104,6 +105,13 @@ class Bands:
             found.append(row_stage([self.layers[i].node for i in band.positions], program))
             position = band.last
         return found
+
+    def _stage_of(self, position: int, kernel: Kernel) -> Stage:
+        """The stage of one layer; made once, as a kernel lays out its weights for it."""
+        key = position, kernel.name
+        if key not in self._alone:
+            self._alone[key] = layer_stage(self.layers[position], kernel)
+        return self._alone[key]
 
     def cycles(self, band: Band, kernels: Sequence[Kernel]) -> int:
         """What the stage of a band takes, estimated."""

@@ -40,10 +40,10 @@ LOOSE = 1.01
 """Times this limit that a choice may take on the way to a better one within it."""
 LEAST_GAIN = 0.001
 """Logarithm of the product that an exchange must win."""
-FUSED_BYTES = 512
-"""What fused layers must save beside that: nobody sees what they hand to each other."""
 RAM_FRAME_BYTES = 1_300
 """RAM of an image beside its arena: static data and the stack."""
+FUSED_BYTES = 512
+"""What a stage of fused layers counts as more RAM: nobody sees what they hand to each other."""
 
 
 @dataclass(frozen=True)
