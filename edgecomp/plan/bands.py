@@ -70,6 +70,28 @@ class Bands:
                 if peak & positions and not used & positions:
                     yield from (Band(first, last, rows) for rows in BANDS)
 
+    def moves(self, peak: set[int], taken: Sequence[Band]) -> Iterator[tuple[Band, ...]]:
+        """Bands that may be fused at once: each alone, and with all others that are alike.
+
+        Where many blocks of the same shape need the most memory, it does not help to fuse one.
+        """
+        keys: dict[object, None] = {}
+        for band in self.around(peak, taken):
+            keys[self._shape_of(band)] = None
+            yield (band,)
+        alike: dict[object, list[Band]] = {}
+        for band in self.around(set(range(len(self.layers))), taken):
+            several = alike.setdefault(self._shape_of(band), [])
+            if not several or band.first >= several[-1].last:
+                several.append(band)
+        yield from (tuple(alike[key]) for key in keys if len(alike[key]) > 1)
+
+    def _shape_of(self, band: Band) -> object:
+        """What bands alike have in common."""
+        layers = [self.layers[position] for position in band.positions]
+        shapes = [tuple(x.shape for x in (*layer.inputs, layer.output)) for layer in layers]
+        return band.rows, tuple(layer.node.op for layer in layers), tuple(shapes)
+
     def program(self, band: Band, kernels: Sequence[Kernel]) -> RowProgram | None:
         """The stage of a band with the kernels of all layers; None if there is none."""
         own = {self.layers[i].output.name: kernels[i] for i in band.positions}

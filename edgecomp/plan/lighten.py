@@ -43,7 +43,7 @@ LEAST_GAIN = 0.001
 RAM_FRAME_BYTES = 1_300
 """RAM of an image beside its arena: static data and the stack."""
 FUSED_BYTES = 512
-"""What a stage of fused layers counts as more RAM: nobody sees what they hand to each other."""
+"""What fused layers count as more RAM: nobody sees what they hand to each other."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,8 @@ class _Search:
         one = exchanges(draft.selection, self.every, groups)
         two = _of_two(draft.selection, self.every, peak)
         more = (
-            replace(draft, bands=(*draft.bands, band))
-            for band in self.bands.around(peak, draft.bands)
+            replace(draft, bands=(*draft.bands, *bands))
+            for bands in self.bands.moves(peak, draft.bands)
         )
         yield chain((replace(draft, selection=other) for other in one), more)
         yield (replace(draft, selection=other) for other in two)
@@ -187,7 +187,7 @@ class _Search:
     def _badness(self, draft: Draft, plan: Plan) -> float:
         flash = flash_of(draft.selection) + sum(map(self.bands.code_bytes, draft.bands))
         cycles = self._cycles(draft)
-        ram = plan.arena_bytes + RAM_FRAME_BYTES + FUSED_BYTES * len(draft.bands)
+        ram = plan.arena_bytes + RAM_FRAME_BYTES + FUSED_BYTES * bool(draft.bands)
         return (
             math.log(cycles)
             + self.weight * math.log(flash)

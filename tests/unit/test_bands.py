@@ -168,6 +168,18 @@ def test_balanced_fuses_what_decides_the_arena_and_speed_does_not():
     assert balanced.arena_bytes < 0.75 * speed.arena_bytes
 
 
+def test_blocks_that_are_alike_are_fused_together():
+    """To fuse one of three blocks that need the most memory would not help."""
+    chain = chain_of(32, 32, 3)
+    x = chain.conv("x", 16, SAME)
+    for _ in range(3):
+        y = chain.conv(chain.conv(x, 16, SAME), 16, SAME)
+        x = chain.add("add", AddParams(), x, y)
+    made = plan_graph(chain.graph(x), M4)
+    assert [len(stage.nodes) for stage in made.stages if stage.rows] == [3, 3, 3]
+    assert made.arena_bytes < 0.75 * plan_graph(chain.graph(x), M4, goal="speed").arena_bytes
+
+
 def test_a_kernel_that_is_asked_for_computes_the_whole_layer():
     graph = residual(32, 32)
     name = graph.nodes[0].output
