@@ -16,6 +16,7 @@ from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
 from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
 from edgecomp.ops.softmax import SoftmaxParams
+from edgecomp.tuning_blocks import CONVOLUTIONS, DEPTHWISE
 from edgecomp.tuning_coded import SPREAD, coded, with_zero_blocks
 from edgecomp.tuning_more import other_graphs
 from edgecomp.tuning_recurrent import recurrent_graphs
@@ -163,6 +164,7 @@ def tuning_graphs() -> Iterator[Graph]:
     yield from other_graphs()
     yield from recurrent_graphs()
     yield from table_graphs()
+    yield from block_graphs()
 
 
 def coded_graphs() -> Iterator[Graph]:
@@ -238,6 +240,18 @@ def band_graphs() -> Iterator[Graph]:
         window = {"kernel_h": 3, "kernel_w": 3, "groups": channels, **_SAME}
         params = Conv2dParams(**window)
         yield _linear("conv2d", params, (1, size, size, channels), (channels, 3, 3, 1), rng)
+
+
+def block_graphs() -> Iterator[Graph]:
+    """Yield layers of the blocks that other networks are made of."""
+    rng = np.random.default_rng(4)
+    for shape, channels, (kernel_h, kernel_w), more in CONVOLUTIONS:
+        params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, **more)
+        weights = (channels, kernel_h, kernel_w, shape[2])
+        yield _linear("conv2d", params, (1, *shape), weights, rng)
+    for shape, size, more in DEPTHWISE:
+        params = Conv2dParams(kernel_h=size, kernel_w=size, groups=shape[2], **more)
+        yield _linear("conv2d", params, (1, *shape), (shape[2], size, size, 1), rng)
 
 
 def _activation(name: str, shape: Shape, qparams: QParams = _IN) -> Tensor:

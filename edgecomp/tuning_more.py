@@ -24,6 +24,7 @@ from edgecomp.ops.where import CompareParams, WhereParams
 
 _REAL = QParams.per_tensor(0.02, 3)
 _MAPS = ((1, 16, 16, 32), (1, 7, 5, 13))
+_JOINED = ((1, 64, 64, 8), (1, 32, 32, 16), (1, 8, 8, 64))
 _SMOOTH = call("mul", X, call("sigmoid", X))
 
 
@@ -62,6 +63,8 @@ def _layers() -> Iterator[tuple[str, OpParams, tuple[Shape, ...]]]:
             yield "reduce_min", ReduceMaxParams(axes), (shape,)
         yield "argmax", ArgMaxParams(), (shape,)
         yield "log_softmax", LogSoftmaxParams(), (shape,)
+    for shape in _JOINED:
+        yield "concat", ConcatParams(3), (shape, shape)
     for rows, depth, columns in ((32, 16, 32), (32, 32, 16), (9, 7, 5)):
         yield "matmul", MatMulParams(), ((1, 2, rows, depth), (1, 2, depth, columns))
 

@@ -19,6 +19,7 @@ from edgecomp.kernels.gemm_dsp import (
     raw_stream,
     refusal,
 )
+from edgecomp.kernels.plain_windows import no_plain_window
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.ops.spatial import Window
@@ -221,11 +222,8 @@ class Conv2dDsp(Kernel):
         """Plain convolutions of at least 3 pixels and 2 channels."""
         if not core.dsp:
             return "the core lacks the DSP extension"
-        window = layer.params
-        if window.groups != 1:
-            return "groups"
-        if window.dilation_h != 1 or window.dilation_w != 1:
-            return "dilation"
+        if reason := no_plain_window(layer):
+            return reason
         shape = Shape.of(layer)
         if shape.pixels < 3 or shape.out_channels < 2:
             return "fewer than 3 pixels or 2 channels"

@@ -10,6 +10,7 @@ from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.finish import requantize_refusal
 from edgecomp.kernels.gemm_dsp import block_schedule
 from edgecomp.kernels.octets_m0 import CENTRE, PIXELS, WORDS, Octets, octets
+from edgecomp.kernels.plain_windows import no_plain_window
 from edgecomp.kernels.schedule import Reads, Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.ops.linear import LinearConstants
@@ -67,11 +68,8 @@ class Conv2dM0(Kernel):
         """Plain convolutions of at least 8 pixels and 4 channels."""
         if not core.is_v6m:
             return "the core is not of Armv6-M"
-        window = layer.params
-        if window.groups != 1:
-            return "groups"
-        if window.dilation_h != 1 or window.dilation_w != 1:
-            return "dilation"
+        if reason := no_plain_window(layer):
+            return reason
         _, out_height, out_width, out_channels = as_nhwc(layer.output.shape)
         if out_height * out_width < PIXELS or out_channels < 4:
             return f"fewer than {PIXELS} pixels or 4 channels"

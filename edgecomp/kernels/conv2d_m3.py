@@ -20,6 +20,7 @@ from edgecomp.kernels.gemm_m3 import (
     size_refusal,
 )
 from edgecomp.kernels.pairs import padded_taps
+from edgecomp.kernels.plain_windows import no_plain_window
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.ops.spatial import Window
@@ -109,12 +110,7 @@ class Conv2dM3(Kernel):
     @staticmethod
     def shape_refusal(layer: Layer, core: Core) -> str | None:
         """Say why the shared functions cannot compute such a layer; None if they can."""
-        window = layer.params
-        if window.groups != 1:
-            return "groups"
-        if window.dilation_h != 1 or window.dilation_w != 1:
-            return "dilation"
-        return core_refusal(core) or size_refusal(layer)
+        return no_plain_window(layer) or core_refusal(core) or size_refusal(layer)
 
     def applies(self, layer: Layer, core: Core) -> str | None:
         """Plain convolutions of at least 2 pixels, if the lanes are proved wide enough."""

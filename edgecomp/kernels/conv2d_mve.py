@@ -8,19 +8,10 @@ from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.copies_mve import Copies
 from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.gemm_mve import Gemm, gemm_limits, gemm_stream, pair_schedule, refusal
+from edgecomp.kernels.plain_windows import no_plain_window
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.kernels.windows_mve import Windows, copied_schedule
 from edgecomp.targets.cores import Core
-
-
-def no_plain_window(layer: Layer) -> str | None:
-    """Say why a layer is no convolution of whole windows; None if it is one."""
-    window = layer.params
-    if window.groups != 1:
-        return "groups"
-    if window.dilation_h != 1 or window.dilation_w != 1:
-        return "dilation"
-    return None
 
 
 def window_reads_of(layer: Layer) -> Any:

@@ -8,6 +8,7 @@ from edgecomp.kernels.conv2d_dsp import Shape
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import window_reads
 from edgecomp.kernels.gemm_dsp import WORD, block_schedule, refusal
+from edgecomp.kernels.plain_windows import no_plain_window
 from edgecomp.kernels.schedule import Schedule
 from edgecomp.kernels.shared_dsp import LARGEST, PIXELS, SharedSizes, initializer
 from edgecomp.targets.cores import Core
@@ -53,11 +54,8 @@ class Conv2dDspShared(Kernel):
         """Plain convolutions of at least 4 pixels and 2 channels."""
         if not core.dsp:
             return "the core lacks the DSP extension"
-        window = layer.params
-        if window.groups != 1:
-            return "groups"
-        if window.dilation_h != 1 or window.dilation_w != 1:
-            return "dilation"
+        if reason := no_plain_window(layer):
+            return reason
         shape = Shape.of(layer)
         if not PIXELS <= shape.pixels <= LARGEST or shape.out_channels < 2:
             return "fewer than 4 pixels or 2 channels, or too many"

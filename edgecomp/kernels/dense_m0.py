@@ -25,13 +25,12 @@ import numpy as np
 from edgecomp.fixedpoint import IntArray
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_m0 import function_name
+from edgecomp.kernels.ending_m0 import EndingM0
 from edgecomp.kernels.events import in_order
 from edgecomp.kernels.finish import requantize_refusal
 from edgecomp.kernels.gemm_dsp import channel_blocks
 from edgecomp.kernels.schedule import Reads, Schedule
 from edgecomp.requant.pieces import Pieces
-from edgecomp.requant.tflite import TfliteConstants
-from edgecomp.requant.tflite_pieces import Shortened, shortened
 from edgecomp.targets.cores import Core
 
 CHANNELS = 8
@@ -91,24 +90,14 @@ class DenseM0(Kernel):
             return "one channel"
         if layer.prepared.magnitude > LIMIT:
             return f"an accumulator can exceed {LIMIT}"
-        if self._short(layer) is None and self._pieces(layer) is None:
+        if EndingM0.of(layer, PIECES) is None:
             return "no multiplier of three pieces is exact for every accumulator"
         return None
 
-    def _short(self, layer: Layer) -> Shortened | None:
-        """What takes the place of TFLite's arithmetic; None if not asked for or not proved."""
-        k = layer.prepared
-        return shortened(k) if isinstance(k, TfliteConstants) else None
-
-    def _pieces(self, layer: Layer) -> Pieces | None:
-        k = layer.prepared
-        if isinstance(k, TfliteConstants):
-            return None
-        for pieces in PIECES:
-            addend = np.full(len(k.bias), pieces.addend(k.zero_point, k.low), np.int64)
-            if pieces.holds(k.acc_min, k.acc_max, k.multiplier, addend):
-                return pieces
-        return None
+    def _ending(self, layer: Layer) -> EndingM0:
+        found = EndingM0.of(layer, PIECES)
+        assert found is not None
+        return found
 
     def schedule(self, layer: Layer) -> Schedule:
         """Row, output; each reads its whole row."""
@@ -122,7 +111,7 @@ class DenseM0(Kernel):
         k = layer.prepared
         weights = layer.inputs[1].value.astype(np.int64)
         blocks = channel_blocks(len(weights), CHANNELS)
-        short = self._short(layer)
+        short = self._ending(layer).short
         comment = "by 8 channels: starts, bytes of weight + 128, quarters of the multipliers"
         if short:
             ends = np.stack([short.addend, short.factor], axis=1)
@@ -135,9 +124,8 @@ class DenseM0(Kernel):
     def context(self, layer: Layer) -> dict[str, Any]:
         """Sizes and the function."""
         out_channels, in_channels = layer.inputs[1].shape
-        short, k = self._short(layer), layer.prepared
-        pieces = short.pieces if short else self._pieces(layer)
-        assert pieces is not None
+        ending, k = self._ending(layer), layer.prepared
+        pieces, short = ending.pieces, ending.short
         name = function_name("dot", unroll_of(in_channels), pieces.bits, k.low, k.high)
         count = min(out_channels, CHANNELS)
         block_words = 6 + 2 * in_channels + count * (2 if short else 1)
@@ -152,6 +140,6 @@ class DenseM0(Kernel):
             "p": pieces,
             "t": short,
             "addend": 0 if short else pieces.addend(k.zero_point, k.low),
-            "name": short.name(name) if short else name,
+            "name": ending.name(name),
             "k": k,
         }

@@ -15,6 +15,7 @@ from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
 from edgecomp.kernels.conv2d_dsp import MAX_IMMEDIATE, MAX_OFFSET, code_name
 from edgecomp.kernels.finish import beside_weights, end_words, requantize_refusal
+from edgecomp.kernels.plain_windows import no_depthwise_3x3
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.ops.spatial import Window
@@ -173,16 +174,10 @@ class _Strips:
 
 def depthwise_refusal(layer: Layer) -> str | None:
     """Say why planes cannot compute a convolution; None if they can."""
-    channels, kernel_h, kernel_w, group_in = layer.inputs[1].shape
-    window = layer.params
-    if group_in != 1 or window.groups != channels or channels < PLANES:
-        return "not one input channel per output channel, 4 or more"
-    if (kernel_h, kernel_w, window.dilation_h, window.dilation_w) != (3, 3, 1, 1):
-        return "not 3x3"
-    if window.stride_h != window.stride_w or window.stride_w > 2:
-        return "stride other than 1 and 2"
-    if max(window.pad_top, window.pad_left, window.pad_bottom, window.pad_right) > 2:
-        return "padding wider than the window reaches"
+    if reason := no_depthwise_3x3(layer):
+        return reason
+    if layer.output.shape[-1] < PLANES:
+        return f"fewer than {PLANES} channels"
     return requantize_refusal(layer)
 
 

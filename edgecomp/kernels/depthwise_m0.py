@@ -14,12 +14,12 @@ import numpy as np
 from edgecomp.kernels.base import Constant, Kernel, Layer
 from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.conv2d_m0 import function_name
+from edgecomp.kernels.ending_m0 import EndingM0
 from edgecomp.kernels.finish import requantize_refusal
+from edgecomp.kernels.plain_windows import no_depthwise_3x3
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.ops.base import as_nhwc
 from edgecomp.requant.pieces import Pieces
-from edgecomp.requant.tflite import TfliteConstants
-from edgecomp.requant.tflite_pieces import Shortened, shortened
 from edgecomp.targets.cores import Core
 
 MAX_PLANE_BYTES = 2048
@@ -144,41 +144,21 @@ class DepthwiseM0(Kernel):
         """3x3 without channel multiplier, at least two outputs side by side."""
         if not core.is_v6m:
             return "the core is not of Armv6-M"
-        channels, kernel_h, kernel_w, group_in = layer.inputs[1].shape
-        window = layer.params
-        if group_in != 1 or window.groups != channels:
-            return "not one input channel per output channel"
-        if (kernel_h, kernel_w, window.dilation_h, window.dilation_w) != (3, 3, 1, 1):
-            return "not 3x3"
-        if window.stride_h != window.stride_w or window.stride_w > 2:
-            return "stride other than 1 and 2"
-        if max(window.pad_top, window.pad_left, window.pad_bottom, window.pad_right) > 2:
-            return "padding wider than the window reaches"
-        if reason := requantize_refusal(layer):
+        if reason := no_depthwise_3x3(layer) or requantize_refusal(layer):
             return reason
         strips = strips_of(layer)
         if strips.inner.outputs < 2:
             return "one output in a row"
         if strips.plane_bytes > MAX_PLANE_BYTES:
             return "rows wider than the plane may be"
-        if self._short(layer) is None and self._pieces(layer) is None:
+        if EndingM0.of(layer, PIECES) is None:
             return "no multiplier of few pieces is exact for every accumulator"
         return None
 
-    def _short(self, layer: Layer) -> Shortened | None:
-        """What takes the place of TFLite's arithmetic; None if not asked for or not proved."""
-        k = layer.prepared
-        return shortened(k) if isinstance(k, TfliteConstants) else None
-
-    def _pieces(self, layer: Layer) -> Pieces | None:
-        k = layer.prepared
-        if isinstance(k, TfliteConstants):
-            return None
-        for pieces in PIECES:
-            addend = np.full(len(k.bias), pieces.addend(k.zero_point, k.low), np.int64)
-            if pieces.holds(k.acc_min, k.acc_max, k.multiplier, addend):
-                return pieces
-        return None
+    def _ending(self, layer: Layer) -> EndingM0:
+        found = EndingM0.of(layer, PIECES)
+        assert found is not None
+        return found
 
     def scratch_bytes(self, layer: Layer) -> int:
         """One plane."""
@@ -222,7 +202,7 @@ class DepthwiseM0(Kernel):
         codes = np.pad(weights.reshape(-1, 9) & 0xFF, ((0, 0), (0, 3))).reshape(-1, 3, 4)
         words = (codes << np.array([0, 8, 16, 24])).sum(axis=2)
         comment = "by channel: bias, a quarter of the multiplier, bytes of 9 weights"
-        if short := self._short(layer):
+        if short := self._ending(layer).short:
             columns = [k.bias[:, None], short.factor[:, None], words, short.addend[:, None]]
             comment += ", addend"
         else:
@@ -234,9 +214,8 @@ class DepthwiseM0(Kernel):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """The strips and the function."""
-        short, k = self._short(layer), layer.prepared
-        pieces = short.pieces if short else self._pieces(layer)
-        assert pieces is not None
+        ending, k = self._ending(layer), layer.prepared
+        pieces, short = ending.pieces, ending.short
         stride = layer.params.stride_w
         name = function_name("plane", stride, pieces.bits, k.zero_point, k.low, k.high)
         return {
@@ -247,7 +226,7 @@ class DepthwiseM0(Kernel):
             "k": k,
             "t": short,
             "channel_words": 6 if short else 5,
-            "name": short.name(name) if short else name,
+            "name": ending.name(name),
         }
 
 

@@ -12,7 +12,7 @@ from edgecomp.kernels.base import Layer
 from edgecomp.kernels.conv2d_m0 import function_name
 from edgecomp.kernels.dense_m0 import ALL, CHANNELS, LIMIT, PIECES, SWAPPED, UPPER
 from edgecomp.kernels.lean import LeanConv
-from edgecomp.requant.pieces import Pieces
+from edgecomp.requant.pieces import Pieces, signed_pieces
 from edgecomp.targets.cores import Core
 
 FOUR = 4
@@ -48,11 +48,7 @@ class Conv2dLeanM0(LeanConv):
 
     def _pieces(self, layer: Layer) -> Pieces | None:
         k = layer.prepared
-        for pieces in PIECES:
-            addend = np.full(len(k.bias), pieces.addend(k.zero_point, k.low), np.int64)
-            if pieces.holds(k.acc_min, k.acc_max, k.multiplier, addend):
-                return pieces
-        return None
+        return signed_pieces(k.acc_min, k.acc_max, k.multiplier, k.zero_point, k.low, PIECES)
 
     def stream(self, layer: Layer) -> Array:
         """Per block: six starts of every path, two words per input, quarters of the multipliers."""

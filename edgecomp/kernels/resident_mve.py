@@ -7,7 +7,7 @@ import numpy as np
 
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Kernel, Layer
-from edgecomp.kernels.conv2d_mve import no_plain_window, window_reads_of
+from edgecomp.kernels.conv2d_mve import window_reads_of
 from edgecomp.kernels.copies_mve import Copies
 from edgecomp.kernels.finish import beside_weights, vector_words
 from edgecomp.kernels.gemm_mve import (
@@ -19,6 +19,7 @@ from edgecomp.kernels.gemm_mve import (
     gemm_limits,
     refusal,
 )
+from edgecomp.kernels.plain_windows import no_plain_window
 from edgecomp.kernels.schedule import NOTHING, IndexArray, Reads, Schedule
 from edgecomp.kernels.windows_mve import Windows, copied_schedule
 from edgecomp.targets.cores import Core

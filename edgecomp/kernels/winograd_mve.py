@@ -16,9 +16,10 @@ import numpy as np
 
 from edgecomp.ir import Array
 from edgecomp.kernels.base import Constant, Goal, Kernel, Layer
-from edgecomp.kernels.conv2d_mve import no_plain_window, window_reads_of
+from edgecomp.kernels.conv2d_mve import window_reads_of
 from edgecomp.kernels.finish import arithmetic_suffix, beside_weights, vector_words
 from edgecomp.kernels.gemm_mve import CHANNELS, as_words, refusal
+from edgecomp.kernels.plain_windows import no_plain_window
 from edgecomp.kernels.schedule import NOTHING, Reads, Schedule
 from edgecomp.kernels.winograd_transforms import F4
 from edgecomp.ops.base import as_nhwc

@@ -14,7 +14,7 @@ bits.  `R` holds the rounding, the zero point and what brings the smallest code 
 unsigned compare finds whatever must be saturated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,7 +114,12 @@ SIGNED_PIECES: Sequence[Pieces] = tuple(
 
 
 def signed_pieces(
-    low: IntArray, high: IntArray, multiplier: IntArray, zero_point: int, lowest: int
+    low: IntArray,
+    high: IntArray,
+    multiplier: IntArray,
+    zero_point: int,
+    lowest: int,
+    tried: Iterable[Pieces] = SIGNED_PIECES,
 ) -> Pieces | None:
     """Return the first cut that is proved for a layer; None if there is none.
 
@@ -124,8 +129,9 @@ def signed_pieces(
         multiplier: per channel.
         zero_point: of the output.
         lowest: smallest code.
+        tried: cuts, the ones that are preferred first.
     """
-    for pieces in SIGNED_PIECES:
+    for pieces in tried:
         addend = np.full(len(low), pieces.addend(zero_point, lowest), np.int64)
         if pieces.holds(low, high, multiplier, addend):
             return pieces

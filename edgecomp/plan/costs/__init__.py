@@ -46,6 +46,8 @@ __all__ = [
 
 FOLDER = Path(__file__).parent
 _ROUNDS = 200
+_PENALTY = 0.001
+"""Of a coefficient, as a share of what it alone explains."""
 FEW_POINTS = 4
 """Fewer points of a kind than these are put together with others."""
 
@@ -118,12 +120,17 @@ class CostTable:
         return self._fits[key]
 
     def _alike(self, kernel: str, kind: Kind) -> tuple[Point, ...]:
-        """A kernel's points on layers of a kind, or else of so many rows; all if there are none."""
+        """A kernel's points on layers of a kind; where they are few, of kinds more and more alike.
+
+        Whether windows are padded decides least, then whether there are groups, then the rows.
+        """
         points = self.points[kernel]
         kinds = [kind_of(point.signature) for point in points]
-        same = [p for p, found in zip(points, kinds, strict=True) if found == kind]
-        rows = [p for p, found in zip(points, kinds, strict=True) if found[0] == kind[0]]
-        return tuple(same if len(same) >= FEW_POINTS else rows) or points
+        for much in (3, 2):
+            same = [p for p, k in zip(points, kinds, strict=True) if k[:much] == kind[:much]]
+            if len(same) >= FEW_POINTS:
+                return tuple(same)
+        return tuple(p for p, k in zip(points, kinds, strict=True) if k[0] == kind[0]) or points
 
     def cost(self, kernel: str, layer: Layer) -> Cost | None:
         """What `layer` costs when `kernel` computes it; None for a kernel never measured."""
@@ -173,7 +180,9 @@ class CostTable:
 def _fit(points: tuple[Point, ...], values: list[int]) -> Array:
     """Coefficients of at least 0 with the least squares of *relative* errors.
 
-    By coordinate descent: each coefficient in turn takes its best value while the others rest.
+    By coordinate descent: each coefficient in turn takes its best value while the others rest.  A
+    small penalty on each decides where the points alone do not: a coefficient for everything that
+    grows, work first, says more of larger layers than one for a whole layer.
     """
     wanted = np.array(values, np.float64)
     rows = np.array([point.sizes for point in points], np.float64) / wanted[:, None]
@@ -184,7 +193,8 @@ def _fit(points: tuple[Point, ...], values: list[int]) -> Array:
         for index, square in enumerate(squares):
             if square == 0:
                 continue
-            best = max(0.0, result[index] + float(rows[:, index] @ rest) / square)
+            wish = result[index] + float(rows[:, index] @ rest) / square
+            best = max(0.0, wish / (1 + _PENALTY))
             rest -= rows[:, index] * (best - result[index])
             result[index] = best
     return result

@@ -13,8 +13,9 @@ PLAIN = "dense8"
 """The storage of weights that need no decoder."""
 BANDS = (2, 4)
 """Rows that stages may compute at a time, beside one."""
-Kind = tuple[int, bool]
-"""Rows of a layer that was cut to one or to a band, 0 for whole layers; whether it has groups."""
+Kind = tuple[int, bool, bool]
+"""Rows of a layer that was cut to one or to a band, 0 for whole layers; whether it has groups;
+whether windows reach outside the input."""
 _ZERO_POINT = re.compile(r"_0(?=(_[a-z]+)?($| for ))")
 
 
@@ -62,24 +63,30 @@ def kind_of(text: str) -> Kind:
     bands are alike.
 
     >>> kind_of("conv2d 1x3x32x16 16x3x3x16 1x1x32x16"), kind_of("dense 1x8 4x8 1x4")
-    ((1, False), (0, False))
-    >>> kind_of("conv2d 1x5x32x16 16x3x3x1 1x2x16x16 groups=16,pad_right=1,stride_h=2,stride_w=2")
-    (2, True)
+    ((1, False, True), (0, False, False))
+    >>> kind_of("conv2d 1x5x33x16 16x3x3x1 1x2x16x16 groups=16,stride_h=2,stride_w=2")
+    (2, True, False)
     """
     op, *words = text.split()
     if op != "conv2d":
-        return 0, False
+        return 0, False, False
     grouped = "groups=" in text
-    (_, height, *_), (_, kernel_h, kernel_w, _), out = (
+    size, (_, kernel_h, kernel_w, _), out = (
         [int(n) for n in shape.split("x")] for shape in words[:3]
     )
+    if len(out) != 4:
+        return 0, grouped, "pad_" in text
+    numbers = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", text)}
+    below, beside = (
+        (out[axis] - 1) * numbers.get(f"stride_{name}", 1)
+        + (kernel - 1) * numbers.get(f"dilation_{name}", 1)
+        + 1
+        - size[axis]
+        for axis, name, kernel in ((1, "h", kernel_h), (2, "w", kernel_w))
+    )
     one_dimensional = kernel_h == 1 and kernel_w > 1
-    if len(out) != 4 or out[1] not in {1, *BANDS} or one_dimensional:
-        return 0, grouped
-    stride = next((int(m[1]) for m in [re.search(r"stride_h=(\d+)", text)] if m), 1)
-    padded = "pad_top" in text or "pad_bottom" in text
-    whole = padded or height != (out[1] - 1) * stride + kernel_h or out[1] == out[2] > 1
-    return (0 if whole else min(out[1], *BANDS)), grouped
+    whole = out[1] not in {1, *BANDS} or one_dimensional or below != 0 or out[1] == out[2] > 1
+    return (0 if whole else min(out[1], *BANDS)), grouped, below > 0 or beside > 0
 
 
 def own_functions(functions: Mapping[str, int], layer: Layer) -> dict[str, int]:
@@ -113,24 +120,28 @@ def _plain(params: OpParams) -> dict[str, Any]:
 
 
 def sizes(layer: Layer) -> tuple[int, ...]:
-    """The numbers that a layer's cost is taken to be a sum of.
+    """The numbers that a layer's cost is taken to be a sum of, what is the more work the earlier.
 
-    Where weights are decoded, the last three are how many there are, how many are not 0, and the
-    multiply-accumulates of the blocks of four that are not all 0; of a table those count that
-    the output takes.
+    They are multiply-accumulates, outputs, inputs, taps of all outputs, products and outputs of a
+    channel, channels, and one layer.  Where weights are decoded, there are instead of taps,
+    products and outputs how many weights there are, how many are not 0, and the
+    multiply-accumulates of the blocks of four that are not all 0; of a table those count that the
+    output takes.
     """
     channels = max((1, *layer.output.shape)[-1], 1)
-    weights: tuple[int, ...] = layer.macs // channels, layer.output.size // channels
     if is_coded(layer):
         live = round(layer.macs * _live_blocks(layer))
         table = layer.inputs[1].size
         taken = layer.output.size / table if layer.node.op == "embedding" else 1.0
-        weights = round(taken * table), round(taken * _nonzero(layer)), live
+        more = round(taken * table), round(taken * _nonzero(layer)), live
+    else:
+        depth = max(layer.inputs[1].shape[-1], 1) if layer.node.op == "conv2d" else 1
+        more = layer.macs // depth, layer.macs // channels, layer.output.size // channels
     return (
-        1,
         layer.macs,
         layer.output.size,
         sum(tensor.size for tensor in layer.inputs if not tensor.is_const),
+        *more,
         channels,
-        *weights,
+        1,
     )
