@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecomp.kernels.base import Constant, Kernel, Layer, linear_constants
-from edgecomp.kernels.conv2d_generic import window_context
 from edgecomp.kernels.events import in_order, window_reads
 from edgecomp.kernels.gemm_dsp import channel_blocks
 from edgecomp.kernels.schedule import Schedule
+from edgecomp.kernels.window_taps import no_table_of_taps, taps_context, taps_scratch
 from edgecomp.targets.cores import Core
 
 CHANNELS = 4
@@ -27,10 +27,13 @@ class DepthwiseAnyDsp(Kernel):
         """At least four channels, without multiplier."""
         if not core.dsp:
             return "the core lacks the DSP extension"
-        channels, _, _, group_in = layer.inputs[1].shape
-        if group_in != 1 or layer.params.groups != channels or channels < CHANNELS:
-            return "not one input channel per output channel, 4 or more"
-        return None
+        if layer.output.shape[-1] < CHANNELS:
+            return f"fewer than {CHANNELS} channels"
+        return no_table_of_taps(layer)
+
+    def scratch_bytes(self, layer: Layer) -> int:
+        """A pixel of padding."""
+        return taps_scratch(layer)
 
     def schedule(self, layer: Layer) -> Schedule:
         """Row, column, four channels; the last four may overlap the ones before them."""
@@ -50,10 +53,5 @@ class DepthwiseAnyDsp(Kernel):
 
     def context(self, layer: Layer) -> dict[str, Any]:
         """Shapes, window and groups of channels."""
-        shapes = window_context(layer)
-        return {
-            **shapes,
-            "groups": -(-shapes["channels"] // CHANNELS),
-            "zero_word": (shapes["input_zero_point"] & 0xFF) * 0x01010101,
-            "has_shift": bool(np.any(layer.prepared.shift)),
-        }
+        shapes = taps_context(layer)
+        return {**shapes, "groups": -(-shapes["channels"] // CHANNELS)}
