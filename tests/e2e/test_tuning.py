@@ -3,11 +3,13 @@
 import pytest
 
 from edgecomp.kernels import KERNELS, Layer
-from edgecomp.plan.costs import cost_table
-from edgecomp.plan.select import applicable
+from edgecomp.plan.costs import cost_table, signature
+from edgecomp.plan.select import applicable, select_kernels
 from edgecomp.targets.cores import get_core
 from edgecomp.tuning import Trial, board_of, measure_trials, tune_layers
 from edgecomp.tuning_layers import tuning_graphs
+from tests.ops.conv2d import SAME3, conv, pads
+from tests.support.cases import Act, Weights, case_graph
 
 MEASURED = ("cortex-m0", "cortex-m3", "cortex-m4f", "cortex-m7", "cortex-m33", "cortex-m55")
 
@@ -49,3 +51,40 @@ def test_trials_count_what_they_run():
     assert once.instructions == pytest.approx(again.instructions, rel=0.01)
     assert once.instructions > layer.macs
     assert once.own_bytes > 20
+
+
+UNMEASURED = (
+    conv("first", Act((1, 80, 80, 3)), Weights((12, 3, 3, 3)), stride_h=2, stride_w=2, **SAME3),
+    conv("widen", Act((1, 28, 28, 10)), Weights((60, 1, 1, 10))),
+    conv("shrink", Act((1, 28, 28, 60)), Weights((60, 3, 3, 1)), groups=60,
+         stride_h=2, stride_w=2, **SAME3),
+    conv("narrow", Act((1, 14, 14, 60)), Weights((20, 1, 1, 60))),
+    conv("5x5", Act((1, 14, 14, 80)), Weights((80, 5, 5, 1)), groups=80, **pads(2, 2, 2, 2)),
+    conv("3x3", Act((1, 20, 20, 24)), Weights((16, 3, 3, 24)), **SAME3),
+    conv("small", Act((1, 5, 5, 72)), Weights((90, 1, 1, 72))),
+)  # fmt: skip
+"""Layers of mobile and U-shaped networks whose shapes no table has."""
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("name", ["cortex-m0", "cortex-m3", "cortex-m4f", "cortex-m55"])
+@pytest.mark.parametrize("goal", ["balanced", "speed"])
+def test_layers_take_what_was_estimated(name, goal):
+    core, wrong = get_core(name), {}
+    table = cost_table(core)
+    layers = [Layer(graph, graph.nodes[0]) for graph in map(case_graph, UNMEASURED)]
+    kernels = [select_kernels([layer], core, goal)[layer.output.name] for layer in layers]
+    trials = [Trial(*pair) for pair in zip(layers, kernels, strict=True)]
+    measured = measure_trials(trials, board_of(core))
+    estimated = [table.cost(trial.kernel.name, trial.layer) for trial in trials]
+    assert all(signature(layer) not in known(table) for layer in layers)
+    for case, trial, guess, found in zip(UNMEASURED, trials, estimated, measured, strict=True):
+        if not 1 / 1.35 < guess.cycles / found.cycles < 1.35:
+            wrong[case.id, trial.kernel.name] = guess.cycles / found.cycles
+    assert not wrong
+    total = sum(found.cycles for found in measured)
+    assert sum(guess.cycles for guess in estimated) == pytest.approx(total, rel=0.1)
+
+
+def known(table):
+    return {point.signature for points in table.points.values() for point in points}

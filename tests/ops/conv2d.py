@@ -291,6 +291,18 @@ OWN_CASES = (
          out=(0, 3)),
     conv("depthwise-relu6", Act((1, 5, 5, 4), 0, 6), Weights((4, 3, 3, 1)), groups=4,
          clamp=Clamp(0, 6), out=(0, 6), **SAME3),
+    # Tables of taps: windows of any size, blocks of 4 and of 16 channels with some left over.
+    conv("depthwise-5x5-20-channels", Act((1, 7, 6, 20)), Weights((20, 5, 5, 1)), groups=20,
+         **pads(2, 2, 2, 2)),
+    conv("depthwise-5x5-stride-2-35-channels", Act((1, 9, 10, 35)), Weights((35, 5, 5, 1)),
+         groups=35, stride_h=2, stride_w=2, **pads(1, 2, 2, 2)),
+    conv("depthwise-7x7-relu-18-channels", Act((1, 8, 7, 18)), Weights((18, 7, 7, 1)), groups=18,
+         clamp=Clamp(0), out=(0, 3), **pads(3, 3, 3, 3)),
+    conv("depthwise-4x4-16-channels", Act((1, 6, 7, 16)), Weights((16, 4, 4, 1)), groups=16),
+    conv("depthwise-3x3-dilated-17-channels", Act((1, 9, 8, 17)), Weights((17, 3, 3, 1)),
+         groups=17, dilation_h=2, dilation_w=3, **pads(2, 3, 2, 3)),
+    conv("depthwise-5x5-extreme-products", Act((1, 6, 5, 19), 0, 1),
+         Weights((19, 5, 5, 1), pattern="extreme", uneven=1.0), groups=19, **pads(2, 2, 2, 2)),
     # Magnitudes.
     conv("shift", Act((1, 5, 5, 4), 0, 6), Weights((5, 3, 3, 4), 3.0), out=(0, 2)),
     conv("shift-in-some-channels", Act((1, 5, 5, 4)), Weights((9, 3, 3, 4), 2.0, uneven=1e4),
@@ -323,6 +335,7 @@ TFLITE = frozenset(
     relu depthwise-relu6 depthwise-zero-point-lowest depthwise-multiplier-2-strips
     depthwise-stride-2 depthwise-stride-2-27x29x6 depthwise-stride-2-tiles depthwise-19x6x4
     depthwise-9x66x5 depthwise-one-row depthwise-clamp depthwise-5x5 depthwise-130-channels
+    depthwise-5x5-20-channels depthwise-7x7-relu-18-channels depthwise-4x4-16-channels
     1x1-3x4x8-to-16 1x1-5x5x8-to-7 1x1-2x5x36-to-6 1x1-3x5x23-to-4 1x1-1x3x190-to-4
     1x1-few-1x33x8-to-6 16-channels-same 17-channels-stride-2-clamp 2-pixels-padded one-pixel
     winograd-5x17x16 3x3-7x9x12-to-4 3x3-same-4x12x32-to-8 3x3-wide 10x4-stride-2
