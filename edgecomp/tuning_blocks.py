@@ -39,7 +39,12 @@ CONVOLUTIONS: Sequence[Convolution] = (
     ((32, 32, 32), 16, (3, 3), _around(1)),
     ((16, 16, 32), 64, (3, 3), _around(1)),
     ((32, 32, 8), 1, (1, 1), {}),
+    # Without padding.
     ((20, 20, 6), 10, (3, 3), {}),
+    ((28, 28, 1), 8, (3, 3), {}),
+    ((13, 13, 8), 16, (3, 3), {}),
+    ((32, 32, 3), 12, (5, 5), {}),
+    ((14, 14, 12), 24, (5, 5), {}),
     # Rows and bands of such blocks.
     ((1, 64, 8), 48, (1, 1), {}),
     ((2, 64, 8), 48, (1, 1), {}),
@@ -49,6 +54,9 @@ CONVOLUTIONS: Sequence[Convolution] = (
     ((2, 16, 16), 96, (1, 1), {}),
     ((4, 64, 8), 8, (3, 3), _SIDES),
     ((6, 64, 16), 8, (3, 3), _SIDES),
+    ((3, 28, 1), 8, (3, 3), {}),
+    ((3, 13, 8), 16, (3, 3), {}),
+    ((3, 20, 12), 24, (3, 3), {}),
     ((4, 28, 1), 8, (3, 3), {}),
     ((6, 28, 1), 8, (3, 3), {}),
     ((4, 13, 8), 16, (3, 3), {}),
@@ -102,3 +110,5 @@ DEPTHWISE: Sequence[tuple[Shape3, int, Mapping[str, Any]]] = (
     ((7, 24, 64), 5, {"pad_left": 2, "pad_right": 2, **_TWICE}),
 )
 """Height, width and channels; height and width of the window."""
+POOLED: Sequence[Shape3] = ((2, 26, 8), (2, 12, 16), (2, 48, 16), (4, 32, 12))
+"""Bands that are pooled by 2x2."""

@@ -16,7 +16,7 @@ from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
 from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
 from edgecomp.ops.softmax import SoftmaxParams
-from edgecomp.tuning_blocks import CONVOLUTIONS, DEPTHWISE
+from edgecomp.tuning_blocks import CONVOLUTIONS, DEPTHWISE, POOLED
 from edgecomp.tuning_coded import SPREAD, coded, with_zero_blocks
 from edgecomp.tuning_more import other_graphs
 from edgecomp.tuning_recurrent import recurrent_graphs
@@ -252,6 +252,9 @@ def block_graphs() -> Iterator[Graph]:
     for shape, size, more in DEPTHWISE:
         params = Conv2dParams(kernel_h=size, kernel_w=size, groups=shape[2], **more)
         yield _linear("conv2d", params, (1, *shape), (shape[2], size, size, 1), rng)
+    for shape in POOLED:
+        pool = MaxPoolParams(kernel_h=2, kernel_w=2, **_TWICE)
+        yield _simple("max_pool", pool, ((1, *shape),))
 
 
 def _activation(name: str, shape: Shape, qparams: QParams = _IN) -> Tensor:
