@@ -26,6 +26,7 @@ from edgecomp.plan.select import (
     exchange_groups,
     exchanges,
     flash_of,
+    select,
 )
 from edgecomp.plan.types import ARENA_ALIGN, Plan
 from edgecomp.targets.cores import Core
@@ -34,6 +35,8 @@ LIGHT_LIMIT = 1.244
 """Times the cycles of the fastest kernels that a lighter choice may take."""
 THUMB_LIMIT = 1.2
 """The same on Armv6-M: kernels there take longer for larger weights, up to 6 % beyond estimates."""
+SIZE_LIMIT = 1.05
+"""Times the cycles of the smallest kernels, where `size` was chosen."""
 ROUNDS = 8
 """Kernels that are exchanged at most."""
 LOOSE = 1.01
@@ -109,22 +112,34 @@ class _Search:
         keep_input: bool,
     ) -> None:
         self.graph, self.layers, self.bands, self.every = bands.graph, bands.layers, bands, every
-        self.keep_input = keep_input
+        self.core, self.goal, self.keep_input = core, goal, keep_input
         self.weight = SIZE_WEIGHT if goal == "size" else FLASH_WEIGHT
         self.known: Distances = {}
-        fastest = sum(min(one.cost.cycles for one in several) for several in every)
-        self.limit = (THUMB_LIMIT if core.is_v6m else LIGHT_LIMIT) * fastest
+        self.fastest = sum(min(one.cost.cycles for one in several) for several in every)
+        self.limit = (THUMB_LIMIT if core.is_v6m else LIGHT_LIMIT) * self.fastest
 
     def best(self, first: Draft) -> Draft:
         """The best draft that is found from `first`, and by way of one that takes a little more."""
-        limit = self.limit = max(self.limit, self._cycles(first))
+        more = SIZE_LIMIT if self.goal == "size" else 1.0
+        limit = self.limit = max(self.limit, more * self._cycles(first))
         drafts = [self._descend(first)]
         if drafts[0].bands:
+            drafts += [self._descend(start) for start in self._others(first)]
             self.limit = LOOSE * limit
             beyond = self._descend(first)
             self.limit = limit
             drafts.append(self._descend(beyond))
         return min(drafts, key=self._placed_badness)
+
+    def _others(self, draft: Draft) -> Iterator[Draft]:
+        """Selections without one of the kernels at the peak: its bands may be too high."""
+        plan = self._plan(draft, ATTEMPTS)
+        assert plan is not None
+        peak = sorted(self._at_peak(plan))
+        for name in dict.fromkeys(draft.selection[position].kernel.name for position in peak):
+            every = [[one for one in several if one.kernel.name != name] for several in self.every]
+            if all(every):
+                yield Draft(select(self.layers, every, self.core, self.goal, self.fastest))
 
     def _placed_badness(self, draft: Draft) -> float:
         plan = self._plan(draft, ATTEMPTS)

@@ -171,25 +171,40 @@ def select_kernels(
     """
     costs = cost_table(core) if table is None else table
     every = [candidates(layer, core, goal, costs) for layer in layers]
-    groups = exchange_groups(layers)
-    fastest = tuple(min(several, key=lambda one: _time(one, core)) for several in every)
-    chosen = fastest
-    if goal != "speed":
-        limit, weight = CYCLES_LIMIT * cycles_of(fastest), FLASH_WEIGHT
-        if goal == "size":
-            limit, weight = math.inf, SIZE_WEIGHT
-
-        def badness(one: Selection) -> tuple[float, ...]:
-            return _product(one, limit, weight)
-
-        # From where all code is shared, too: no single exchange pays for a shared function.
-        starts = (fastest, tuple(min(several, key=_own_product) for several in every))
-        chosen = min((_descend(start, every, groups, badness) for start in starts), key=badness)
+    chosen = select(layers, every, core, goal)
     if flash_bytes is not None and flash_of(chosen) > flash_bytes:
+        groups = exchange_groups(layers)
         chosen = _descend(chosen, every, groups, lambda one: _until_fits(one, flash_bytes))
     return {
         layer.output.name: candidate.kernel for layer, candidate in zip(layers, chosen, strict=True)
     }
+
+
+def select(
+    layers: Sequence[Layer],
+    every: Sequence[Sequence[Candidate]],
+    core: Core,
+    goal: Goal,
+    least_cycles: int = 0,
+) -> Selection:
+    """Choose one of the candidates of every layer, by cycles and flash alone.
+
+    `least_cycles`: what the fastest kernels take, where they are not among the candidates.
+    """
+    fastest = tuple(min(several, key=lambda one: _time(one, core)) for several in every)
+    if goal == "speed":
+        return fastest
+    limit, weight = CYCLES_LIMIT * (least_cycles or cycles_of(fastest)), FLASH_WEIGHT
+    if goal == "size":
+        limit, weight = math.inf, SIZE_WEIGHT
+
+    def badness(one: Selection) -> tuple[float, ...]:
+        return _product(one, limit, weight)
+
+    groups = exchange_groups(layers)
+    # From where all code is shared, too: no single exchange pays for a shared function.
+    starts = (fastest, tuple(min(several, key=_own_product) for several in every))
+    return min((_descend(start, every, groups, badness) for start in starts), key=badness)
 
 
 def exchange_groups(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
