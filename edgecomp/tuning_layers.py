@@ -16,7 +16,7 @@ from edgecomp.ops.conv2d import Conv2dParams
 from edgecomp.ops.dense import DenseParams
 from edgecomp.ops.pool import AveragePoolParams, MaxPoolParams
 from edgecomp.ops.softmax import SoftmaxParams
-from edgecomp.tuning_blocks import CONVOLUTIONS, DEPTHWISE, POOLED
+from edgecomp.tuning_blocks import CONVOLUTIONS, DEPTHWISE, POOLED, Convolution
 from edgecomp.tuning_coded import SPREAD, coded, with_zero_blocks
 from edgecomp.tuning_more import other_graphs
 from edgecomp.tuning_recurrent import recurrent_graphs
@@ -35,7 +35,7 @@ _SIDES = {"pad_left": 1, "pad_right": 1}
 _SIDE = {"pad_right": 1}
 
 # Height, width and channels of the input, output channels, height and width of the window.
-_CONVOLUTIONS: Sequence[tuple[tuple[int, int, int], int, tuple[int, int], Mapping[str, Any]]] = (
+_CONVOLUTIONS: Sequence[Convolution] = (
     ((49, 10, 1), 64, (10, 4), _KWS_FIRST),
     ((25, 5, 64), 64, (1, 1), {}),
     ((32, 32, 3), 16, (3, 3), _SAME),
@@ -98,7 +98,7 @@ _DEPTHWISE: Sequence[tuple[tuple[int, int, int], tuple[int, int], Mapping[str, A
     ((3, 24, 32), (3, 3), _SIDES),
 )
 # Bands of two or four rows, as other such stages have them: as above.
-_BANDS: Sequence[tuple[tuple[int, int, int], int, tuple[int, int], Mapping[str, Any]]] = (
+_BANDS: Sequence[Convolution] = (
     ((4, 32, 3), 16, (3, 3), _SIDES),
     ((6, 32, 3), 16, (3, 3), _SIDES),
     ((4, 32, 16), 16, (3, 3), _SIDES),
@@ -141,9 +141,7 @@ _GLOBAL = ((25, 5, 64), (8, 8, 64), (3, 3, 256), (7, 5, 13))
 
 
 # Layers with coded weights: as above, or inputs and outputs of a dense layer.
-_CODED_CONVOLUTIONS: Sequence[
-    tuple[tuple[int, int, int], int, tuple[int, int], Mapping[str, Any]]
-] = (
+_CODED_CONVOLUTIONS: Sequence[Convolution] = (
     ((12, 12, 20), 50, (5, 5), {}),
     ((16, 16, 16), 32, (3, 3), _SAME),
     ((8, 8, 64), 64, (3, 3), _SAME),
@@ -183,75 +181,72 @@ def sparse_graphs() -> Iterator[Graph]:
 
 def _before_coding(rng: np.random.Generator) -> Iterator[Graph]:
     """The layers whose weights are to be coded, with plain ones."""
-    for shape, channels, (kernel_h, kernel_w), more in _CODED_CONVOLUTIONS:
+    yield from _convolutions(_CODED_CONVOLUTIONS, rng)
+    for shape in _CODED_DEPTHWISE:
+        yield _depthwise(shape, (3, 3), _SAME, rng)
+    for inputs, outputs in _CODED_DENSE:
+        yield _linear("dense", DenseParams(), (1, inputs), (outputs, inputs), rng)
+
+
+def _convolutions(listed: Sequence[Convolution], rng: np.random.Generator) -> Iterator[Graph]:
+    """A layer for each entry."""
+    for shape, channels, (kernel_h, kernel_w), more in listed:
         params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, **more)
         weights = (channels, kernel_h, kernel_w, shape[2])
         yield _linear("conv2d", params, (1, *shape), weights, rng)
-    for shape in _CODED_DEPTHWISE:
-        more = {**_SAME, "groups": shape[2]}
-        params = Conv2dParams(kernel_h=3, kernel_w=3, **more)
-        yield _linear("conv2d", params, (1, *shape), (shape[2], 3, 3, 1), rng)
-    for inputs, outputs in _CODED_DENSE:
-        yield _linear("dense", DenseParams(), (1, inputs), (outputs, inputs), rng)
+
+
+def _depthwise(
+    shape: tuple[int, int, int],
+    window: tuple[int, int],
+    more: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> Graph:
+    """A depthwise layer without multiplier."""
+    kernel_h, kernel_w = window
+    params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, groups=shape[2], **more)
+    return _linear("conv2d", params, (1, *shape), (shape[2], kernel_h, kernel_w, 1), rng)
 
 
 def plain_graphs() -> Iterator[Graph]:
     """Yield those whose weights are plain int8."""
     rng = np.random.default_rng(0)
-    for shape, channels, (kernel_h, kernel_w), more in _CONVOLUTIONS:
-        params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, **more)
-        weights = (channels, kernel_h, kernel_w, shape[2])
-        yield _linear("conv2d", params, (1, *shape), weights, rng)
-    for shape, (kernel_h, kernel_w), more in _DEPTHWISE:
-        params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, groups=shape[2], **more)
-        yield _linear("conv2d", params, (1, *shape), (shape[2], kernel_h, kernel_w, 1), rng)
+    yield from _convolutions(_CONVOLUTIONS, rng)
+    for shape, window, more in _DEPTHWISE:
+        yield _depthwise(shape, window, more, rng)
     for inputs, outputs in _DENSE:
         yield _linear("dense", DenseParams(), (1, inputs), (outputs, inputs), rng)
     for shape in _MAPS:
         yield _simple("add", AddParams(), ((1, *shape), (1, *shape)))
-        window: dict[str, Any] = {"kernel_h": 2, "kernel_w": 2, **_TWICE}
-        yield _simple("max_pool", MaxPoolParams(**window), ((1, *shape),))
-        yield _simple("average_pool", AveragePoolParams(**window), ((1, *shape),))
+        halves: dict[str, Any] = {"kernel_h": 2, "kernel_w": 2, **_TWICE}
+        yield _simple("max_pool", MaxPoolParams(**halves), ((1, *shape),))
+        yield _simple("average_pool", AveragePoolParams(**halves), ((1, *shape),))
     for shape in _GLOBAL:
-        window = {"kernel_h": shape[0], "kernel_w": shape[1]}
-        yield _simple("average_pool", AveragePoolParams(**window), ((1, *shape),))
+        whole = AveragePoolParams(kernel_h=shape[0], kernel_w=shape[1])
+        yield _simple("average_pool", whole, ((1, *shape),))
     for classes in (10, 12, 100):
         yield _simple("softmax", SoftmaxParams(), ((1, classes),))
-    for size, channels in _SMALL_MAPS:
-        window = {"kernel_h": 3, "kernel_w": 3, **_SAME}
-        params = Conv2dParams(**window)
-        weights = (channels, 3, 3, channels)
-        yield _linear("conv2d", params, (1, size, size, channels), weights, rng)
+    small = [((size, size, channels), channels, (3, 3), _SAME) for size, channels in _SMALL_MAPS]
+    yield from _convolutions(small, rng)
     yield from band_graphs()
 
 
 def band_graphs() -> Iterator[Graph]:
     """Yield layers cut to bands of rows, and depthwise ones on small maps."""
     rng = np.random.default_rng(3)
-    for shape, channels, (kernel_h, kernel_w), more in _BANDS:
-        params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, **more)
-        weights = (channels, kernel_h, kernel_w, shape[2])
-        yield _linear("conv2d", params, (1, *shape), weights, rng)
+    yield from _convolutions(_BANDS, rng)
     for shape, more in _DEPTHWISE_BANDS:
-        params = Conv2dParams(kernel_h=3, kernel_w=3, groups=shape[2], **more)
-        yield _linear("conv2d", params, (1, *shape), (shape[2], 3, 3, 1), rng)
-    window: dict[str, Any]
+        yield _depthwise(shape, (3, 3), more, rng)
     for size, channels in _SMALL_DEPTHWISE:
-        window = {"kernel_h": 3, "kernel_w": 3, "groups": channels, **_SAME}
-        params = Conv2dParams(**window)
-        yield _linear("conv2d", params, (1, size, size, channels), (channels, 3, 3, 1), rng)
+        yield _depthwise((size, size, channels), (3, 3), _SAME, rng)
 
 
 def block_graphs() -> Iterator[Graph]:
     """Yield layers of the blocks that other networks are made of."""
     rng = np.random.default_rng(4)
-    for shape, channels, (kernel_h, kernel_w), more in CONVOLUTIONS:
-        params = Conv2dParams(kernel_h=kernel_h, kernel_w=kernel_w, **more)
-        weights = (channels, kernel_h, kernel_w, shape[2])
-        yield _linear("conv2d", params, (1, *shape), weights, rng)
+    yield from _convolutions(CONVOLUTIONS, rng)
     for shape, size, more in DEPTHWISE:
-        params = Conv2dParams(kernel_h=size, kernel_w=size, groups=shape[2], **more)
-        yield _linear("conv2d", params, (1, *shape), (shape[2], size, size, 1), rng)
+        yield _depthwise(shape, (size, size), more, rng)
     for shape in POOLED:
         pool = MaxPoolParams(kernel_h=2, kernel_w=2, **_TWICE)
         yield _simple("max_pool", pool, ((1, *shape),))
