@@ -299,6 +299,8 @@ OWN_CASES = (
     conv("depthwise-7x7-relu-18-channels", Act((1, 8, 7, 18)), Weights((18, 7, 7, 1)), groups=18,
          clamp=Clamp(0), out=(0, 3), **pads(3, 3, 3, 3)),
     conv("depthwise-4x4-16-channels", Act((1, 6, 7, 16)), Weights((16, 4, 4, 1)), groups=16),
+    conv("depthwise-2x4-one-column", Act((1, 6, 4, 8)), Weights((8, 2, 4, 1)), groups=8,
+         stride_h=2, stride_w=2, pad_left=1),
     conv("depthwise-3x3-dilated-17-channels", Act((1, 9, 8, 17)), Weights((17, 3, 3, 1)),
          groups=17, dilation_h=2, dilation_w=3, **pads(2, 3, 2, 3)),
     conv("depthwise-5x5-extreme-products", Act((1, 6, 5, 19), 0, 1),
